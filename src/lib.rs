@@ -1,0 +1,14 @@
+//! lakegate decides, once per request, whether a call may leave the mesh for Databricks.
+//!
+//! ```text
+//! Envoy ──CheckRequest──►  envoy ► normalize ► authn ► classify ► authz ► broker ► respond  ──CheckResponse──► Envoy
+//!                                    Call     Caller    Intent    Permit   Grant    Verdict
+//!                                  └──────────── audit: a record opened first, closed last ────────────┘
+//! ```
+//!
+//! Modules stand in the order of knowledge: each may name only those above it, and `tests/architecture.rs` holds that.
+
+pub mod model;
+
+pub mod clock;
+pub mod json;

@@ -1,0 +1,176 @@
+use std::borrow::Cow;
+
+/// Why a call was refused: the closed vocabulary of answers, records, metrics and docs/reasons.md.
+///
+/// Codes are stable; a code is added, never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    // the request can be read in two ways, or not at all
+    RequestMalformed,
+    PathAmbiguous,
+    HostAmbiguous,
+    HeaderAmbiguous,
+    QueryAmbiguous,
+    BodyUnreadable,
+    BodyTooLarge,
+    ResourceMissing,
+    ResourceAmbiguous,
+    WorkspaceAmbiguous,
+    // no, or no good, proof of who calls
+    PeerMissing,
+    PeerInvalid,
+    CredentialMissing,
+    CredentialUnsupported,
+    TokenMalformed,
+    TokenTooLarge,
+    TokenWrongType,
+    TokenUnknownIssuer,
+    TokenUnknownKey,
+    TokenBadSignature,
+    TokenBadClaims,
+    TokenWrongAudience,
+    TokenExpired,
+    TokenNotYetValid,
+    // what the call would do is not known, or not allowed
+    HostUnknown,
+    CallUnknown,
+    UpgradeRefused,
+    PolicyNoPermit,
+    PolicyForbids,
+    PolicyError,
+    PolicyHides,
+    // a fault of ours or of an upstream
+    KeysUnavailable,
+    CredentialUnavailable,
+    AuditUnavailable,
+    NotReady,
+    Overloaded,
+    DeadlineExceeded,
+    Internal,
+}
+
+/// A stage's no: the reason, and what a person needs to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: Reason,
+    /// One sentence for the caller, lower case, no full stop. Never holds a token, a secret or an unescaped byte of the request.
+    pub detail: Cow<'static, str>,
+    /// The ids of the policies that decided, sorted; empty where none did.
+    pub policies: Vec<String>,
+    /// When the fault behind it began, in milliseconds since the epoch; `None` for a decision, and for a fault just met.
+    pub since: Option<i64>,
+}
+
+// === impl Reason ===
+
+impl Reason {
+    pub const ALL: [Self; 38] = [
+        Self::RequestMalformed,
+        Self::PathAmbiguous,
+        Self::HostAmbiguous,
+        Self::HeaderAmbiguous,
+        Self::QueryAmbiguous,
+        Self::BodyUnreadable,
+        Self::BodyTooLarge,
+        Self::ResourceMissing,
+        Self::ResourceAmbiguous,
+        Self::WorkspaceAmbiguous,
+        Self::PeerMissing,
+        Self::PeerInvalid,
+        Self::CredentialMissing,
+        Self::CredentialUnsupported,
+        Self::TokenMalformed,
+        Self::TokenTooLarge,
+        Self::TokenWrongType,
+        Self::TokenUnknownIssuer,
+        Self::TokenUnknownKey,
+        Self::TokenBadSignature,
+        Self::TokenBadClaims,
+        Self::TokenWrongAudience,
+        Self::TokenExpired,
+        Self::TokenNotYetValid,
+        Self::HostUnknown,
+        Self::CallUnknown,
+        Self::UpgradeRefused,
+        Self::PolicyNoPermit,
+        Self::PolicyForbids,
+        Self::PolicyError,
+        Self::PolicyHides,
+        Self::KeysUnavailable,
+        Self::CredentialUnavailable,
+        Self::AuditUnavailable,
+        Self::NotReady,
+        Self::Overloaded,
+        Self::DeadlineExceeded,
+        Self::Internal,
+    ];
+
+    /// The code that answers, records and metrics carry.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RequestMalformed => "REQUEST_MALFORMED",
+            Self::PathAmbiguous => "PATH_AMBIGUOUS",
+            Self::HostAmbiguous => "HOST_AMBIGUOUS",
+            Self::HeaderAmbiguous => "HEADER_AMBIGUOUS",
+            Self::QueryAmbiguous => "QUERY_AMBIGUOUS",
+            Self::BodyUnreadable => "BODY_UNREADABLE",
+            Self::BodyTooLarge => "BODY_TOO_LARGE",
+            Self::ResourceMissing => "RESOURCE_MISSING",
+            Self::ResourceAmbiguous => "RESOURCE_AMBIGUOUS",
+            Self::WorkspaceAmbiguous => "WORKSPACE_AMBIGUOUS",
+            Self::PeerMissing => "PEER_MISSING",
+            Self::PeerInvalid => "PEER_INVALID",
+            Self::CredentialMissing => "CREDENTIAL_MISSING",
+            Self::CredentialUnsupported => "CREDENTIAL_UNSUPPORTED",
+            Self::TokenMalformed => "TOKEN_MALFORMED",
+            Self::TokenTooLarge => "TOKEN_TOO_LARGE",
+            Self::TokenWrongType => "TOKEN_WRONG_TYPE",
+            Self::TokenUnknownIssuer => "TOKEN_UNKNOWN_ISSUER",
+            Self::TokenUnknownKey => "TOKEN_UNKNOWN_KEY",
+            Self::TokenBadSignature => "TOKEN_BAD_SIGNATURE",
+            Self::TokenBadClaims => "TOKEN_BAD_CLAIMS",
+            Self::TokenWrongAudience => "TOKEN_WRONG_AUDIENCE",
+            Self::TokenExpired => "TOKEN_EXPIRED",
+            Self::TokenNotYetValid => "TOKEN_NOT_YET_VALID",
+            Self::HostUnknown => "HOST_UNKNOWN",
+            Self::CallUnknown => "CALL_UNKNOWN",
+            Self::UpgradeRefused => "UPGRADE_REFUSED",
+            Self::PolicyNoPermit => "POLICY_NO_PERMIT",
+            Self::PolicyForbids => "POLICY_FORBIDS",
+            Self::PolicyError => "POLICY_ERROR",
+            Self::PolicyHides => "POLICY_HIDES",
+            Self::KeysUnavailable => "KEYS_UNAVAILABLE",
+            Self::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
+            Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
+            Self::NotReady => "NOT_READY",
+            Self::Overloaded => "OVERLOADED",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// Whether it is a fault, of ours or of an upstream, that time may cure, and no decision about this caller.
+    #[must_use]
+    pub fn is_fault(self) -> bool {
+        matches!(
+            self,
+            Self::KeysUnavailable
+                | Self::CredentialUnavailable
+                | Self::AuditUnavailable
+                | Self::NotReady
+                | Self::Overloaded
+                | Self::DeadlineExceeded
+                | Self::Internal
+        )
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    #[must_use]
+    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: detail.into(), policies: Vec::new(), since: None }
+    }
+}

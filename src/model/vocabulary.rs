@@ -1,0 +1,69 @@
+use std::sync::Arc;
+
+use super::{Action, TypeName};
+
+/// Every word a policy may use about calls: what the catalog knows, as plain data for the schema, the documentation and the checks.
+#[derive(Clone, Debug, Default)]
+pub struct Vocabulary {
+    /// Resource types in order of name; `Workspace`, `Account`, `Service` and `Environment` are among them.
+    pub types: Vec<TypeSpec>,
+    /// Actions in order of name.
+    pub actions: Vec<ActionSpec>,
+}
+
+/// One resource type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeSpec {
+    pub name: TypeName,
+    /// The types it may stand directly in.
+    pub parents: Vec<TypeName>,
+    /// How the part of an id after `<target>/` is written in its one canonical form.
+    pub form: IdForm,
+}
+
+/// The one canonical form of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdForm {
+    /// As Databricks has it, case-sensitive, not empty, without control characters.
+    Exact,
+    /// Unicode lower case, since Unity Catalog folds names.
+    Lower,
+    /// Decimal digits without leading zeros.
+    Decimal,
+    /// An absolute path: `/`-separated, no empty, `.` or `..` segment, no trailing slash, without a `/Workspace` prefix.
+    Path,
+}
+
+/// One action with what it applies to.
+#[derive(Clone, Debug)]
+pub struct ActionSpec {
+    pub action: Arc<Action>,
+    /// In order of name, never empty.
+    pub resources: Vec<TypeName>,
+    /// The body fields it may carry into `context.request`.
+    pub fields: Vec<FieldSpec>,
+}
+
+/// One body field that policies may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldSpec {
+    pub name: Arc<str>,
+    pub kind: FieldKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldKind {
+    Text,
+    Long,
+    Bool,
+    Texts,
+}
+
+// === impl Vocabulary ===
+
+impl Vocabulary {
+    #[must_use]
+    pub fn type_named(&self, name: &str) -> Option<&TypeSpec> {
+        self.types.iter().find(|spec| spec.name.as_str() == name)
+    }
+}
