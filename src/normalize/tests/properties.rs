@@ -1,0 +1,163 @@
+use std::{borrow::Cow, fmt::Write as _};
+
+use proptest::prelude::*;
+
+use super::{builder::Check, read};
+use crate::model::{Reason, Segment};
+
+/// A segment that stands for itself: no character that some reader would take for another, and never dots alone.
+fn name() -> impl Strategy<Value = String> {
+    "[a-zA-Z0-9 ._~!$&'()*+,:@=|^{}\"<>é模-]{1,12}".prop_filter("a dot segment is no name", |text| !matches!(text.as_str(), "." | ".."))
+}
+
+/// Segments as they stand decoded; some hold slashes of their own.
+fn segments() -> impl Strategy<Value = Vec<String>> {
+    let slashed = proptest::collection::vec(name(), 2..4).prop_map(|parts| parts.join("/"));
+    proptest::collection::vec(prop_oneof![4 => name(), 1 => slashed], 1..6)
+}
+
+/// The one canonical spelling: everything but unreserved characters encoded (RFC 3986, section 2.3).
+fn spell(segments: &[Cow<'_, str>]) -> String {
+    let mut path = String::new();
+    for segment in segments {
+        path.push('/');
+        for byte in segment.bytes() {
+            encode(&mut path, byte, !(byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)), false);
+        }
+    }
+    path
+}
+
+fn encode(path: &mut String, byte: u8, escaped: bool, lower: bool) {
+    match (escaped, lower) {
+        (false, _) => path.push(char::from(byte)),
+        (true, false) => write!(path, "%{byte:02X}").unwrap(),
+        (true, true) => write!(path, "%{byte:02x}").unwrap(),
+    }
+}
+
+fn texts<'s>(segments: &'s [Segment<'_>]) -> Vec<Cow<'s, str>> {
+    segments.iter().map(|segment| Cow::Borrowed(segment.text.as_ref())).collect()
+}
+
+proptest! {
+    /// However the bytes of a path are percent-encoded, it is the same path; nothing that decodes alike is read differently.
+    #[test]
+    fn every_spelling_of_a_path_is_that_path(segments in segments(), choices in proptest::collection::vec(0_u8..3, 256)) {
+        let mut choices = choices.into_iter().cycle();
+        let mut path = String::new();
+        for segment in &segments {
+            path.push('/');
+            for byte in segment.bytes() {
+                let choice = choices.next().unwrap_or_default();
+                let needed = !byte.is_ascii_graphic() || byte == b'/';
+                encode(&mut path, byte, needed || choice > 0, choice == 1);
+            }
+        }
+        let check = Check::path(&path);
+        let raw = check.raw();
+        let call = read(&raw).unwrap();
+        prop_assert_eq!(texts(&call.path.segments), segments.iter().map(Cow::from).collect::<Vec<_>>());
+        for (segment, text) in call.path.segments.iter().zip(&segments) {
+            prop_assert_eq!(segment.slashed, text.contains('/'));
+        }
+    }
+
+    /// Whatever is accepted is accepted again in its canonical spelling, as the same path.
+    #[test]
+    fn reading_is_idempotent(path in "/[a-c./%0-9A-Fa-f+;é ]{0,24}") {
+        let check = Check::path(&path);
+        let raw = check.raw();
+        if let Ok(call) = read(&raw) {
+            let again = Check::path(spell(&texts(&call.path.segments)));
+            let raw = again.raw();
+            let again = read(&raw).unwrap();
+            prop_assert_eq!(texts(&again.path.segments), texts(&call.path.segments));
+        }
+    }
+
+    /// A reader that decodes once more, folds backslashes or resolves dots finds nothing to do in what was accepted.
+    #[test]
+    fn nothing_is_left_for_a_second_reader(path in r"/[a-b./\\%2-5eEfFcC;?#]{0,24}") {
+        let check = Check::path(&path);
+        let raw = check.raw();
+        if let Ok(call) = read(&raw) {
+            let (last, inner) = call.path.segments.split_last().unwrap();
+            prop_assert!(inner.iter().all(|segment| !segment.text.is_empty()));
+            for segment in inner.iter().chain([last]) {
+                prop_assert!(segment.text.split('/').all(|part| !matches!(part, "." | "..")));
+                prop_assert!(!segment.text.contains(['\\', ';', '#', '?', '\0']) && !segment.text.contains("//"));
+                let twice: Vec<_> = segment.text.match_indices('%').filter(|(at, _)| {
+                    segment.text.as_bytes().get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+                }).collect();
+                prop_assert!(twice.is_empty());
+            }
+        }
+    }
+
+    /// A pair of the query means the same however it is spelled, and pairs stay apart.
+    #[test]
+    fn every_spelling_of_a_query_is_that_query(
+        pairs in proptest::collection::vec(("[a-z_ .é]{1,8}", "[a-zA-Z0-9 /%&=+#?模-]{0,8}"), 0..5),
+        choices in proptest::collection::vec(any::<bool>(), 64),
+    ) {
+        let mut choices = choices.into_iter().cycle();
+        let mut query = String::from("/?");
+        for (key, value) in &pairs {
+            for (text, end) in [(key, '='), (value, '&')] {
+                for byte in text.bytes() {
+                    let choice = choices.next().unwrap_or_default();
+                    match byte {
+                        b' ' if choice => query.push('+'),
+                        _ => encode(&mut query, byte, choice || !byte.is_ascii_alphanumeric(), choice),
+                    }
+                }
+                query.push(end);
+            }
+        }
+        let check = Check::path(&query);
+        let raw = check.raw();
+        let call = read(&raw).unwrap();
+        let found: Vec<_> = call.query.pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        prop_assert_eq!(found, pairs);
+    }
+
+    /// All spellings of a host are one host.
+    #[test]
+    fn every_spelling_of_a_host_is_that_host(host in "[a-z0-9-]{1,8}(\\.[a-z0-9-]{1,8}){0,4}", upper in any::<u32>(), dot in any::<bool>(), port in 0_usize..3) {
+        let cased: String = host.char_indices().map(|(at, c)| if upper >> (at % 32) & 1 == 1 { c.to_ascii_uppercase() } else { c }).collect();
+        let spelled = format!("{cased}{}{}", if dot { "." } else { "" }, ["", ":443", ":80"][port]);
+        let check = Check::host(&spelled);
+        let raw = check.raw();
+        let call = read(&raw).unwrap();
+        prop_assert_eq!(call.host.as_str(), &host);
+    }
+
+    /// An accepted host is canonical: reading it again changes nothing, and no second reader finds another in it.
+    #[test]
+    fn an_accepted_host_is_canonical(host in "[a-zA-Z0-9.:,@\\[\\]!/ _-]{0,24}") {
+        let check = Check::host(&host);
+        let raw = check.raw();
+        if let Ok(call) = read(&raw) {
+            let canonical = call.host.as_str();
+            prop_assert!(canonical.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-')));
+            prop_assert!(canonical.split('.').all(|label| !label.is_empty()));
+            let again = Check::host(canonical);
+            let raw = again.raw();
+            let again = read(&raw).unwrap();
+            prop_assert_eq!(again.host.as_str(), canonical);
+        }
+    }
+
+    /// A header that decides is never read from two values, in whichever form they arrive.
+    #[test]
+    fn two_values_of_a_deciding_header_are_refused(at in 0_usize..5, first in "[a-z0-9]{1,8}", second in "[a-z0-9]{1,8}") {
+        let name = ["authorization", "x-databricks-workspace-id", "x-databricks-org-id", "content-type", "content-length"][at];
+        let joined = Check::default().header(name, format!("{first},{second}"));
+        let apart = Check::default().header(name, &first).header("accept", "*/*").header(name, &second);
+        for check in [joined, apart] {
+            let raw = check.raw();
+            prop_assert_eq!(read(&raw).unwrap_err().reason, Reason::HeaderAmbiguous);
+        }
+    }
+}
