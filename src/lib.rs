@@ -14,3 +14,5 @@ pub mod clock;
 pub mod json;
 
 pub mod net;
+
+pub mod authn;
