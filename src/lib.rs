@@ -12,3 +12,7 @@ pub mod model;
 
 pub mod clock;
 pub mod json;
+
+pub mod config;
+
+pub mod reload;
