@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+GENERATED = {"docs/reasons.md"}  # written by the build from `model::Reason`; a link to it is right before it is there
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -30,6 +31,8 @@ def broken(file, root):
             continue
         path, _, anchor = target.partition("#")
         to = (file.parent / path).resolve() if path else file
+        if to.is_relative_to(root) and to.relative_to(root).as_posix() in GENERATED:
+            continue
         if not to.exists() or not to.is_relative_to(root):
             yield f"{target}: no such file"
         elif anchor and anchor not in anchors(to.read_text()):
