@@ -9,7 +9,7 @@ use crate::{
     admin::{self, Admin},
     audit::{self, Auditor},
     clock::Clock,
-    config::{AuditSink, Config, Fsync, OnFailure},
+    config::{AuditSink, Config, Fsync, LogFormat, OnFailure},
     envoy::{self, Listener, SpiffePattern, TlsConfig},
     lifecycle::{self, Drain, DrainTrigger, Guard, Readiness},
     model::Fault,
@@ -73,10 +73,13 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let client = net::Client::new(&net::Config::default()).map_err(|error| failed("the outbound client cannot be made", error))?;
     let compiler = Compiler::new(file, client, clock.clone()).map_err(StartError::Invalid)?;
     let Compiled { config, snapshot } = compiler.compile(None).map_err(StartError::Invalid)?;
-    logs::start(&config.telemetry.log_filter()).map_err(|error| failed("logging cannot start", error))?;
+    logs::start(config.telemetry.log.as_str(), config.telemetry.log_format == LogFormat::Json).map_err(|error| failed("logging cannot start", error))?;
     let mut registry = telemetry::registry();
     let metrics = envoy::Metrics::default();
     metrics.register(&mut registry);
+    snapshot.authenticator.register(&mut registry);
+    snapshot.authorizer.register(&mut registry);
+    snapshot.authenticator.refresh();
     let listener = Listener::bind(check(&config)?, metrics).await.map_err(|error| failed(&format!("listen.check `{}`", config.listen.check), error))?;
     let (auditor, writer) = Auditor::start(&audit(&config), &mut registry).map_err(|error| failed("audit.file", error))?;
     let published = Arc::new(Published::new(snapshot, clock.clone(), &mut registry));

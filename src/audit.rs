@@ -20,7 +20,7 @@ use crate::{
     telemetry::Registry,
 };
 
-pub use entry::{Decision, Entry, Identity, Response};
+pub use entry::{Decision, Entry, Identity, Param, Response};
 
 /// Where records go and what becomes of decisions that cannot be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]

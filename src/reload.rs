@@ -1,8 +1,12 @@
-//! From files to a published snapshot: watch, compile, publish; the last good set stays until a better one is whole.
+//! From files to a published snapshot: watch, read a listing that holds still, compile, publish; the last good set stays until a better one is whole.
 
 mod compile;
+mod compose;
+mod listing;
 mod published;
-pub mod watch;
+mod watch;
 
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, Compiler};
+pub use listing::{Listing, read_stable};
 pub use published::{Published, ReloadStatus};
+pub use watch::Watcher;

@@ -50,10 +50,10 @@ pub enum Explain {
 
 /// What is known of the call when its answer is made; later parts are missing where an earlier stage refused.
 #[derive(Clone, Copy)]
-pub struct Scene<'s> {
+pub struct Scene<'s, 'r> {
     pub decision: DecisionId,
     pub raw: &'s RawCall,
-    pub call: Option<&'s Call<'s>>,
+    pub call: Option<&'s Call<'r>>,
     pub caller: Option<&'s Caller>,
     pub intent: Option<&'s Intent>,
     /// Milliseconds since the epoch.
@@ -78,7 +78,7 @@ impl Responder {
 
     /// The answer to a call that went through all stages, or was refused by one.
     #[must_use]
-    pub fn respond(&self, scene: &Scene<'_>, outcome: Result<&Grant, &Refusal>) -> Verdict {
+    pub fn respond(&self, scene: &Scene<'_, '_>, outcome: Result<&Grant, &Refusal>) -> Verdict {
         match (outcome, scene.caller, scene.intent) {
             (Ok(grant), Some(caller), Some(intent)) => headers::allow(&self.config, &self.names, scene, caller, intent, grant.credential()),
             (Ok(_), _, _) => self.deny(scene, &Refusal::new(Reason::Internal, "a call was granted without a caller or an intent")),
@@ -88,17 +88,17 @@ impl Responder {
 
     /// The answer of shadow mode: as if lakegate were not there, but forged trust headers and their aliases do not pass.
     #[must_use]
-    pub fn shadow(&self, scene: &Scene<'_>) -> Verdict {
+    pub fn shadow(&self, scene: &Scene<'_, '_>) -> Verdict {
         headers::shadow(&self.names, scene)
     }
 
     /// The answer to `GET /.well-known/databricks-config`, which never reaches the workspace.
     #[must_use]
-    pub fn discovery(&self, scene: &Scene<'_>, target: &Target) -> Verdict {
+    pub fn discovery(&self, scene: &Scene<'_, '_>, target: &Target) -> Verdict {
         discovery::answer(&self.names, scene, target)
     }
 
-    fn deny(&self, scene: &Scene<'_>, refusal: &Refusal) -> Verdict {
+    fn deny(&self, scene: &Scene<'_, '_>, refusal: &Refusal) -> Verdict {
         deny::deny(&self.config, &self.names, scene, refusal)
     }
 }

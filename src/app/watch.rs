@@ -6,28 +6,27 @@ use crate::{
     config::Config,
     envoy::Tls,
     lifecycle::Drain,
-    reload::{Compiled, Compiler, Published, watch::Watcher},
+    reload::{Compiled, Compiler, Published, Watcher},
 };
+
+/// How often the key sets of idle issuers are looked at.
+const KEYS: Duration = Duration::from_secs(10);
 
 /// Reloads until `drain` begins.
 pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<Published>, tls: Option<Tls>, drain: Drain) {
     let mut config = started.clone();
     let ends = drain.begun();
     tokio::pin!(ends);
+    let mut keys = tokio::time::interval(KEYS);
     loop {
-        let mut watcher = match Watcher::new(config.watched()) {
-            Ok(watcher) => watcher,
-            Err(error) => {
-                tracing::error!(%error, "the files cannot be watched; trying again");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-        };
         let watched = config.watched();
-        // Another set of files needs another watcher; whatever changed in between is seen by compiling once at the start of the next.
+        let mut watcher = Watcher::new(watched.clone());
+        // Files that changed before the watcher looked at them would go unseen.
+        reload(&compiler, &started, &mut config, &published, tls.as_ref()).await;
         while config.watched() == watched {
             tokio::select! {
                 () = &mut ends => return,
+                _ = keys.tick() => published.snapshot().authenticator.refresh(),
                 () = watcher.changed() => reload(&compiler, &started, &mut config, &published, tls.as_ref()).await,
             }
         }

@@ -1,9 +1,8 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use crate::{authn::Authenticator, authz::Authorizer, broker::Broker, classify::Classifier, normalize, respond::Responder};
 
 /// Everything one decision needs, of one generation; a call keeps the one it began with.
-#[derive(Debug)]
 pub struct Snapshot {
     /// From 1, one more with every set that was published.
     pub generation: u64,
@@ -22,6 +21,14 @@ pub struct Snapshot {
 pub struct ShadowTargets {
     everywhere: bool,
     hosts: HashMap<String, bool>,
+}
+
+// === impl Snapshot ===
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("generation", &self.generation).finish_non_exhaustive()
+    }
 }
 
 // === impl ShadowTargets ===

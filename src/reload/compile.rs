@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{compose, watch};
+use super::{compose, listing};
 use crate::{
     authn::Authenticator,
     authz::{Authorizer, Source},
@@ -84,7 +84,7 @@ fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
 
 /// The policies and the inventory, each read whole and unchanged while reading.
 fn source(config: &Config) -> Result<Source, Vec<Fault>> {
-    let listing = watch::read_stable(&config.policy.dir).map_err(|fault| vec![fault])?;
+    let listing = listing::read_stable(&config.policy.dir).map_err(|fault| vec![fault])?;
     let inventory = match &config.policy.entities {
         Some(file) => Some((file.clone(), std::fs::read_to_string(file).map_err(|error| {
             vec![Fault { file: file.clone(), line: None, column: None, message: format!("the inventory cannot be read: {error}"), help: None }]

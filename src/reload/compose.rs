@@ -62,10 +62,10 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
         issuer.subject_claim.clone_from(claim);
     }
     if let Some(claim) = &from.groups_claim {
-        issuer.groups_claim = ClaimPath::parse(claim);
+        issuer.groups_claim = ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))?;
     }
     if let Some(claims) = &from.roles_claim {
-        issuer.roles_claims = claims.iter().map(|claim| ClaimPath::parse(claim)).collect();
+        issuer.roles_claims = claims.iter().map(|claim| ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))).collect::<Result<_, _>>()?;
     }
     if let Some(kind) = from.kind {
         issuer.kind = match kind {

@@ -13,7 +13,7 @@ use super::{
 use crate::model::{Deny, DenyStatus, HeaderEdit, Reason, Refusal, Verdict};
 
 /// The deny that `refusal` is answered with.
-pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_>, refusal: &Refusal) -> Verdict {
+pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_, '_>, refusal: &Refusal) -> Verdict {
     let age = refusal.since.map_or(0, |since| scene.now_ms.saturating_sub(since));
     let status = status(refusal.reason, age > config.faults_visible_after_ms);
     let told = message::tell(config, scene, refusal);
@@ -170,7 +170,7 @@ fn oauth(reason: Reason, message: &str) -> Value {
     json!({"error": code, "error_description": message})
 }
 
-fn is_oauth(scene: &Scene<'_>) -> bool {
+fn is_oauth(scene: &Scene<'_, '_>) -> bool {
     scene.raw.path().starts_with(b"/oidc/")
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::model::{Answer, HeaderEdit, Target, Verdict};
 
 /// The answer for `target`: the fields that databricks-sdk 0.162.0 reads, as far as they are configured.
-pub(super) fn answer(names: &Names, scene: &Scene<'_>, target: &Target) -> Verdict {
+pub(super) fn answer(names: &Names, scene: &Scene<'_, '_>, target: &Target) -> Verdict {
     let host = scene.call.map_or("", |call| call.host.as_str());
     let mut body = Map::new();
     body.insert("oidc_endpoint".into(), Value::from(format!("https://{host}/oidc")));

@@ -95,7 +95,7 @@ impl Names {
     }
 
     /// Removes every trust header that `set` lacks, and every header of the request that could be taken for one.
-    fn remove_forged(&self, scene: &Scene<'_>, set: &[HeaderEdit], remove: &mut Vec<Cow<'static, str>>) {
+    fn remove_forged(&self, scene: &Scene<'_, '_>, set: &[HeaderEdit], remove: &mut Vec<Cow<'static, str>>) {
         let is_set = |name: &str| set.iter().any(|edit| edit.name == name);
         remove.extend(self.full.iter().map(|(_, name)| name.clone()).filter(|name| !is_set(name)));
         for name in names(scene) {
@@ -107,7 +107,7 @@ impl Names {
 }
 
 /// An allow with what the caller is known by; `credential` says what becomes of its token.
-pub(super) fn allow(config: &Config, names: &Names, scene: &Scene<'_>, caller: &Caller, intent: &Intent, credential: &Credential) -> Verdict {
+pub(super) fn allow(config: &Config, names: &Names, scene: &Scene<'_, '_>, caller: &Caller, intent: &Intent, credential: &Credential) -> Verdict {
     let trusted = config.trust.get(&(intent.target.kind, intent.target.name.clone())).unwrap_or(&Trusted::All);
     let mut set = Vec::with_capacity(8);
     for header in TrustHeader::ALL.into_iter().filter(|header| trusted.allows(*header)) {
@@ -133,14 +133,14 @@ pub(super) fn allow(config: &Config, names: &Names, scene: &Scene<'_>, caller: &
 }
 
 /// An allow that changes nothing but forged trust headers.
-pub(super) fn shadow(names: &Names, scene: &Scene<'_>) -> Verdict {
+pub(super) fn shadow(names: &Names, scene: &Scene<'_, '_>) -> Verdict {
     let mut remove = Vec::new();
     names.remove_forged(scene, &[], &mut remove);
     Verdict::Allow(Allow { decision: scene.decision, set: Vec::new(), remove })
 }
 
 /// The names of the request's headers, as it spelled them.
-fn names<'s>(scene: &Scene<'s>) -> impl Iterator<Item = &'s str> {
+fn names<'s>(scene: &Scene<'s, '_>) -> impl Iterator<Item = &'s str> {
     scene.raw.headers().filter_map(|(name, _)| std::str::from_utf8(name).ok()).filter(|name| !name.starts_with(':'))
 }
 

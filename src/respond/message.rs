@@ -14,7 +14,7 @@ pub(super) struct Told {
 const MOST_RESOURCES: usize = 3;
 
 /// What the caller may know of `refusal`, as far as the configuration allows.
-pub(super) fn tell(config: &Config, scene: &Scene<'_>, refusal: &Refusal) -> Told {
+pub(super) fn tell(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) -> Told {
     let decision = scene.decision.to_string();
     let mut message = String::new();
     let mut metadata = vec![("decision", decision.clone())];
@@ -42,7 +42,7 @@ pub(super) fn help(config: &Config, decision: &str) -> Option<String> {
 }
 
 /// `User::"corp/alice" from spiffe://… may not jobs.run_now on Job::"stage/43": `
-fn describe(scene: &Scene<'_>, message: &mut String, metadata: &mut Vec<(&'static str, String)>) {
+fn describe(scene: &Scene<'_, '_>, message: &mut String, metadata: &mut Vec<(&'static str, String)>) {
     let Some(caller) = scene.caller else { return };
     let principal = caller.principal().map(|principal| principal.entity().to_string()).unwrap_or_default();
     message.push_str(&principal);

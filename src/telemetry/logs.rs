@@ -1,6 +1,6 @@
-//! Structured logs on standard error: one JSON object a line, which escapes whatever an attacker put into a request.
+//! Structured logs on standard error: one JSON object a line (or text for people), which escapes whatever an attacker put into a request.
 
-use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// What is wrong with a log filter.
 #[derive(Debug, thiserror::Error)]
@@ -14,10 +14,10 @@ pub struct FilterError {
 ///
 /// # Errors
 /// [`FilterError`] where `filter` cannot be parsed.
-pub fn start(filter: &str) -> Result<(), FilterError> {
+pub fn start(filter: &str, json: bool) -> Result<(), FilterError> {
     let filter = EnvFilter::try_new(filter).map_err(|cause| FilterError { filter: filter.to_owned(), cause: cause.to_string() })?;
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    let lines = lines.with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if json { lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed() } else { lines.with_ansi(false).boxed() };
     // A subscriber that is there already is the one of a test, or of an embedding program: it stays.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Ok(())

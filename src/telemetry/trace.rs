@@ -23,7 +23,7 @@ pub struct TraceParent {
 }
 
 /// Where spans go: to an OTLP collector, or nowhere.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tracer {
     export: Option<(SdkTracerProvider, SdkTracer)>,
 }

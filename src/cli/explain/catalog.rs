@@ -14,7 +14,7 @@ use super::{
 use crate::{
     classify::{Catalog, Classifier, TargetConfig},
     clock::Clock,
-    model::{Environment, Fault, Intent, Name, Refusal, Target, TargetKind},
+    model::{Environment, Fault, Intent, Name, NameError, Reason, Refusal, Target, TargetKind},
     net,
     normalize,
     reload::Compiler,
@@ -38,6 +38,10 @@ pub(super) fn one(args: &Args, request: &Request, output: &mut Output) -> Exit {
     output.result(&report, || lines(&report));
     exit
 }
+
+/// The limits where no configuration says them.
+const LENIENT: normalize::Config =
+    normalize::Config { body_limit: 16 << 20, path_limit: 8192, header_limit: 96 << 10, trust_prefix: String::new() };
 
 /// One line of JSON for each line of standard input, in order.
 pub(super) fn batch(args: &Args, output: &mut Output) -> Exit {
@@ -74,7 +78,7 @@ fn words(args: &Args) -> Result<Words, Vec<Fault>> {
 
 impl Words {
     fn classify(&self, request: &Request) -> Result<Value, Refusal> {
-        let too_long = || Refusal::new(crate::model::Reason::RequestMalformed, "the call is longer than any check");
+        let too_long = || Refusal::new(Reason::RequestMalformed, "the call is longer than any check");
         let raw = request.raw(None).ok_or_else(too_long)?;
         match self {
             Self::Configured(parts) => {
@@ -82,10 +86,11 @@ impl Words {
                 classifier.classify(&normalize::normalize(&raw, config)?)
             }
             Self::Bare(catalog) => {
-                let call = normalize::normalize(&raw, &normalize::Config::default())?;
-                let target = TargetConfig { target: Arc::new(target(call.host.as_str())), hosts: vec![call.host.as_str().to_owned()] };
-                let classifier = Classifier::new(Arc::clone(catalog), vec![target]);
-                classifier.map_err(|_| Refusal::new(crate::model::Reason::HostUnknown, "the host cannot be that of a workspace"))?.classify(&call)
+                let call = normalize::normalize(&raw, &LENIENT)?;
+                let nowhere = || Refusal::new(Reason::HostUnknown, "the host cannot be that of a workspace");
+                let target = target(call.host.as_str()).map_err(|_| nowhere())?;
+                let target = TargetConfig { target: Arc::new(target), hosts: vec![call.host.as_str().to_owned()] };
+                Classifier::new(Arc::clone(catalog), vec![target]).map_err(|_| nowhere())?.classify(&call)
             }
         }
         .map(|intent| known(&intent))
@@ -93,13 +98,12 @@ impl Words {
 }
 
 /// A workspace named after the first label of its host.
-fn target(host: &str) -> Target {
+fn target(host: &str) -> Result<Target, NameError> {
     let label = host.split('.').next().unwrap_or_default();
-    let name = Name::parse(label).or_else(|_| Name::parse("workspace"));
+    let name = Name::parse(label).or_else(|_| Name::parse("workspace"))?;
     let kind = if label == "accounts" { TargetKind::Account } else { TargetKind::Workspace };
-    // A literal that is a name; the alternative is never taken.
-    let name = name.unwrap_or_else(|_| Name::default());
-    Target { kind, environment: (kind == TargetKind::Workspace).then(|| Environment(name.clone())), name, workspace_id: None, account_id: None }
+    let environment = (kind == TargetKind::Workspace).then(|| Environment(name.clone()));
+    Ok(Target { kind, environment, name, workspace_id: None, account_id: None })
 }
 
 pub(super) fn known(intent: &Intent) -> Value {
