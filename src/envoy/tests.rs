@@ -1,0 +1,6 @@
+//! The check port through its wire, as a proxy meets it.
+
+mod serving;
+mod tls;
+mod transport;
+mod world;
