@@ -172,6 +172,9 @@ async fn a_bad_file_is_named() {
         assert_eq!(error.file, mesh.folder.join(name));
     }
     mesh.write();
+    fs::write(mesh.folder.join("key.pem"), KeyPair::generate().expect("a key").serialize_pem()).expect("written");
+    assert!(matches!(Listener::bind(mesh.config(), Metrics::default()).await, Err(BindError::Tls(_))), "another certificate's key");
+    mesh.write();
     fs::remove_file(mesh.folder.join("ca.pem")).expect("removed");
     assert!(matches!(Listener::bind(mesh.config(), Metrics::default()).await, Err(BindError::Tls(_))));
 }
