@@ -17,7 +17,7 @@ const OWN: &str = "proto/lakegate";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={PROTO}");
     println!("cargo::rerun-if-changed=build.rs");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let out = out_dir()?;
     describe(&[PathBuf::from(ENVOY)], &out.join("envoy.bin"))?;
     let own = proto_files(Path::new(OWN))?;
     if !own.is_empty() {
@@ -25,6 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         tonic_prost_build::configure().compile_fds(protox::compile(&own, [PROTO])?)?;
     }
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+fn out_dir() -> Result<PathBuf, &'static str> {
+    env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo sets OUT_DIR")
 }
 
 /// Writes the descriptor set of `files` and of everything they import.

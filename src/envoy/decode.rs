@@ -119,11 +119,8 @@ impl Http {
                 5 => http.host.set(value)?,
                 // Envoy leaves `query` and `fragment` empty and the query in the path; were they filled, the path would not be the whole.
                 7 | 8 if !value.clone().bytes()?.is_empty() => return Err(Undecodable::SplitPath),
-                9 => {
-                    if http.size.replace(value.varint()?).is_some() {
-                        return Err(Undecodable::Repeated);
-                    }
-                }
+                9 if http.size.is_some() => return Err(Undecodable::Repeated),
+                9 => http.size = Some(value.varint()?),
                 10 => http.protocol.set(value)?,
                 11 => http.body.set(value)?,
                 12 => http.raw_body.set(value)?,

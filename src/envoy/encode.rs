@@ -4,6 +4,8 @@
 //! So every message begins with its code, and the code follows from the kind of verdict alone. A gRPC error, an `error_response` and bytes that
 //! Envoy cannot parse would follow `failure_mode_allow`; so what cannot be sent as it is (a value that would split the response) is a deny, too.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::model::{Allow, DecisionId, DenyStatus, HeaderEdit, Verdict};
@@ -29,7 +31,7 @@ const PREFIX: usize = 5;
 /// What is written after the code.
 #[derive(Clone, Copy)]
 enum Outcome<'v> {
-    Continue { set: &'v [HeaderEdit], remove: &'v [std::borrow::Cow<'static, str>] },
+    Continue { set: &'v [HeaderEdit], remove: &'v [Cow<'static, str>] },
     Stop { status: u16, headers: &'v [HeaderEdit], body: &'v [u8] },
 }
 
@@ -46,7 +48,7 @@ pub(super) fn frame(verdict: &Verdict) -> Bytes {
             let Allow { decision, set, remove } = allow;
             write(OK, *decision, Outcome::Continue { set, remove })
         }
-        Verdict::Allow(allow) => write(UNAVAILABLE, allow.decision, bare(DenyStatus::Unavailable)),
+        Verdict::Allow(allow) => unsendable(allow.decision),
         Verdict::Deny(deny) => {
             write(code_of(deny.status), deny.decision, Outcome::Stop { status: deny.status.code(), headers: &deny.headers, body: text(&deny.body) })
         }
@@ -54,12 +56,15 @@ pub(super) fn frame(verdict: &Verdict) -> Bytes {
         Verdict::Answer(answer) if std::str::from_utf8(&answer.body).is_ok() => {
             write(PERMISSION_DENIED, answer.decision, Outcome::Stop { status: 200, headers: &answer.headers, body: &answer.body })
         }
-        Verdict::Answer(answer) => write(UNAVAILABLE, answer.decision, bare(DenyStatus::Unavailable)),
+        Verdict::Answer(answer) => unsendable(answer.decision),
     }
 }
 
-fn bare<'v>(status: DenyStatus) -> Outcome<'v> {
-    Outcome::Stop { status: status.code(), headers: &[], body: &[] }
+/// `respond` keeps what cannot be sent out of a verdict; this is what happens when it did not.
+fn unsendable(decision: DecisionId) -> Bytes {
+    tracing::error!(%decision, "a verdict holds what cannot be sent, so the call is denied");
+    let status = DenyStatus::Unavailable;
+    write(code_of(status), decision, Outcome::Stop { status: status.code(), headers: &[], body: &[] })
 }
 
 /// Never 0.

@@ -40,11 +40,7 @@ impl<D: Decide> Front<D> {
         Self { check, routes }
     }
 
-    pub(super) async fn call(
-        &self,
-        request: Request<Incoming>,
-        pulse: &Pulse,
-    ) -> Result<Response<Either<Reply, tonic::body::Body>>, Infallible> {
+    pub(super) async fn call(&self, request: Request<Incoming>, pulse: &Pulse) -> Result<Response<Either<Reply, tonic::body::Body>>, Infallible> {
         if request.uri().path() == CHECK_PATH {
             let turn = pulse.turn();
             let mut response = Response::new(Either::Left(Reply::new(self.check.answer(request).await)));

@@ -97,7 +97,7 @@ impl Config {
             bodies: 64 * 1024 * 1024,
             headers: 96 * 1024,
             handshake: Duration::from_secs(5),
-            idle: Duration::from_secs(600),
+            idle: Duration::from_mins(10),
             concurrency: 1024,
             deadline: Duration::from_secs(2),
         }

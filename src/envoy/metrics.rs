@@ -1,7 +1,9 @@
 //! What the check port counts.
 
+use std::fmt::{self, Write};
+
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
@@ -16,7 +18,7 @@ pub struct Metrics {
 }
 
 /// Why a connection was closed before it could ask anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refused {
     /// There are as many connections as there may be.
     Full,
@@ -27,7 +29,7 @@ pub(super) enum Refused {
 }
 
 /// Why a check was answered without a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Failed {
     /// Too many checks or too many bytes at once.
     Shed,
@@ -74,5 +76,27 @@ impl Metrics {
     #[cfg(test)]
     pub(super) fn failures(&self, cause: Failed) -> u64 {
         self.failed.get_or_create(&FailedLabels { cause }).get()
+    }
+}
+
+impl EncodeLabelValue for Refused {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(match self {
+            Self::Full => "full",
+            Self::Handshake => "handshake",
+            Self::Peer => "peer",
+        })
+    }
+}
+
+impl EncodeLabelValue for Failed {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(match self {
+            Self::Shed => "shed",
+            Self::Undecodable => "undecodable",
+            Self::Oversize => "oversize",
+            Self::Panic => "panic",
+            Self::Late => "late",
+        })
     }
 }

@@ -72,7 +72,16 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_refused() {
-        for text in ["*", "spiffe://*/ns/x/sa/y", "spiffe://td/ns/x*/sa/y", "spiffe://td/**", "spiffe://td", "spiffe://td/", "https://td/ns/x", "spiffe://td/ns//sa/*"] {
+        for text in [
+            "*",
+            "spiffe://*/ns/x/sa/y",
+            "spiffe://td/ns/x*/sa/y",
+            "spiffe://td/**",
+            "spiffe://td",
+            "spiffe://td/",
+            "https://td/ns/x",
+            "spiffe://td/ns//sa/*",
+        ] {
             assert!(SpiffePattern::parse(text).is_err(), "{text}");
         }
     }

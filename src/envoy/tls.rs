@@ -107,21 +107,21 @@ fn spiffe_id(certificate: &CertificateDer<'_>) -> Option<SpiffeId> {
 
 fn server_config(config: &TlsConfig) -> Result<ServerConfig, TlsError> {
     let chain = certificates(&config.cert)?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&config.key)?).map_err(|_| TlsError::new(&config.key, "it holds no private key in PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&config.key)?).map_err(|_| TlsError::new(&config.key, &"it holds no private key in PEM"))?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&config.client_ca)? {
-        roots.add(certificate).map_err(|error| TlsError::new(&config.client_ca, error))?;
+        roots.add(certificate).map_err(|error| TlsError::new(&config.client_ca, &error))?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .build()
-        .map_err(|error| TlsError::new(&config.client_ca, error))?;
+        .map_err(|error| TlsError::new(&config.client_ca, &error))?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
-        .map_err(|error| TlsError::new(&config.cert, error))?
+        .map_err(|error| TlsError::new(&config.cert, &error))?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
-        .map_err(|error| TlsError::new(&config.cert, error))?;
+        .map_err(|error| TlsError::new(&config.cert, &error))?;
     server.alpn_protocols = vec![b"h2".to_vec()];
     // A resumed session would carry an identity past a client CA that has been changed or a certificate that has expired since. Proxies keep
     // their connections for hours, so there is nothing to save.
@@ -134,18 +134,18 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(file)?).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(TlsError::new(file, "it holds no certificate in PEM")),
+        _ => Err(TlsError::new(file, &"it holds no certificate in PEM")),
     }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(file).map_err(|error| TlsError::new(file, error))
+    fs::read(file).map_err(|error| TlsError::new(file, &error))
 }
 
 // === impl TlsError ===
 
 impl TlsError {
-    fn new(file: &Path, message: impl ToString) -> Self {
+    fn new(file: &Path, message: &dyn std::fmt::Display) -> Self {
         Self { file: file.to_owned(), message: message.to_string() }
     }
 }

@@ -181,7 +181,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
 fn what_is_no_protobuf_is_refused() {
     let cases: [(&str, &[u8], Undecodable); 10] = [
         ("a length beyond the end", &[0x0a, 2, 0], Undecodable::Truncated),
-        ("a length beyond the parent", &[0x0a, 2, 0x22, 1, 0], Undecodable::Truncated),
+        ("a length beyond the parent", &[0x0a, 2, 0x22, 1, 0x7a, 0], Undecodable::Truncated),
         ("no length", &[0x0a], Undecodable::Truncated),
         ("a cut varint", &[0x08, 0x80], Undecodable::Truncated),
         ("a varint of eleven bytes", &[0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0], Undecodable::Varint),

@@ -28,11 +28,14 @@ fn edits() -> impl Strategy<Value = Vec<HeaderEdit>> {
 fn verdict() -> impl Strategy<Value = Verdict> {
     let decision = || (0i64..2_000_000_000_000).prop_map(DecisionId::new);
     prop_oneof![
-        (decision(), edits(), vec("[a-z._-]{1,20}", 0..6)).prop_map(|(decision, set, remove)| {
-            Verdict::Allow(Allow { decision, set, remove: remove.into_iter().map(Into::into).collect() })
-        }),
-        (decision(), select(&STATUSES[..]), edits(), "\\PC{0,200}")
-            .prop_map(|(decision, status, headers, body)| Verdict::Deny(Deny { decision, status, headers, body: body.into() })),
+        (decision(), edits(), vec("[a-z._-]{1,20}", 0..6))
+            .prop_map(|(decision, set, remove)| { Verdict::Allow(Allow { decision, set, remove: remove.into_iter().map(Into::into).collect() }) }),
+        (decision(), select(&STATUSES[..]), edits(), "\\PC{0,200}").prop_map(|(decision, status, headers, body)| Verdict::Deny(Deny {
+            decision,
+            status,
+            headers,
+            body: body.into()
+        })),
         (decision(), edits(), "\\PC{0,200}").prop_map(|(decision, headers, body)| Verdict::Answer(Answer { decision, headers, body: body.into() })),
     ]
 }
@@ -115,9 +118,8 @@ proptest! {
 
 #[test]
 fn the_codes_are_those_of_the_statuses() {
-    let codes = STATUSES.map(|status| {
-        code(&read(&Verdict::Deny(Deny { decision: DecisionId::new(1), status, headers: Vec::new(), body: Bytes::new() })))
-    });
+    let codes =
+        STATUSES.map(|status| code(&read(&Verdict::Deny(Deny { decision: DecisionId::new(1), status, headers: Vec::new(), body: Bytes::new() }))));
     assert_eq!(codes, [3, 16, 7, 5, 8, 14]);
 }
 
@@ -147,8 +149,12 @@ fn a_deny_goes_out_without_what_would_split_it() {
         HeaderEdit { name: "x-e".into(), value: Bytes::from_static(b"a\r\nset-cookie: x=1") },
         HeaderEdit { name: "x-f".into(), value: Bytes::from_static(b"good") },
     ];
-    let denied =
-        denied(read(&Verdict::Deny(Deny { decision: DecisionId::new(1), status: DenyStatus::Forbidden, headers, body: Bytes::from_static(b"\xff") })));
+    let denied = denied(read(&Verdict::Deny(Deny {
+        decision: DecisionId::new(1),
+        status: DenyStatus::Forbidden,
+        headers,
+        body: Bytes::from_static(b"\xff"),
+    })));
     assert_eq!(pairs(&denied.headers), [HeaderEdit { name: "x-f".into(), value: Bytes::from_static(b"good") }]);
     assert_eq!(denied.body, "");
 }
