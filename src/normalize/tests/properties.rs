@@ -3,7 +3,7 @@ use std::{borrow::Cow, fmt::Write as _};
 use proptest::prelude::*;
 
 use super::{builder::Check, read};
-use crate::model::{Reason, Segment};
+use crate::model::{HeaderForm, Reason, Segment};
 
 /// A segment that stands for itself: no character that some reader would take for another, and never dots alone.
 fn name() -> impl Strategy<Value = String> {
@@ -158,6 +158,20 @@ proptest! {
         for check in [joined, apart] {
             let raw = check.raw();
             prop_assert_eq!(read(&raw).unwrap_err().reason, Reason::HeaderAmbiguous);
+        }
+    }
+
+    /// Which of Envoy's two forms the headers came in changes nothing, as long as no value was joined or replaced.
+    #[test]
+    fn both_forms_are_read_alike(values in proptest::collection::vec("[ -~&&[^!,]]{0,12}", 12)) {
+        let names = ["accept", "authorization", "connection", "content-encoding", "content-length", "content-type", "host", "traceparent",
+            "upgrade", "user-agent", "x-databricks-org-id", "x-request-id"];
+        for kept in 0..names.len() {
+            let headers = names.iter().zip(&values).skip(kept).step_by(3).map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+            let joined = Check { headers: headers.collect(), form: HeaderForm::Joined, ..Check::default() };
+            let apart = Check { form: HeaderForm::Raw, ..joined.clone() };
+            let (joined, apart) = (joined.raw(), apart.raw());
+            prop_assert_eq!(format!("{:?}", read(&joined)), format!("{:?}", read(&apart)));
         }
     }
 }
