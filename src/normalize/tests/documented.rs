@@ -39,8 +39,10 @@ fn check(example: &str) -> Check {
             check.size = i64::try_from(span.len()).unwrap();
             continue;
         }
-        let colon = span.match_indices(':').map(|(at, _)| at).find(|at| *at > 0).expect("a header has a colon");
-        let (name, value) = (&span[..colon], span[colon + 1..].trim());
+        // The first colon of a pseudo-header is part of its name.
+        let pseudo = if span.starts_with(':') { ":" } else { "" };
+        let (name, value) = span.strip_prefix(':').unwrap_or(span).split_once(':').expect("a header has a colon");
+        let (name, value) = (format!("{pseudo}{name}"), value.trim());
         if name == "host" {
             check.host = value.into();
         } else {
