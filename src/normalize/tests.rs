@@ -2,6 +2,7 @@
 
 mod builder;
 mod cases;
+mod documented;
 mod fuzz;
 mod limits;
 mod properties;

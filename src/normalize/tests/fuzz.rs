@@ -1,4 +1,4 @@
-//! `cargo bolero test normalize::tests::fuzz::…` fuzzes these; as plain tests they run on random and on recorded inputs.
+//! As plain tests these run on random and on recorded inputs; `cargo bolero test normalize::tests::fuzz::no_check_panics` fuzzes one of them.
 
 use bolero::TypeGenerator;
 

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::{builder::Check, config, read};
 use crate::model::{Body, BodyFault, Reason};
 
@@ -72,4 +74,14 @@ fn messages_are_short_and_hold_no_credential() {
         let detail = read(&raw).unwrap_err().detail;
         assert!(!detail.contains(secret) && detail.len() < 200 && detail.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{detail}");
     }
+}
+
+#[test]
+fn nothing_is_copied_where_there_is_nothing_to_decode() {
+    let check = Check::path("/api/2.2/jobs/run-now?o=1&page_token=x").header("upgrade", "websocket");
+    let raw = check.raw();
+    let call = read(&raw).unwrap();
+    assert!(call.path.segments.iter().all(|segment| matches!(segment.text, Cow::Borrowed(_))));
+    assert!(call.query.pairs.iter().all(|(key, value)| matches!((key, value), (Cow::Borrowed(_), Cow::Borrowed(_)))));
+    assert!(matches!((&call.host.0, call.upgrade.unwrap().0), (Cow::Borrowed(_), Cow::Borrowed(_))));
 }

@@ -2,8 +2,8 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use proptest::prelude::*;
 
-use super::{builder::Check, read};
-use crate::model::{Reason, Segment};
+use super::{super::headers::DECIDING, builder::Check, read};
+use crate::model::{Body, BodyFault, HeaderForm, Reason, Segment};
 
 /// A segment that stands for itself: no character that some reader would take for another, and never dots alone.
 fn name() -> impl Strategy<Value = String> {
@@ -157,6 +157,61 @@ proptest! {
         let apart = Check::default().header(name, &first).header("accept", "*/*").header(name, &second);
         for check in [joined, apart] {
             let raw = check.raw();
+            prop_assert_eq!(read(&raw).unwrap_err().reason, Reason::HeaderAmbiguous);
+        }
+    }
+
+    /// Which of Envoy's two forms the headers came in changes nothing, as long as no value was joined or replaced.
+    #[test]
+    fn both_forms_are_read_alike(values in proptest::collection::vec("[ -~&&[^!,]]{0,12}", 12)) {
+        let names = ["accept", "authorization", "connection", "content-encoding", "content-length", "content-type", "host", "traceparent",
+            "upgrade", "user-agent", "x-databricks-org-id", "x-request-id"];
+        for kept in 0..names.len() {
+            let headers = names.iter().zip(&values).skip(kept).step_by(3).map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+            let joined = Check { headers: headers.collect(), form: HeaderForm::Joined, ..Check::default() };
+            let apart = Check { form: HeaderForm::Raw, ..joined.clone() };
+            let (joined, apart) = (joined.raw(), apart.raw());
+            prop_assert_eq!(format!("{:?}", read(&joined)), format!("{:?}", read(&apart)));
+        }
+    }
+
+    /// What Envoy cuts off at its limit is never taken for the whole, however the body was framed and whether or not the flag is there.
+    #[test]
+    fn no_beginning_of_a_body_passes_for_the_body(length in 1_usize..64, limit in 0_usize..64, framing in 0_u8..3, flagged in any::<bool>()) {
+        let shown = length.min(limit);
+        let cut = shown < length;
+        let mut check = Check { method: b"POST".into(), size: i64::try_from(length).unwrap(), ..Check::default() };
+        check.body = (shown > 0).then(|| vec![b'1'; shown]);
+        match framing {
+            0 => check = check.header("content-length", length.to_string()),
+            1 => check = check.header("transfer-encoding", "chunked"),
+            _ => check.protocol = b"HTTP/2".into(),
+        }
+        if flagged {
+            check = check.header("x-envoy-auth-partial-body", if cut { "true" } else { "false" });
+        }
+        let raw = check.raw();
+        let body = read(&raw).unwrap().body;
+        if cut {
+            prop_assert_eq!(body, Body::Unusable(BodyFault::Cut));
+        } else {
+            let whole = matches!(body, Body::Whole { bytes, .. } if bytes.len() == length);
+            prop_assert!(whole);
+        }
+    }
+
+    /// A deciding header under a name that only some readers take for it is refused; so is its removal under any spelling.
+    #[test]
+    fn every_other_spelling_of_a_deciding_name_is_refused(at in 0..DECIDING.len(), choices in proptest::collection::vec(0_usize..3, 4)) {
+        let mut choices = choices.into_iter().cycle();
+        let spelled: String = DECIDING[at].chars().map(|c| if c == '-' { ['-', '_', '.'][choices.next().unwrap_or_default()] } else { c }).collect();
+        let removal = Check::default().header("connection", format!("close, {}", spelled.to_uppercase()));
+        let raw = removal.raw();
+        let nominates_upgrade = spelled == "upgrade";
+        prop_assert_eq!(read(&raw).is_err(), !nominates_upgrade);
+        if spelled != DECIDING[at] {
+            let alias = Check::default().header(spelled, "1");
+            let raw = alias.raw();
             prop_assert_eq!(read(&raw).unwrap_err().reason, Reason::HeaderAmbiguous);
         }
     }
