@@ -12,3 +12,5 @@ pub mod model;
 
 pub mod clock;
 pub mod json;
+
+pub mod classify;
