@@ -38,7 +38,8 @@ def main(arguments):
     w = wiring.Wiring(objects, mesh, lakegate_yaml(objects))
     # What is malformed is not judged any further: a misspelt key reads as a missing one.
     found = malformed(w) or wiring.faults(w) + unsafe([o for o in objects if o["metadata"].get("namespace") == "lakegate-system"])
-    print(*found, f"{len(found)} fault{'s' * (len(found) > 1)}" if found else "no fault", sep="\n")
+    count = f"{len(found)} fault{'s' * (len(found) > 1)}" if found else "no fault"
+    print(*found, count, sep="\n")
     return 1 if found else 0
 
 
