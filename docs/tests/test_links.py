@@ -48,6 +48,12 @@ def test_links(file):
     assert list(broken(file, ROOT)) == []
 
 
+@pytest.mark.parametrize("file", markdown(), ids=lambda f: f.relative_to(ROOT).as_posix())
+def test_paths_in_code_are_there(file):
+    named = re.findall(r"(?<![\w/.-])(?:manifests|docs)/[\w.-]+(?:/[\w.-]+)*", " ".join(re.findall(r"`[^`\n]*`", file.read_text())))
+    assert [p for p in named if p not in GENERATED and not (ROOT / p).exists()] == []
+
+
 def test_a_broken_link_is_found(tmp_path):
     (tmp_path / "b.md").write_text("# One heading, two words\n")
     (tmp_path / "a.md").write_text("[x](b.md) [y](c.md) [z](b.md#one-heading-two-words) [w](b.md#nowhere) [v](../../outside.md) [u](https://example.com) `[t](d.md)`\n```\n[s](e.md)\n```\n")

@@ -25,11 +25,19 @@ def mapping(loader, node, deep=False):
     return yaml.SafeLoader.construct_mapping(loader, node, deep)
 
 
+# A date stays the text that it was, as in Kubernetes.
+StrictLoader.yaml_implicit_resolvers = {c: [r for r in rs if r[0] != "tag:yaml.org,2002:timestamp"] for c, rs in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, lambda loader, node: mapping(loader, node, deep=True))
 
 
 def documents(path):
-    return [d for d in yaml.load_all(pathlib.Path(path).read_text(), Loader=StrictLoader) if d is not None]
+    return parse(pathlib.Path(path).read_text())
+
+
+def parse(text):
+    """The documents of a YAML text; a `List`, as kubectl prints it, is its items."""
+    read = [d for d in yaml.load_all(text, Loader=StrictLoader) if d is not None]
+    return [o for d in read for o in (d["items"] if d.get("kind") == "List" else [d])]
 
 
 def known(where, given, allowed):

@@ -27,17 +27,17 @@ class Wiring:
     def pods(self, namespace, selector):
         """The Deployments of a namespace whose pods carry all of these labels."""
         return [d for d in self.all("Deployment") if d["metadata"]["namespace"] == namespace
-                and selector.items() <= d["spec"]["template"]["metadata"]["labels"].items()]
+                and (selector or {"": ""}).items() <= labels(d).items()]
 
     def behind(self, service):
-        return self.pods(service["metadata"]["namespace"], service["spec"]["selector"])
+        return self.pods(service["metadata"]["namespace"], service["spec"].get("selector", {}))
 
     def providers(self):
-        return self.mesh["meshConfig"].get("extensionProviders", [])
+        return self.mesh.get("meshConfig", self.mesh).get("extensionProviders", [])
 
     def entries(self):
         """Each host outside the mesh, with its ports."""
-        return {h: {p["number"] for p in e["spec"]["ports"]} for e in self.all("ServiceEntry") for h in e["spec"]["hosts"]}
+        return {h: {p["number"] for p in e["spec"].get("ports", [])} for e in self.all("ServiceEntry") for h in e["spec"]["hosts"]}
 
     def has_port(self, host, port):
         service = self.service(host)
@@ -46,7 +46,11 @@ class Wiring:
 
 
 def identity(deployment):
-    return f"spiffe://cluster.local/ns/{deployment['metadata']['namespace']}/sa/{deployment['spec']['template']['spec']['serviceAccountName']}"
+    return f"spiffe://cluster.local/ns/{deployment['metadata']['namespace']}/sa/{deployment['spec']['template']['spec'].get('serviceAccountName', 'default')}"
+
+
+def labels(deployment):
+    return deployment["spec"]["template"]["metadata"].get("labels", {})
 
 
 def faults(w):
@@ -84,10 +88,10 @@ def policies(w):
             yield f"policy `{name}`: dry-run on a CUSTOM policy is an enforced deny"
         if spec.get("provider", {}).get("name") not in names:
             yield f"policy `{name}`: MeshConfig has no provider of that name, so every call is denied"
-        labels = spec.get("selector", {}).get("matchLabels")
-        if not labels or namespace == ROOT_NAMESPACE:
+        chosen = spec.get("selector", {}).get("matchLabels")
+        if not chosen or namespace == ROOT_NAMESPACE:
             yield f"policy `{name}`: it applies to more than the gateway"
-        elif not w.pods(namespace, labels):
+        elif not w.pods(namespace, chosen):
             yield f"policy `{name}`: its selector matches no pod of its namespace, so every call passes unasked"
         if spec.get("rules") != [{}]:
             yield f"policy `{name}`: only `rules: [{{}}]` asks about every call"
@@ -96,13 +100,13 @@ def policies(w):
 def gateways(w):
     services = {(d["metadata"]["namespace"], d["metadata"]["name"]): s for s in w.all("Service") for d in w.behind(s)}
     for g in w.all("Gateway"):
-        name, pods = g["metadata"]["name"], w.pods(g["metadata"]["namespace"], g["spec"]["selector"])
+        name, pods = g["metadata"]["name"], w.pods(g["metadata"]["namespace"], g["spec"].get("selector"))
         if not pods:
             yield f"gateway `{name}`: its selector matches no pod"
         for d in pods:
-            namespace, labels = d["metadata"]["namespace"], d["spec"]["template"]["metadata"]["labels"]
+            namespace = d["metadata"]["namespace"]
             asked = [p["spec"].get("provider", {}).get("name") for p in w.all("AuthorizationPolicy") if p["spec"].get("action") == "CUSTOM"
-                     and p["metadata"]["namespace"] == namespace and p["spec"].get("selector", {}).get("matchLabels", {}).items() <= labels.items()]
+                     and p["metadata"]["namespace"] == namespace and p["spec"].get("selector", {}).get("matchLabels", {}).items() <= labels(d).items()]
             if not asked:
                 yield f"gateway `{name}`: no CUSTOM policy guards its pods, so every call passes unasked"
             if len(set(asked)) > 1:
@@ -124,20 +128,23 @@ def routes(w):
     subsets = {(d["spec"]["host"], s["name"]) for d in w.all("DestinationRule") for s in d["spec"].get("subsets", [])}
     for v in w.all("VirtualService"):
         name, spec = v["metadata"]["name"], v["spec"]
-        matched = [m for r in spec["http"] for m in r.get("match", [])]
-        for gateway in set(spec["gateways"]) | {g for m in matched for g in m.get("gateways", [])}:
+        matched = [m for r in spec.get("http", []) for m in r.get("match", [])]
+        for gateway in set(spec.get("gateways", ["mesh"])) | {g for m in matched for g in m.get("gateways", [])}:
             if gateway not in known:
                 yield f"route `{name}`: there is no gateway `{gateway}`"
         if not any("mesh" in m.get("gateways", []) and m.get("port") == 80 for m in matched):
             yield f"route `{name}`: without a mesh route calls go past the gateway"
-        for r in spec["http"]:
+        if spec.get("tls") or spec.get("tcp"):
+            yield f"route `{name}`: in TLS or TCP nobody can read what the call would do"
+        for r in spec.get("http", []):
             if not re.fullmatch(r"[1-9]\d*s", r.get("timeout", "")):
                 yield f"route `{name}`: a route without a longest duration"
             if r.get("retries", {}).get("attempts") != 0:
                 yield f"route `{name}`: Istio's retries repeat calls that change something"
-            for to in (d["destination"] for d in r["route"]):
-                if not w.has_port(to["host"], to["port"]["number"]):
-                    yield f"route `{name}`: nothing listens at {to['host']}:{to['port']['number']}"
+            for to in (d["destination"] for d in r.get("route", [])):
+                port = to.get("port", {}).get("number")
+                if not w.has_port(to["host"], port):
+                    yield f"route `{name}`: nothing listens at {to['host']}:{port}"
                 if "subset" in to and (to["host"], to["subset"]) not in subsets:
                     yield f"route `{name}`: `{to['host']}` has no subset `{to['subset']}`"
                 mesh = any("mesh" in m.get("gateways", []) for m in r.get("match", []))
@@ -162,7 +169,7 @@ def rules(w):
             yield f"host `{host}`: no rule originates TLS to it"
     for host in {p.get("envoyExtAuthzGrpc", {}).get("service", "") for p in w.providers()}:
         want = [identity(d) for d in w.behind(w.service(host))] if w.service(host) else []
-        got = [t.get("subjectAltNames") for d in w.all("DestinationRule") if d["spec"]["host"] == host for t in tls_settings(d["spec"]["trafficPolicy"])]
+        got = [t.get("subjectAltNames") for d in w.all("DestinationRule") if d["spec"]["host"] == host for t in tls_settings(d["spec"].get("trafficPolicy", {}))]
         if want and got != [want]:
             yield f"host `{host}`: no rule names the one identity that may answer as lakegate"
 
@@ -171,33 +178,41 @@ def tls_settings(policy):
     return [p["tls"] for p in [policy, *policy.get("portLevelSettings", [])] if "tls" in p]
 
 
+def bare(host):
+    """A Gateway's host without the namespace that may stand before it."""
+    return host.rpartition("/")[2]
+
+
 def hosts(w):
     """A host stands in every place, or in none."""
     places = {"ServiceEntry": set(w.entries()), "lakegate.yaml": {h for t in ("workspaces", "accounts", "services") for x in w.config.get(t, []) for h in x["hosts"]},
-              "Gateway": {h for g in w.all("Gateway") for s in g["spec"]["servers"] for h in s["hosts"]}, "VirtualService": {h for v in w.all("VirtualService") for h in v["spec"]["hosts"]}}
+              "Gateway": {h for g in w.all("Gateway") for s in g["spec"]["servers"] for h in map(bare, s["hosts"])}, "VirtualService": {h for v in w.all("VirtualService") for h in v["spec"]["hosts"]}}
     for host in set().union(*places.values()):
         if "*" in host:
             yield f"host `{host}`: a wildcard also covers what nobody thought of; name the hosts"
         for place in sorted(p for p, has in places.items() if host not in has):
             yield f"host `{host}`: missing in {place}"
     for e in w.all("ServiceEntry"):
-        if {(p["number"], p["protocol"]) for p in e["spec"]["ports"]} != {(80, "HTTP"), (443, "HTTPS")} or e["spec"].get("location") != "MESH_EXTERNAL" or e["spec"].get("resolution") != "DNS":
+        if {(p["number"], p["protocol"]) for p in e["spec"].get("ports", [])} != {(80, "HTTP"), (443, "HTTPS")} or e["spec"].get("location") != "MESH_EXTERNAL" or e["spec"].get("resolution") != "DNS":
             yield f"entry `{e['metadata']['name']}`: it must be MESH_EXTERNAL, by DNS, 80 HTTP for the callers and 443 HTTPS for the gateway"
 
 
 def config(w):
     """lakegate.yaml against the pod it runs in and the gateway that asks it."""
-    listen = w.config["listen"]
-    gateways = {identity(d) for g in w.all("Gateway") for d in w.pods(g["metadata"]["namespace"], g["spec"]["selector"])}
+    listen = w.config.get("listen", {})
+    gateways = {identity(d) for g in w.all("Gateway") for d in w.pods(g["metadata"]["namespace"], g["spec"].get("selector"))}
     if gateways and set(listen.get("tls", {}).get("allow", [])) != gateways:
         yield f"lakegate.yaml: `listen.tls.allow` is not exactly the gateway's identity, {sorted(gateways)}"
     for d in (d for p in w.providers() if (s := w.service(p.get("envoyExtAuthzGrpc", {}).get("service", ""))) for d in w.behind(s)):
-        container = next(c for c in d["spec"]["template"]["spec"]["containers"] if c["name"] == "lakegate")
-        ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+        container = next((c for c in d["spec"]["template"]["spec"]["containers"] if c["name"] == "lakegate"), None)
+        if container is None:
+            yield f"{d['metadata']['name']}: it has no container `lakegate`"
+            continue
+        ports = {p.get("name"): p["containerPort"] for p in container.get("ports", [])}
         for key in ("check", "admin"):
-            if listen[key] != f"0.0.0.0:{ports.get(key)}":
+            if listen.get(key) != f"0.0.0.0:{ports.get(key)}":
                 yield f"lakegate.yaml: `listen.{key}` is not the pod's port `{key}` on all addresses"
-        mounts = {m["mountPath"].rsplit("/", 1)[1] for m in container["volumeMounts"]}
-        for path in [listen["tls"][k] for k in ("cert", "key", "client_ca")] + [w.config["policy"]["dir"]]:
+        mounts = {m["mountPath"].rsplit("/", 1)[1] for m in container.get("volumeMounts", [])}
+        for path in [listen.get("tls", {}).get(k, "") for k in ("cert", "key", "client_ca")] + [w.config.get("policy", {}).get("dir", "")]:
             if not (m := re.fullmatch(r"\.\./([a-z]+)(/[a-z.-]+)?", path)) or m[1] not in mounts:
                 yield f"lakegate.yaml: `{path}` is in none of the pod's volumes"
