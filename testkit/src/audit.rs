@@ -58,7 +58,10 @@ impl Audit {
                 return Ok(record);
             }
             if Instant::now() >= deadline {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{}: the record did not come within {} s", self.path.display(), patience.as_secs())));
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("{}: the record did not come within {} s", self.path.display(), patience.as_secs()),
+                ));
             }
             sleep(Duration::from_millis(20)).await;
         }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::process::Process;
 pub use bootstrap::{Gateway, Sidecar};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running Envoy; killed when dropped.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! An OpenID Connect issuer: discovery, key set, rotation, faults, and tokens of any shape, honest or not.
+//! An `OpenID` Connect issuer: discovery, key set, rotation, faults, and tokens of any shape, honest or not.
 
 mod key;
 mod token;

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::process::Process;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running `lakegate serve`; killed when dropped.
 #[derive(Debug)]

@@ -157,7 +157,8 @@ mod tests {
         drop(process);
         // it becomes init's child, which reaps it a moment later
         for _ in 0..500 {
-            let gone = test_kill_process(grandchild).is_err() || fs::read_to_string(format!("/proc/{}/stat", grandchild.as_raw_nonzero())).is_ok_and(|s| s.contains(") Z "));
+            let gone = test_kill_process(grandchild).is_err()
+                || fs::read_to_string(format!("/proc/{}/stat", grandchild.as_raw_nonzero())).is_ok_and(|s| s.contains(") Z "));
             if gone {
                 return;
             }

@@ -254,7 +254,10 @@ mod tests {
         assert_eq!(request.encode(), b"POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}");
         let chunked = Request { body: b"12345678".to_vec(), chunked: true, ..Request::new("PUT", "h", "/") };
         assert_eq!(chunked.encode(), b"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n1234567\r\n1\r\n8\r\n0\r\n\r\n");
-        assert_eq!(Request::new("DELETE", "h", "/").header("content-length", "9").encode(), b"DELETE / HTTP/1.1\r\nHost: h\r\ncontent-length: 9\r\n\r\n");
+        assert_eq!(
+            Request::new("DELETE", "h", "/").header("content-length", "9").encode(),
+            b"DELETE / HTTP/1.1\r\nHost: h\r\ncontent-length: 9\r\n\r\n"
+        );
     }
 
     #[tokio::test]

@@ -128,10 +128,7 @@ impl Exchange {
 
     fn parse(body: &[u8]) -> Self {
         // a form body is written like a query (WHATWG URL §5)
-        let mut url = match Url::parse("http://form/") {
-            Ok(url) => url,
-            Err(_) => return Self { form: Vec::new() },
-        };
+        let Ok(mut url) = Url::parse("http://form/") else { return Self { form: Vec::new() } };
         url.set_query(Some(&String::from_utf8_lossy(body)));
         Self { form: url.query_pairs().into_owned().collect() }
     }

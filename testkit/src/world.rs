@@ -159,10 +159,24 @@ impl World {
         &self.config
     }
 
-    /// The port of lakegate's check service, for callers that speak ext_authz themselves.
+    /// The port of lakegate's check service, for callers that speak `ext_authz` themselves.
     #[must_use]
     pub fn check_port(&self) -> u16 {
         self.check
+    }
+
+    /// The port of lakegate's admin interface.
+    #[must_use]
+    pub fn admin_port(&self) -> u16 {
+        self.admin
+    }
+
+    /// The port of one of the gateway's doors.
+    ///
+    /// # Errors
+    /// None that a started world has.
+    pub fn gateway_port(&self, listener: Listener) -> io::Result<u16> {
+        self.gateway.port(listener)
     }
 
     /// A caller at one of the gateway's doors; at `Plain` the identity is not shown.

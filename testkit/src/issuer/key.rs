@@ -39,9 +39,7 @@ impl Key {
     /// The RS256 signature, base64url.
     pub(super) fn sign(&self, message: &[u8]) -> io::Result<String> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-            .map_err(|_| io::Error::other("cannot sign a token"))?;
+        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| io::Error::other("cannot sign a token"))?;
         Ok(URL_SAFE_NO_PAD.encode(signature))
     }
 

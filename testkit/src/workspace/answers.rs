@@ -28,23 +28,33 @@ impl Answer {
             ("POST", ["serving-endpoints", name, "invocations"]) => Self::predictions(name),
             ("POST", ["serving-endpoints", "chat", "completions"]) => Self::completion(&body),
             ("GET", ["api", "2.0", "serving-endpoints"]) => Self::ok(json!({ "endpoints": [endpoint("churn"), endpoint("sales")] })),
-            ("GET", ["api", "2.0", "serving-endpoints", name]) | ("PUT", ["api", "2.0", "serving-endpoints", name, "config"]) => Self::ok(endpoint(name)),
+            ("GET", ["api", "2.0", "serving-endpoints", name]) | ("PUT", ["api", "2.0", "serving-endpoints", name, "config"]) => {
+                Self::ok(endpoint(name))
+            }
             ("DELETE", ["api", "2.0", "serving-endpoints", _]) | ("POST", ["api", "2.0", "secrets", "put"]) => Self::ok(json!({})),
             ("POST", ["api", version, "jobs", "run-now"]) if version.starts_with("2.") => Self::run(&body),
-            ("GET", ["api", version, "jobs", "list"]) if version.starts_with("2.") => Self::ok(json!({ "jobs": [{ "job_id": 42, "settings": { "name": "train churn" } }], "has_more": false })),
+            ("GET", ["api", version, "jobs", "list"]) if version.starts_with("2.") => {
+                Self::ok(json!({ "jobs": [{ "job_id": 42, "settings": { "name": "train churn" } }], "has_more": false }))
+            }
             ("GET", ["api", version, "clusters", "list"]) if version.starts_with("2.") => {
                 Self::ok(json!({ "clusters": [{ "cluster_id": "0123-456789-abcdefgh", "cluster_name": "shared", "state": "RUNNING" }] }))
             }
-            ("POST", ["api", "2.0", "sql", "statements"]) => {
-                Self::ok(json!({ "statement_id": "01ef-0000", "status": { "state": "SUCCEEDED" }, "result": { "row_count": 1, "data_array": [["1"]] } }))
+            ("POST", ["api", "2.0", "sql", "statements"]) => Self::ok(
+                json!({ "statement_id": "01ef-0000", "status": { "state": "SUCCEEDED" }, "result": { "row_count": 1, "data_array": [["1"]] } }),
+            ),
+            ("GET", ["api", "2.0", "secrets", "get"]) => {
+                Self::ok(json!({ "key": field(query, "key"), "value": STANDARD.encode("a stand-in secret") }))
             }
-            ("GET", ["api", "2.0", "secrets", "get"]) => Self::ok(json!({ "key": field(query, "key"), "value": STANDARD.encode("a stand-in secret") })),
-            ("GET", ["api", "2.0", "mlflow", "experiments", "get"]) => {
-                Self::ok(json!({ "experiment": { "experiment_id": field(query, "experiment_id"), "name": "/Shared/churn", "lifecycle_stage": "active" } }))
+            ("GET", ["api", "2.0", "mlflow", "experiments", "get"]) => Self::ok(
+                json!({ "experiment": { "experiment_id": field(query, "experiment_id"), "name": "/Shared/churn", "lifecycle_stage": "active" } }),
+            ),
+            ("POST", ["api", "2.0", "mlflow", "runs", "create"]) => {
+                Self::ok(json!({ "run": { "info": { "run_id": "4f1c0de0", "experiment_id": body.get("experiment_id"), "status": "RUNNING" } } }))
             }
-            ("POST", ["api", "2.0", "mlflow", "runs", "create"]) => Self::ok(json!({ "run": { "info": { "run_id": "4f1c0de0", "experiment_id": body["experiment_id"], "status": "RUNNING" } } })),
             ("GET", ["api", "2.1", "unity-catalog", "models", name]) => Self::ok(json!({ "full_name": name, "owner": "ml-engineers" })),
-            ("GET", ["api", "2.0", "preview", "scim", "v2", "Me"]) => Self::ok(json!({ "id": "4242", "userName": "alice@example.com", "active": true })),
+            ("GET", ["api", "2.0", "preview", "scim", "v2", "Me"]) => {
+                Self::ok(json!({ "id": "4242", "userName": "alice@example.com", "active": true }))
+            }
             _ => Self::not_found(&request.method, path),
         }
     }
@@ -73,14 +83,14 @@ impl Answer {
 
     fn completion(body: &Value) -> Self {
         Self::ok(json!({
-            "id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": body["model"],
+            "id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": body.get("model"),
             "choices": [{ "index": 0, "message": { "role": "assistant", "content": "hello" }, "finish_reason": "stop" }],
             "usage": { "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 },
         }))
     }
 
     fn run(body: &Value) -> Self {
-        if body["job_id"].is_null() {
+        if body.get("job_id").is_none() {
             return Self::error(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", "job_id is required");
         }
         Self::ok(json!({ "run_id": 4711, "number_in_job": 4711 }))

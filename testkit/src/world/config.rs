@@ -14,8 +14,13 @@ pub struct WorkspaceFacts {
 }
 
 /// The workspace that most tests call; the caller's token passes through.
-pub const STAGE: WorkspaceFacts =
-    WorkspaceFacts { name: "stage", host: "stage.cloud.databricks.com", workspace_id: "1111111111111111", environment: "staging", credentials: "passthrough" };
+pub const STAGE: WorkspaceFacts = WorkspaceFacts {
+    name: "stage",
+    host: "stage.cloud.databricks.com",
+    workspace_id: "1111111111111111",
+    environment: "staging",
+    credentials: "passthrough",
+};
 
 pub const WORKSPACES: [WorkspaceFacts; 3] = [
     STAGE,
@@ -25,8 +30,10 @@ pub const WORKSPACES: [WorkspaceFacts; 3] = [
 
 /// The configuration of a world in which nothing is special.
 pub(super) fn default(check: u16, admin: u16, issuers: &[&Issuer]) -> Value {
-    let issuers: Vec<Value> =
-        issuers.iter().map(|issuer| json!({ "name": issuer.name(), "issuer": issuer.url(), "provider": "generic", "audiences": ["lakegate"] })).collect();
+    let issuers: Vec<Value> = issuers
+        .iter()
+        .map(|issuer| json!({ "name": issuer.name(), "issuer": issuer.url(), "provider": "generic", "audiences": ["lakegate"] }))
+        .collect();
     let workspace = |facts: WorkspaceFacts| {
         json!({
             "name": facts.name, "hosts": [facts.host], "workspace_id": facts.workspace_id, "environment": facts.environment,
