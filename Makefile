@@ -1,0 +1,36 @@
+# What one does with this checkout. Needed: a Rust toolchain, Python 3 and make.
+
+CARGO ?= cargo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench fmt lint docs tools clean-tools
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: tools ## real requests through a real Envoy, shown as lakegate decides them (ARGS=--stay leaves it all up)
+	$(CARGO) build --release --package lakegate --package lakegate-testkit --bins
+	target/release/demo $(ARGS)
+
+test: tools ## every test, unit to end-to-end
+	$(CARGO) test --workspace --features test-clock $(ARGS)
+
+bench: ## what a decision costs
+	$(CARGO) bench --package lakegate $(ARGS)
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+lint: ## formatting and clippy, nothing forgiven
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --features test-clock -- --deny warnings
+
+docs: ## the API documentation, in target/doc
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+tools: ## install Envoy and the Databricks SDK for tests and the demo into .tools
+	@testkit/install-tools
+
+clean-tools: ## remove what `tools` installed
+	rm -rf .tools

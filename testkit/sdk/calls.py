@@ -1,0 +1,62 @@
+"""Two calls with the official databricks-sdk, as an application makes them: plain HTTP to its sidecar, its own token, no knowledge of lakegate.
+
+Usage: calls.py --host http://127.0.0.1:PORT < token. Writes one JSON line for each call: what it was, how long it took, and the exception if one was raised.
+"""
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import sys
+import time
+
+# nothing of the user's own Databricks set-up may leak in, and no proxy stands before loopback
+for name in [name for name in os.environ if name.startswith(("DATABRICKS_", "ARM_", "GOOGLE_"))]:
+    del os.environ[name]
+os.environ.update(DATABRICKS_CONFIG_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+
+from databricks.sdk import WorkspaceClient  # noqa: E402
+from databricks.sdk.errors import DatabricksError  # noqa: E402
+
+
+def raised(error):
+    details = error.get_error_details()
+    info = details.error_info
+    return {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "reason": info.reason if info else None,
+        "domain": info.domain if info else None,
+        "details": json.dumps(dataclasses.asdict(details), default=str),
+    }
+
+
+def tell(call, method, path, make):
+    started, error = time.perf_counter(), None
+    try:
+        make()
+    except DatabricksError as e:
+        error = raised(e)
+    line = {"call": call, "method": method, "path": path, "milliseconds": (time.perf_counter() - started) * 1000, "error": error}
+    print(json.dumps(line), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--host", required=True)
+    host = parser.parse_args().host
+    logging.disable(logging.WARNING)
+    # `pat` is the SDK's word for a bearer token that is sent as it is
+    client = WorkspaceClient(host=host, token=sys.stdin.read().strip(), auth_type="pat")
+    tell("databricks-sdk runs a job", "POST", "/api/2.2/jobs/run-now", lambda: client.jobs.run_now(job_id=42))
+    tell(
+        "databricks-sdk queries a closed endpoint",
+        "POST",
+        "/serving-endpoints/closed/invocations",
+        lambda: client.serving_endpoints.query(name="closed", inputs=[[1, 2, 3]]),
+    )
+
+
+if __name__ == "__main__":
+    main()

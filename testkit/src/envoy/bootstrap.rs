@@ -1,0 +1,163 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Listener;
+use crate::authority::Identity;
+
+pub(super) const OUTBOUND: &str = "outbound";
+
+const TYPES: &str = "type.googleapis.com/envoy.extensions";
+
+/// An egress gateway: who it is, whom it asks, where it sends to.
+#[derive(Debug)]
+pub struct Gateway<'w> {
+    pub identity: &'w Identity,
+    /// The mesh's CA, as a PEM file.
+    pub ca_file: &'w Path,
+    /// The port of lakegate's check service.
+    pub check: u16,
+    /// The port of the workspace.
+    pub workspace: u16,
+}
+
+/// A workload's sidecar: it takes plain HTTP and brings it to the gateway as the workload.
+#[derive(Debug)]
+pub struct Sidecar<'w> {
+    pub identity: &'w Identity,
+    pub ca_file: &'w Path,
+    /// The port of the gateway's `istio` listener.
+    pub gateway: u16,
+    /// The SPIFFE ID that the gateway must prove.
+    pub gateway_id: &'w str,
+    /// The host the application means; it says `127.0.0.1` itself, and a `VirtualService` would rewrite that.
+    pub host: &'w str,
+}
+
+// === impl Gateway ===
+
+impl Gateway<'_> {
+    pub(super) fn bootstrap(&self) -> Value {
+        let listeners: Vec<Value> = Listener::ALL.into_iter().map(|listener| self.listener(listener)).collect();
+        let mut lakegate = cluster("lakegate", self.check);
+        insert(
+            &mut lakegate,
+            "typed_extension_protocol_options",
+            json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": format!("{TYPES}.upstreams.http.v3.HttpProtocolOptions"), "explicit_http_config": { "http2_protocol_options": {} },
+            } }),
+        );
+        bootstrap(&listeners, &[cluster("workspace", self.workspace), lakegate])
+    }
+
+    fn listener(&self, listener: Listener) -> Value {
+        let istio = listener == Listener::Istio;
+        let manager = connection_manager(
+            listener.name(),
+            &json!({
+                "normalize_path": istio,
+                "use_remote_address": istio,
+                "max_request_headers_kb": 96,
+                "forward_client_cert_details": if istio { "SANITIZE_SET" } else { "SANITIZE" },
+                "set_current_client_cert_details": { "subject": true, "cert": true, "dns": true, "uri": true },
+                "upgrade_configs": [{ "upgrade_type": "websocket" }],
+                "route_config": routes(&[
+                    json!({ "match": { "prefix": "/" }, "route": { "cluster": "workspace", "timeout": "15s" } }),
+                    json!({ "match": { "connect_matcher": {} }, "route": { "cluster": "workspace" } }),
+                ]),
+            }),
+            &[ext_authz(!istio)],
+        );
+        let mut chain = json!({ "filters": [manager] });
+        if listener != Listener::Plain {
+            let downstream = json!({
+                "@type": format!("{TYPES}.transport_sockets.tls.v3.DownstreamTlsContext"),
+                "require_client_certificate": true,
+                "common_tls_context": tls_context(self.identity, &json!({ "trusted_ca": { "filename": self.ca_file } })),
+            });
+            insert(&mut chain, "transport_socket", json!({ "name": "tls", "typed_config": downstream }));
+        }
+        json!({ "name": listener.name(), "address": loopback(0), "filter_chains": [chain] })
+    }
+}
+
+// === impl Sidecar ===
+
+impl Sidecar<'_> {
+    pub(super) fn bootstrap(&self) -> Value {
+        let route = json!({ "match": { "prefix": "/" }, "route": { "cluster": "gateway", "host_rewrite_literal": self.host, "timeout": "30s" } });
+        let manager = connection_manager(OUTBOUND, &json!({ "normalize_path": true, "route_config": routes(&[route]) }), &[]);
+        let listener = json!({ "name": OUTBOUND, "address": loopback(0), "filter_chains": [{ "filters": [manager] }] });
+        let validation = json!({
+            "trusted_ca": { "filename": self.ca_file },
+            "match_typed_subject_alt_names": [{ "san_type": "URI", "matcher": { "exact": self.gateway_id } }],
+        });
+        let upstream = json!({
+            "@type": format!("{TYPES}.transport_sockets.tls.v3.UpstreamTlsContext"),
+            "sni": self.host,
+            "common_tls_context": tls_context(self.identity, &validation),
+        });
+        let mut gateway = cluster("gateway", self.gateway);
+        insert(&mut gateway, "transport_socket", json!({ "name": "tls", "typed_config": upstream }));
+        bootstrap(&[listener], &[gateway])
+    }
+}
+
+fn bootstrap(listeners: &[Value], clusters: &[Value]) -> Value {
+    json!({ "admin": { "address": loopback(0) }, "static_resources": { "listeners": listeners, "clusters": clusters } })
+}
+
+fn loopback(port: u16) -> Value {
+    json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
+}
+
+fn cluster(name: &str, port: u16) -> Value {
+    json!({
+        "name": name, "type": "STATIC", "connect_timeout": "2s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": loopback(port) } }] }] },
+    })
+}
+
+fn routes(routes: &[Value]) -> Value {
+    json!({ "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": routes }] })
+}
+
+fn connection_manager(name: &str, settings: &Value, filters: &[Value]) -> Value {
+    let router = json!({ "name": "envoy.filters.http.router", "typed_config": { "@type": format!("{TYPES}.filters.http.router.v3.Router") } });
+    let filters: Vec<&Value> = filters.iter().chain([&router]).collect();
+    let mut config = json!({
+        "@type": format!("{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": name, "codec_type": "AUTO", "http_filters": filters,
+    });
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        insert(&mut config, key, value.clone());
+    }
+    json!({ "name": "envoy.filters.network.http_connection_manager", "typed_config": config })
+}
+
+/// The filter as istiod writes it for a CUSTOM policy, with body; `raw` adds `encode_raw_headers`, which Istio cannot set.
+fn ext_authz(raw: bool) -> Value {
+    json!({ "name": "envoy.filters.http.ext_authz", "typed_config": {
+        "@type": format!("{TYPES}.filters.http.ext_authz.v3.ExtAuthz"),
+        "transport_api_version": "V3",
+        "grpc_service": { "envoy_grpc": { "cluster_name": "lakegate" }, "timeout": "2s" },
+        "failure_mode_allow": false,
+        "status_on_error": { "code": "ServiceUnavailable" },
+        "with_request_body": { "max_request_bytes": 1 << 20, "allow_partial_message": true, "pack_as_bytes": true },
+        "encode_raw_headers": raw,
+    } })
+}
+
+fn tls_context(identity: &Identity, validation: &Value) -> Value {
+    json!({
+        "alpn_protocols": ["http/1.1"],
+        "tls_certificates": [{ "certificate_chain": { "filename": identity.certificate_file }, "private_key": { "filename": identity.key_file } }],
+        "validation_context": validation,
+    })
+}
+
+fn insert(object: &mut Value, key: &str, value: Value) {
+    if let Some(map) = object.as_object_mut() {
+        map.insert(key.to_owned(), value);
+    }
+}
