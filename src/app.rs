@@ -73,14 +73,16 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let client = net::Client::new(&net::Config::default()).map_err(|error| failed("the outbound client cannot be made", error))?;
     let compiler = Compiler::new(file, client, clock.clone()).map_err(StartError::Invalid)?;
     let Compiled { config, snapshot } = compiler.compile(None).map_err(StartError::Invalid)?;
-    logs::start(config.telemetry.log.as_str(), config.telemetry.log_format == LogFormat::Json).map_err(|error| failed("logging cannot start", error))?;
+    logs::start(config.telemetry.log.as_str(), config.telemetry.log_format == LogFormat::Json)
+        .map_err(|error| failed("logging cannot start", error))?;
     let mut registry = telemetry::registry();
     let metrics = envoy::Metrics::default();
     metrics.register(&mut registry);
     snapshot.authenticator.register(&mut registry);
     snapshot.authorizer.register(&mut registry);
     snapshot.authenticator.refresh();
-    let listener = Listener::bind(check(&config)?, metrics).await.map_err(|error| failed(&format!("listen.check `{}`", config.listen.check), error))?;
+    let listener =
+        Listener::bind(check(&config)?, metrics).await.map_err(|error| failed(&format!("listen.check `{}`", config.listen.check), error))?;
     let (auditor, writer) = Auditor::start(&audit(&config), &mut registry).map_err(|error| failed("audit.file", error))?;
     let published = Arc::new(Published::new(snapshot, clock.clone(), &mut registry));
     let tracer = match &config.telemetry.otlp {
@@ -168,7 +170,12 @@ async fn tell_health(readiness: Readiness, health: envoy::Health, drain: Drain) 
 fn check(config: &Config) -> Result<envoy::Config, StartError> {
     let tls = config.listen.tls.as_ref().map(|tls| {
         let allow: Result<Vec<_>, _> = tls.allow.iter().map(|pattern| SpiffePattern::parse(pattern)).collect();
-        Ok(TlsConfig { cert: tls.cert.clone(), key: tls.key.clone(), client_ca: tls.client_ca.clone(), allow: allow.map_err(|error| failed("listen.tls.allow", error))? })
+        Ok(TlsConfig {
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            client_ca: tls.client_ca.clone(),
+            allow: allow.map_err(|error| failed("listen.tls.allow", error))?,
+        })
     });
     let limits = &config.limits;
     Ok(envoy::Config {

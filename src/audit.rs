@@ -101,9 +101,9 @@ impl Auditor {
         let (queue, inbox) = mpsc::channel(config.queue);
         let health = Arc::new(writer::Health::default());
         let (lost, written, waiting) = (Counter::default(), Counter::default(), Gauge::<i64>::default());
-        registry.register("audit_lost", "Decisions that could not be recorded", lost.clone());
-        registry.register("audit_written", "Audit records written", written.clone());
-        registry.register("audit_batch", "Records in the last batch", waiting.clone());
+        registry.register("lakegate_audit_lost", "Decisions that could not be recorded", lost.clone());
+        registry.register("lakegate_audit_written", "Audit records written", written.clone());
+        registry.register("lakegate_audit_batch", "Records in the last batch", waiting.clone());
         let pause = if config.fsync == Fsync::Always { Duration::ZERO } else { writer::PAUSE };
         let work = writer::Work { inbox, sink, health: Arc::clone(&health), written, batch: waiting, pause, sync: config.fsync == Fsync::Always };
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || work.run())?;

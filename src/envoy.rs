@@ -25,6 +25,8 @@ mod tests;
 
 use std::future::Future;
 
+use tokio::time::Instant;
+
 pub use decode::decode;
 pub use encode::encode;
 pub use health::Health;
@@ -38,8 +40,8 @@ use crate::model::{RawCall, Reason, Verdict};
 
 /// Who decides about a check: the pipeline, or a test.
 pub trait Decide: Send + Sync + 'static {
-    /// The verdict on one call. Dropped unfinished where the caller's deadline comes first or the caller goes away.
-    fn decide(&self, raw: RawCall) -> impl Future<Output = Verdict> + Send;
+    /// The verdict on one call, at `by` at the latest. Dropped unfinished where it comes later still, or the caller goes away.
+    fn decide(&self, raw: RawCall, by: Instant) -> impl Future<Output = Verdict> + Send;
 
     /// The verdict where there is no decision, because of `reason`; `raw` is `None` where the check could not even be read.
     fn fault(&self, reason: Reason, raw: Option<&RawCall>) -> Verdict;

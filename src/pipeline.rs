@@ -69,7 +69,8 @@ impl Pipeline {
             found.begin(entry);
         }
         let outcome = tokio::time::timeout_at(deadline, stages(&snapshot, raw, &mut found)).await;
-        let outcome = outcome.unwrap_or_else(|_| Outcome::Refused(Refusal::new(Reason::DeadlineExceeded, "the decision took longer than its caller waits")));
+        let outcome =
+            outcome.unwrap_or_else(|_| Outcome::Refused(Refusal::new(Reason::DeadlineExceeded, "the decision took longer than its caller waits")));
         let verdict = answer(&snapshot, raw, &found, &outcome);
         let took = found.started.elapsed();
         if let Some(entry) = record.entry() {

@@ -141,8 +141,7 @@ impl Cache {
     /// Holds at most `bytes`, a quarter of them candidate sets.
     pub(super) fn new(bytes: u64) -> Self {
         let entries = moka::sync::Cache::builder().max_capacity(bytes / 4 * 3).weigher(|_, entry: &Entry| entry.weight()).build();
-        let candidates =
-            moka::sync::Cache::builder().max_capacity(bytes / 4).weigher(|_, candidates: &Arc<Candidates>| candidates.weight()).build();
+        let candidates = moka::sync::Cache::builder().max_capacity(bytes / 4).weigher(|_, candidates: &Arc<Candidates>| candidates.weight()).build();
         Self { entries, candidates }
     }
 

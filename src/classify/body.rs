@@ -105,7 +105,10 @@ fn members<'v, 'a>(object: &'v Object<'a>, step: &Step, source: &Source) -> Resu
         match step.key.spelling(name) {
             Spelling::Other => {}
             Spelling::Doubtful => {
-                return Err(refuse(Reason::ResourceAmbiguous, format!("the body has `{}`, which could be read as `{}`", short(name), source.as_str())));
+                return Err(refuse(
+                    Reason::ResourceAmbiguous,
+                    format!("the body has `{}`, which could be read as `{}`", short(name), source.as_str()),
+                ));
             }
             Spelling::Good if *value == Value::Null => {}
             Spelling::Good => found.push(value),

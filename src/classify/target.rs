@@ -2,7 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{TargetConfig, body::short, key::{Key, Spelling}, refuse};
+use super::{
+    TargetConfig,
+    body::short,
+    key::{Key, Spelling},
+    refuse,
+};
 use crate::model::{Call, Reason, Refusal, Target};
 
 /// The targets by host.

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::{Catalog, Classifier, TargetConfig};
 use crate::model::{
-    ApiPath, Body, BodyFault, Call, Environment, FieldValue, Headers, Host, Intent, MediaType, Name, Query, Reason, Refusal, Segment, Target, TargetKind,
-    Upgrade,
+    ApiPath, Body, BodyFault, Call, Environment, FieldValue, Headers, Host, Intent, MediaType, Name, Query, Reason, Refusal, Segment, Target,
+    TargetKind, Upgrade,
 };
 
 /// One case of tests/cases/classify/*.yaml: a request, and what it is or why it is refused.

@@ -1,9 +1,6 @@
 use std::path::PathBuf;
 
-use super::{
-    Exit,
-    output::Output,
-};
+use super::{Exit, output::Output};
 use crate::{
     app::{self, StartError},
     clock::Clock,

@@ -138,6 +138,22 @@ pub enum LogFormat {
     Text,
 }
 
+// === impl LogLevel ===
+
+impl LogLevel {
+    /// As a log filter names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 // === impl Algorithm ===
 
 impl Algorithm {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::Request;
 use http_body::Body;
+use tokio::time::Instant;
 
 use super::{
     Config, Decide, Metrics, deadline, decode,
@@ -19,6 +20,9 @@ use super::{
     metrics::Failed,
 };
 use crate::model::{DecisionId, Deny, DenyStatus, RawCall, Reason, Verdict};
+
+/// How long a decision may be late before it is broken off: it then answers, and records, that it is late itself.
+const GRACE: Duration = Duration::from_millis(5);
 
 /// The method `Authorization/Check`.
 #[derive(Debug)]
@@ -56,8 +60,9 @@ impl<D: Decide> Check<D> {
     {
         let budget = deadline::budget(request.headers(), self.longest);
         let mut heard = None;
-        let work = AssertUnwindSafe(self.work(request.into_body(), &mut heard)).catch_unwind();
-        let failed = match tokio::time::timeout(budget, work).await {
+        let by = Instant::now() + budget;
+        let work = AssertUnwindSafe(self.work(request.into_body(), &mut heard, by)).catch_unwind();
+        let failed = match tokio::time::timeout_at(by + GRACE, work).await {
             Ok(Ok(answer)) => return answer,
             Ok(Err(_)) => {
                 // The panic hook has said where; what it says may hold a piece of the request and does not belong into a field.
@@ -72,7 +77,7 @@ impl<D: Decide> Check<D> {
     }
 
     /// `heard` is the message, once there is one, for an answer about it from outside.
-    async fn work<B>(&self, body: B, heard: &mut Option<Bytes>) -> Bytes
+    async fn work<B>(&self, body: B, heard: &mut Option<Bytes>, by: Instant) -> Bytes
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -92,7 +97,7 @@ impl<D: Decide> Check<D> {
         };
         let Some(place) = self.places.take(1) else { return self.fail(Failed::Shed, Some(&raw)) };
         let flying = Flying::new(&self.metrics);
-        let verdict = self.decide.decide(raw).await;
+        let verdict = self.decide.decide(raw, by).await;
         drop((flying, place, room));
         frame(&verdict)
     }

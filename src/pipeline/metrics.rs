@@ -46,9 +46,9 @@ impl EncodeLabelValue for Word {
 impl Metrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let family = Family::<Labels, Counter>::default();
-        registry.register("decisions", "Decisions by outcome, reason and mode", family.clone());
+        registry.register("lakegate_decisions", "Decisions by outcome, reason and mode", family.clone());
         let duration = Histogram::new(BUCKETS);
-        registry.register("check_duration_seconds", "From the decoded check to its answer", duration.clone());
+        registry.register("lakegate_check_duration_seconds", "From the decoded check to its answer", duration.clone());
         let counter = |mode: &'static str, decision: Decision, reason: &'static str| {
             family.get_or_create_owned(&Labels { decision: Word(decision.as_str()), reason: Word(reason), mode: Word(mode) })
         };

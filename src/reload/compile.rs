@@ -50,11 +50,11 @@ impl Compiler {
     /// Every fault of every file; nothing of the set is served then.
     pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled, Vec<Fault>> {
         let config = Config::load(&self.file)?;
-        let authenticator = Authenticator::new(compose::authn(&config)?, self.client.clone(), self.clock.clone(), previous.map(|set| &*set.authenticator));
+        let authenticator =
+            Authenticator::new(compose::authn(&config)?, self.client.clone(), self.clock.clone(), previous.map(|set| &*set.authenticator));
         let classifier = Classifier::new(Arc::clone(&self.catalog), compose::targets(&config)).map_err(|messages| self.faults(messages));
-        let authorizer = source(&config).and_then(|source| {
-            Authorizer::load(self.catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer))
-        });
+        let authorizer = source(&config)
+            .and_then(|source| Authorizer::load(self.catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer)));
         let mut faults = Vec::new();
         let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults));
         let (Some(authenticator), Some(classifier), Some(authorizer)) = parts else { return Err(faults) };
@@ -86,9 +86,12 @@ fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
 fn source(config: &Config) -> Result<Source, Vec<Fault>> {
     let listing = listing::read_stable(&config.policy.dir).map_err(|fault| vec![fault])?;
     let inventory = match &config.policy.entities {
-        Some(file) => Some((file.clone(), std::fs::read_to_string(file).map_err(|error| {
-            vec![Fault { file: file.clone(), line: None, column: None, message: format!("the inventory cannot be read: {error}"), help: None }]
-        })?)),
+        Some(file) => Some((
+            file.clone(),
+            std::fs::read_to_string(file).map_err(|error| {
+                vec![Fault { file: file.clone(), line: None, column: None, message: format!("the inventory cannot be read: {error}"), help: None }]
+            })?,
+        )),
         None => None,
     };
     Ok(Source { files: listing.files, inventory })

@@ -48,7 +48,13 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
         Provider::Keycloak => authn::Provider::Keycloak,
     };
     let mut issuer = IssuerConfig::new(from.name.clone(), &from.issuer, provider);
-    let wrong = |message: String| Fault { file: config.file.clone(), line: None, column: None, message: format!("issuer `{}`: {message}", from.name), help: None };
+    let wrong = |message: String| Fault {
+        file: config.file.clone(),
+        line: None,
+        column: None,
+        message: format!("issuer `{}`: {message}", from.name),
+        help: None,
+    };
     issuer.audiences.clone_from(&from.audiences);
     issuer.keys = match (&from.jwks_file, &from.jwks_uri) {
         (Some(file), _) => KeySource::File(file.clone()),
@@ -56,7 +62,10 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
         (None, None) => KeySource::Discovery,
     };
     if let Some(names) = &from.algorithms {
-        issuer.algorithms = names.iter().map(|name| authn::Algorithm::parse(name).ok_or_else(|| wrong(format!("`{name}` is no algorithm")))).collect::<Result<_, _>>()?;
+        issuer.algorithms = names
+            .iter()
+            .map(|name| authn::Algorithm::parse(name).ok_or_else(|| wrong(format!("`{name}` is no algorithm"))))
+            .collect::<Result<_, _>>()?;
     }
     if let Some(claim) = &from.subject_claim {
         issuer.subject_claim.clone_from(claim);
@@ -65,7 +74,8 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
         issuer.groups_claim = ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))?;
     }
     if let Some(claims) = &from.roles_claim {
-        issuer.roles_claims = claims.iter().map(|claim| ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))).collect::<Result<_, _>>()?;
+        issuer.roles_claims =
+            claims.iter().map(|claim| ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))).collect::<Result<_, _>>()?;
     }
     if let Some(kind) = from.kind {
         issuer.kind = match kind {

@@ -57,11 +57,11 @@ impl Published {
     #[must_use]
     pub fn new(first: Snapshot, clock: Clock, registry: &mut Registry) -> Self {
         let metrics = Metrics::default();
-        registry.register("config_generation", "The generation that is served", metrics.generation.clone());
-        registry.register("config_degraded", "1 where the files cannot be served and the last good set is", metrics.degraded.clone());
-        registry.register("config_reloads", "Sets published since the start", metrics.published.clone());
-        registry.register("config_reload_failures", "Sets that could not be published", metrics.failed.clone());
-        registry.register("policies", "Policies served", metrics.policies.clone());
+        registry.register("lakegate_config_generation", "The generation that is served", metrics.generation.clone());
+        registry.register("lakegate_config_degraded", "1 where the files cannot be served and the last good set is", metrics.degraded.clone());
+        registry.register("lakegate_config_reloads", "Sets published since the start", metrics.published.clone());
+        registry.register("lakegate_config_reload_failures", "Sets that could not be published", metrics.failed.clone());
+        registry.register("lakegate_policies", "Policies served", metrics.policies.clone());
         metrics.show(&first);
         let loaded_ms = AtomicI64::new(clock.now_ms());
         Self { snapshot: Arc::new(ArcSwap::from_pointee(first)), clock, loaded_ms, news: Mutex::default(), metrics }

@@ -17,7 +17,8 @@ pub struct FilterError {
 pub fn start(filter: &str, json: bool) -> Result<(), FilterError> {
     let filter = EnvFilter::try_new(filter).map_err(|cause| FilterError { filter: filter.to_owned(), cause: cause.to_string() })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let lines = if json { lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed() } else { lines.with_ansi(false).boxed() };
+    let lines =
+        if json { lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed() } else { lines.with_ansi(false).boxed() };
     // A subscriber that is there already is the one of a test, or of an embedding program: it stays.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Ok(())

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     authz::{Authorizer, Permit, Source},
     model::{
-        Action, ActionSpec, Caller, EntityRef, Environment, Fault, Field, FieldKind, FieldSpec, FieldValue, IdForm, Intent, Level, Name, PrincipalKind,
-        Refusal, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName, TypeSpec, Vocabulary,
+        Action, ActionSpec, Caller, EntityRef, Environment, Fault, Field, FieldKind, FieldSpec, FieldValue, IdForm, Intent, Level, Name,
+        PrincipalKind, Refusal, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName, TypeSpec, Vocabulary,
     },
 };
 
@@ -38,7 +38,8 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
         resources: resources.iter().map(|name| TypeName::new(name)).collect(),
         fields,
     };
-    let submit = vec![field("run_as", FieldKind::Text), field("path", FieldKind::Text), field("priority", FieldKind::Long), field("tags", FieldKind::Texts)];
+    let submit =
+        vec![field("run_as", FieldKind::Text), field("path", FieldKind::Text), field("priority", FieldKind::Long), field("tags", FieldKind::Texts)];
     let actions = vec![
         spec("account.get", Level::Read, &["Account"], vec![]),
         spec("credentials.list", Level::Read, &["Workspace"], vec![]),
@@ -135,7 +136,9 @@ pub(in crate::authz) fn seal(token: &mut Token) {
 }
 
 pub(in crate::authz) fn caller(token: Option<Token>, peer: Option<&str>) -> Caller {
-    let peer = peer.map(|peer| SpiffeId::parse(&format!("spiffe://cluster.local/ns/{}/sa/{}", peer.split_once('/').unwrap().0, peer.split_once('/').unwrap().1)).unwrap());
+    let peer = peer.map(|peer| {
+        SpiffeId::parse(&format!("spiffe://cluster.local/ns/{}/sa/{}", peer.split_once('/').unwrap().0, peer.split_once('/').unwrap().1)).unwrap()
+    });
     Caller { peer, token: token.map(Arc::new) }
 }
 

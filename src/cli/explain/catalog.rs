@@ -15,8 +15,7 @@ use crate::{
     classify::{Catalog, Classifier, TargetConfig},
     clock::Clock,
     model::{Environment, Fault, Intent, Name, NameError, Reason, Refusal, Target, TargetKind},
-    net,
-    normalize,
+    net, normalize,
     reload::Compiler,
 };
 
@@ -40,8 +39,7 @@ pub(super) fn one(args: &Args, request: &Request, output: &mut Output) -> Exit {
 }
 
 /// The limits where no configuration says them.
-const LENIENT: normalize::Config =
-    normalize::Config { body_limit: 16 << 20, path_limit: 8192, header_limit: 96 << 10, trust_prefix: String::new() };
+const LENIENT: normalize::Config = normalize::Config { body_limit: 16 << 20, path_limit: 8192, header_limit: 96 << 10, trust_prefix: String::new() };
 
 /// One line of JSON for each line of standard input, in order.
 pub(super) fn batch(args: &Args, output: &mut Output) -> Exit {

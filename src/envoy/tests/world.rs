@@ -66,7 +66,7 @@ pub(super) fn loopback() -> Config {
 // === impl Stub ===
 
 impl Decide for Stub {
-    async fn decide(&self, raw: RawCall) -> Verdict {
+    async fn decide(&self, raw: RawCall, _: Instant) -> Verdict {
         self.seen.fetch_add(1, Ordering::SeqCst);
         let decision = DecisionId::new(1);
         let header = HeaderEdit { name: "x-lakegate-subject".into(), value: Bytes::from_static(b"corp/alice") };
