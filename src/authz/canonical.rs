@@ -14,7 +14,9 @@ pub(super) fn fault_of(entity: &EntityRef, vocabulary: &Vocabulary) -> Option<(S
         "User" | "ServicePrincipal" | "Group" | "Role" => named(id, "<issuer>/<name>", |rest| printable(rest).then(|| rest.to_owned())),
         "Namespace" => named_by(id, "<trust domain>/<namespace>", trust_domain, kubernetes_name),
         "Workload" if id == NO_PEER => None,
-        "Workload" => SpiffeId::parse(id).err().map(|error| (format!("a workload is named by its SPIFFE id, `spiffe://<trust domain>/<path>`: {error}"), None)),
+        "Workload" => {
+            SpiffeId::parse(id).err().map(|error| (format!("a workload is named by its SPIFFE id, `spiffe://<trust domain>/<path>`: {error}"), None))
+        }
         COLLECTION => (!printable(id)).then(|| ("a collection's id is a text without control characters, not empty".to_owned(), None)),
         "Issuer" | "Workspace" | "Account" | "Service" | "Environment" => Name::parse(id).err().map(|error| (error.to_string(), None)),
         kind => {
@@ -61,7 +63,12 @@ fn named(id: &str, shape: &str, canonical: impl Fn(&str) -> Option<String>) -> O
     named_by(id, shape, |first| Name::parse(first).is_ok(), canonical)
 }
 
-fn named_by(id: &str, shape: &str, first_good: impl Fn(&str) -> bool, canonical: impl Fn(&str) -> Option<String>) -> Option<(String, Option<String>)> {
+fn named_by(
+    id: &str,
+    shape: &str,
+    first_good: impl Fn(&str) -> bool,
+    canonical: impl Fn(&str) -> Option<String>,
+) -> Option<(String, Option<String>)> {
     let message = || format!("such an id is written `{shape}`");
     let Some((first, rest)) = id.split_once('/').filter(|(first, _)| first_good(first)) else {
         return Some((message(), None));

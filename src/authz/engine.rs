@@ -72,9 +72,8 @@ impl Engine {
         let entities = Entities::from_entities(entities, None).map_err(unposable)?;
         let context = self.context(question, caller, intent, facts)?;
         let (principal, action) = (self.uid(&question.principal.entity)?, self.uid(&question.action.entity)?);
-        let request = |node: &Node| {
-            Request::new(principal.clone(), action.clone(), self.uid(&node.entity)?, context.clone(), None).map_err(unposable)
-        };
+        let request =
+            |node: &Node| Request::new(principal.clone(), action.clone(), self.uid(&node.entity)?, context.clone(), None).map_err(unposable);
         Ok(Posed { entities, requests: question.resources.iter().map(request).collect::<Result<_, _>>()? })
     }
 

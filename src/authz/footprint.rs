@@ -67,9 +67,8 @@ impl Footprint {
 
     fn read(&mut self, path: &[&str]) {
         match path {
-            ["peer" | "actor", ..] => {}
             ["token"] | ["token", "expires", ..] => self.expires = true,
-            ["token", ..] => {}
+            ["peer" | "actor" | "token", ..] => {}
             ["request", "method", ..] => self.method = true,
             ["request", "path", ..] => self.path = true,
             ["request", "source_ip", ..] => self.source_ip = true,

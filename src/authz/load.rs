@@ -1,10 +1,6 @@
 //! From policy files to checked policies: every fault of every file at once, nothing done twice across reloads.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use aws_lc_rs::digest;
 use cedar_policy::{Schema, Validator};
@@ -84,7 +80,10 @@ impl Loaded {
             }
             for piece in pieces {
                 let key = sha256([rules.digest.as_slice(), piece.text.as_bytes()]);
-                match previous.and_then(|previous| previous.0.get(&key)).map_or_else(|| checker.compile(&piece).map(Arc::new), |kept| Ok(kept.clone())) {
+                match previous
+                    .and_then(|previous| previous.0.get(&key))
+                    .map_or_else(|| checker.compile(&piece).map(Arc::new), |kept| Ok(kept.clone()))
+                {
                     Ok(compiled) => loaded.add(&path, text, &piece, key, compiled),
                     Err(marks) => loaded.faults.extend(marks.iter().map(|mark| mark.fault(&path, text, piece.offset))),
                 }

@@ -26,8 +26,7 @@ pub(super) struct Question {
 impl Node {
     /// With what the inventory says the entity and its ancestors are in besides.
     pub(super) fn new(entity: EntityRef, mut ancestors: Vec<EntityRef>, inventory: &Inventory) -> Self {
-        let beside: Vec<EntityRef> =
-            ancestors.iter().chain([&entity]).flat_map(|known| inventory.ancestors(known)).cloned().collect();
+        let beside: Vec<EntityRef> = ancestors.iter().chain([&entity]).flat_map(|known| inventory.ancestors(known)).cloned().collect();
         for extra in beside {
             if extra != entity && !ancestors.contains(&extra) {
                 ancestors.push(extra);

@@ -110,7 +110,7 @@ impl Checker<'_> {
         let fault = |uid: &cedar_policy::EntityUid| {
             let entity = entity_ref(uid);
             let (message, right) = canonical::fault_of(&entity, self.vocabulary)?;
-            let offset = uid.as_ref().loc().map_or(piece.start, |loc| loc.start());
+            let offset = if let Some(loc) = uid.as_ref().loc() { loc.start() } else { piece.start };
             let right = right.map(|id| format!("did you mean `{}`?", EntityRef::new(&entity.kind, &id)));
             Some(Mark::new(offset, format!("`{}` can name nothing: {message}", shown_entity(&entity)), right))
         };
@@ -140,7 +140,8 @@ fn annotation_faults(policy: &Policy, piece: &Piece<'_>) -> Vec<Mark> {
 fn value_fault(policy: &Policy, name: &str, value: &str) -> Option<String> {
     const LONGEST_ID: usize = 128;
     const LONGEST_REASON: usize = 300;
-    let id = |text: &str| (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    let id =
+        |text: &str| (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     let line = |text: &str| !text.is_empty() && text.chars().count() <= LONGEST_REASON && !text.chars().any(char::is_control);
     match name {
         "id" if !id(value) => Some(format!("`{}` is no policy id: 1 to {LONGEST_ID} letters, digits, `.`, `_` and `-`", shown(value))),

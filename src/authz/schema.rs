@@ -82,8 +82,7 @@ fn action(text: &mut String, spec: &ActionSpec) {
         .fields
         .iter()
         .filter(|field| !REQUEST_FACTS.contains(&&*field.name))
-        .map(|field| format!(", \"{}\"?: {}", field.name.escape_debug(), cedar_type(field.kind)))
-        .collect();
+        .fold(String::new(), |text, field| format!("{text}, \"{}\"?: {}", field.name.escape_debug(), cedar_type(field.kind)));
     let _ = writeln!(
         text,
         "action \"{}\" in [{}] appliesTo {{\n  principal: [User, ServicePrincipal, Workload],\n  resource: [{}],\n  context: {{\n    \

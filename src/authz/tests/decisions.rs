@@ -27,7 +27,10 @@ struct Case {
 fn hold(cases: Vec<Case>) {
     for (number, case) in cases.into_iter().enumerate() {
         let authorizer = load(case.policies);
-        let want = case.want.map_err(|(code, ids)| (code, ids.iter().map(ToString::to_string).collect())).map(|ids| ids.iter().map(ToString::to_string).collect());
+        let want = case
+            .want
+            .map_err(|(code, ids)| (code, ids.iter().map(ToString::to_string).collect()))
+            .map(|ids| ids.iter().map(ToString::to_string).collect());
         for time in ["first", "again"] {
             let got = summary(authorizer.authorize(&case.caller, &case.intent, &facts()));
             assert_eq!(got, want, "case {number}, {time}: {:?} {} {:?}", case.caller.principal(), case.intent.action.name, case.intent.resources);
@@ -79,7 +82,8 @@ fn levels_services_and_roles_are_groups() {
     const CREDENTIALS: &str = r#"@id("credentials") permit (principal, action in Action::"credentials", resource);"#;
     const SERVICE: &str = r#"@id("service") permit (principal, action in [Action::"serving_endpoints", Action::"jobs.get"], resource);"#;
     const ROLE: &str = r#"@id("role") permit (principal in Role::"corp/runner", action, resource);"#;
-    const SERVICE_PRINCIPAL: &str = r#"@id("robots") permit (principal is ServicePrincipal in Issuer::"corp", action, resource is Job in Workspace::"stage");"#;
+    const SERVICE_PRINCIPAL: &str =
+        r#"@id("robots") permit (principal is ServicePrincipal in Issuer::"corp", action, resource is Job in Workspace::"stage");"#;
     const WORKLOAD: &str = r#"@id("trainer") permit (principal == Workload::"spiffe://cluster.local/ns/ml-staging/sa/trainer", action, resource);"#;
     let get = || intent("serving_endpoints.get", &[("ServingEndpoint", "stage/sales")]);
     let secret = || intent("secrets.get_secret", &[("SecretScope", "stage/ml")]);
@@ -132,7 +136,9 @@ fn tables_stand_in_schema_catalog_and_environment() {
 fn a_policy_that_fails_denies_even_what_another_permits() {
     const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
     let overflow = |effect: &str, scope: &str| {
-        format!("{ALL} @id(\"broken\") {effect} ({scope}) when {{ context.request has priority && context.request.priority + 9223372036854775807 > 0 }};")
+        format!(
+            "{ALL} @id(\"broken\") {effect} ({scope}) when {{ context.request has priority && context.request.priority + 9223372036854775807 > 0 }};"
+        )
     };
     let submit = with_field(intent("jobs.submit", &[("Workspace", "stage")]), "priority", FieldValue::Long(1));
     let scope = r#"principal, action == Action::"jobs.submit", resource"#;
@@ -258,5 +264,4 @@ fn what_cannot_be_asked_is_refused() {
     let mut unheard = run.clone();
     unheard.resources = [Resource { entity: entity("Unheard", "stage/1"), ancestors: vec![] }].into_iter().collect();
     assert_eq!(authorizer.authorize(&alice(), &unheard, &facts()).unwrap_err().reason.code(), "INTERNAL");
-
 }

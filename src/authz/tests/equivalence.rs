@@ -74,7 +74,7 @@ prop_compose! {
             let effect = if *permit { "permit" } else { "forbid" };
             let hide = if *hide && !permit { "@hide " } else { "" };
             format!("@id(\"p{number}\") {hide}{effect} ({principal}, {action}, {resource}) when {{ {condition} }};\n")
-        }).collect()
+        }).collect::<Vec<_>>().concat()
     }
 }
 
@@ -106,14 +106,23 @@ fn intents() -> impl Strategy<Value = Intent> {
             intent("jobs.run_now", &ids)
         }),
         Just(intent("jobs.get", &[("Job", "stage/1")])),
-        select(vec!["", "me"]).prop_map(|who| with_field(intent("jobs.submit", &[("Workspace", "stage")]), "run_as", FieldValue::Text(who.to_owned()))),
+        select(vec!["", "me"]).prop_map(|who| with_field(
+            intent("jobs.submit", &[("Workspace", "stage")]),
+            "run_as",
+            FieldValue::Text(who.to_owned())
+        )),
     ]
 }
 
 fn moments() -> impl Strategy<Value = RequestFacts<'static>> {
-    (select(vec!["GET", "POST"]), select(vec!["", "/a", "/b"]), select(vec![None, Some(1_u8), Some(2)]), 0..10_000_i64).prop_map(|(method, path, ip, later)| {
-        RequestFacts { method, path, source_ip: ip.map(|last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))), time_ms: NOW_MS + later }
-    })
+    (select(vec!["GET", "POST"]), select(vec!["", "/a", "/b"]), select(vec![None, Some(1_u8), Some(2)]), 0..10_000_i64).prop_map(
+        |(method, path, ip, later)| RequestFacts {
+            method,
+            path,
+            source_ip: ip.map(|last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))),
+            time_ms: NOW_MS + later,
+        },
+    )
 }
 
 /// The decision over all policies, from scratch.
@@ -148,11 +157,8 @@ proptest! {
 
 #[test]
 fn what_is_cached_is_counted() {
-    let cases = [
-        ("true", (1, 1, 0)),
-        (r#"context.request.method == "POST""#, (1, 1, 0)),
-        (r#"context.request.time > datetime("2026-01-01")"#, (0, 0, 2)),
-    ];
+    let cases =
+        [("true", (1, 1, 0)), (r#"context.request.method == "POST""#, (1, 1, 0)), (r#"context.request.time > datetime("2026-01-01")"#, (0, 0, 2))];
     for (condition, want) in cases {
         let source = source(&format!("@id(\"p\") permit (principal, action, resource) when {{ {condition} }};"));
         let authorizer = Authorizer::load(&vocabulary(), &source, 1 << 20, None).unwrap_or_else(|faults| panic!("{faults:?}"));

@@ -10,12 +10,12 @@ fn faults(source: &Source) -> String {
 #[test]
 fn every_bad_policy_is_placed_and_mended() {
     let cases: [(&str, &[&str]); 26] = [
-        ("@id(\"typo\")\npermit (principal, action == Action::\"serving_endpoints.qeury\", resource);", &["base.cedar:2:30: ", "qeury", "did you mean", "serving_endpoints.query"]),
-        ("@id(\"a\")\npermit (principal, action, resource is ServingEndpiont);", &["base.cedar:2:40: ", "`ServingEndpiont`", "`ServingEndpoint`"]),
         (
-            "@id(\"a\")\npermit (principal, action, resource)\nwhen { context.request.methd == \"GET\" };",
-            &["base.cedar:3:8: ", "methd", "`method`"],
+            "@id(\"typo\")\npermit (principal, action == Action::\"serving_endpoints.qeury\", resource);",
+            &["base.cedar:2:30: ", "qeury", "did you mean", "serving_endpoints.query"],
         ),
+        ("@id(\"a\")\npermit (principal, action, resource is ServingEndpiont);", &["base.cedar:2:40: ", "`ServingEndpiont`", "`ServingEndpoint`"]),
+        ("@id(\"a\")\npermit (principal, action, resource)\nwhen { context.request.methd == \"GET\" };", &["base.cedar:3:8: ", "methd", "`method`"]),
         ("@id(\"a\")\npermit (principal, action, resource)\nwhen { context.token.issuer == \"corp\" };", &["base.cedar:3:8: ", "token", "has"]),
         ("@id(\"a\")\npermit (principal, action, resource)\nwhen { context.peer == \"x\" };", &["base.cedar:3:"]),
         ("@id(\"a\")\npermit (principal, action, resource)\nwhen { nonsense", &["base.cedar:3:16: "]),
@@ -29,14 +29,20 @@ fn every_bad_policy_is_placed_and_mended() {
         ("@id(\"a\") @reason(\"\") permit (principal, action, resource);", &["base.cedar:1:10: `@reason` is one line"]),
         ("@id(\"a\") @hide permit (principal, action, resource);", &["base.cedar:1:10: ", "forbid"]),
         ("@id(\"a\") @hide(\"x\") forbid (principal, action, resource);", &["takes no value"]),
-        ("@id(\"a\")\nforbid (principal, action, resource == Table::\"stage/MAIN.s.pii\");", &["base.cedar:2:40: ", "did you mean `Table::\"stage/main.s.pii\"`?"]),
+        (
+            "@id(\"a\")\nforbid (principal, action, resource == Table::\"stage/MAIN.s.pii\");",
+            &["base.cedar:2:40: ", "did you mean `Table::\"stage/main.s.pii\"`?"],
+        ),
         ("@id(\"a\")\nforbid (principal, action, resource == Job::\"stage/042\");", &["base.cedar:2:40: ", "`Job::\"stage/42\"`"]),
         ("@id(\"a\")\nforbid (principal, action, resource == Job::\"42\");", &["base.cedar:2:40: ", "<target>/<number without leading zeros>"]),
         ("@id(\"a\")\nforbid (principal, action, resource) when { resource == Job::\"stage/042\" };", &["base.cedar:2:", "`Job::\"stage/42\"`"]),
         ("@id(\"a\") permit (principal in Group::\"ml\", action, resource);", &["base.cedar:1:31: ", "<issuer>/<name>"]),
         ("@id(\"a\") permit (principal, action, resource in Environment::\"Prod\");", &["base.cedar:1:", "is not a name"]),
         ("@id(\"a\") permit (principal == Workload::\"ml/trainer\", action, resource);", &["SPIFFE"]),
-        ("@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);", &["base.cedar:2:1: the policy id `a` is taken", "base.cedar:1 has it already"]),
+        (
+            "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);",
+            &["base.cedar:2:1: the policy id `a` is taken", "base.cedar:1 has it already"],
+        ),
         ("// nothing but a comment\n", &["base.cedar: the file holds no policy", "delete the file"]),
         ("@id(\"a\") permit (principal, action, resource);;", &["base.cedar:1:47: "]),
     ];
@@ -79,19 +85,26 @@ fn every_bad_inventory_is_placed_and_mended() {
         ("[{\"type\":\"Job\",\"id\":\"stage/1\",\"parent\":[]}]", &["unknown key `parent`", "`parents`"]),
         ("[{\"type\":\"Job\",\"id\":\"stage/1\",\"tags\":{\"a\":1}}]", &["the tag `a` is a number"]),
         ("[{\"type\":\"Job\",\"id\":\"stage/1\",\"parents\":[{\"type\":\"Unheard\",\"id\":\"x\"}]}]", &["unknown type `Unheard`"]),
-        ("[{\"type\":\"Job\",\"id\":\"stage/1\",\"parents\":[{\"type\":\"Group\",\"id\":\"corp/x\"}]}]", &["cannot stand in", "Workspace, Collection"]),
+        (
+            "[{\"type\":\"Job\",\"id\":\"stage/1\",\"parents\":[{\"type\":\"Group\",\"id\":\"corp/x\"}]}]",
+            &["cannot stand in", "Workspace, Collection"],
+        ),
         ("[{\"type\":\"Job\",\"id\":\"stage/1\"},\n{\"type\":\"Job\",\"id\":\"stage/1\"}]", &["entities.json:2:1: ", "listed twice"]),
         ("[1]", &["entities.json:1:2: an entity is an object"]),
     ];
     for (text, want) in cases {
-        let got = faults(&Source { inventory: Some(("entities.json".into(), text.to_owned())), ..source("@id(\"a\") permit (principal, action, resource);") });
+        let got = faults(&Source {
+            inventory: Some(("entities.json".into(), text.to_owned())),
+            ..source("@id(\"a\") permit (principal, action, resource);")
+        });
         for part in want {
             assert!(got.contains(part), "{text}\n-> {got}\nlacks {part}");
         }
     }
     let cycle = r#"[{"type":"Group","id":"a/a","parents":[{"type":"Group","id":"a/b"}]},
         {"type":"Group","id":"a/b","parents":[{"type":"Group","id":"a/a"}]}]"#;
-    let got = faults(&Source { inventory: Some(("entities.json".into(), cycle.to_owned())), ..source("@id(\"a\") permit (principal, action, resource);") });
+    let got =
+        faults(&Source { inventory: Some(("entities.json".into(), cycle.to_owned())), ..source("@id(\"a\") permit (principal, action, resource);") });
     assert!(got.contains("entities.json:1:2: ") && got.contains("entities.json:2:9: ") && got.contains("is in itself"), "{got}");
 }
 
@@ -106,7 +119,10 @@ fn the_schema_takes_what_the_documentation_shows() {
         unless { context.request has source_ip && context.request.source_ip.isInRange(ip("10.0.0.0/8")) };"#,
     );
     for spec in vocabulary().types {
-        let loaded = load(&format!("@id(\"a\") permit (principal, action, resource) when {{ resource is {} && resource in Environment::\"staging\" }};", spec.name));
+        let loaded = load(&format!(
+            "@id(\"a\") permit (principal, action, resource) when {{ resource is {} && resource in Environment::\"staging\" }};",
+            spec.name
+        ));
         assert_eq!(loaded.policy_count(), 1);
     }
     for spec in vocabulary().actions {
@@ -118,7 +134,12 @@ fn the_schema_takes_what_the_documentation_shows() {
 fn what_can_never_apply_is_a_warning() {
     let loaded = load("@id(\"a\")\npermit (principal, action == Action::\"jobs.run_now\", resource is Table);");
     assert!(said(loaded.warnings()).contains("base.cedar:1:1: policy is impossible"), "{}", said(loaded.warnings()));
-    let again = Authorizer::load(&vocabulary(), &source("\n@id(\"a\")\npermit (principal, action == Action::\"jobs.run_now\", resource is Table);"), 0, Some(&loaded));
+    let again = Authorizer::load(
+        &vocabulary(),
+        &source("\n@id(\"a\")\npermit (principal, action == Action::\"jobs.run_now\", resource is Table);"),
+        0,
+        Some(&loaded),
+    );
     let again = again.unwrap();
     assert!(said(again.warnings()).contains("base.cedar:2:1: policy is impossible"), "{}", said(again.warnings()));
 }

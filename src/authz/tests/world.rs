@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use crate::{
     authz::{Authorizer, Permit, Source},
     model::{
-        Action, ActionSpec, Caller, EntityRef, Environment, Fault, Field, FieldKind, FieldSpec, FieldValue, IdForm, Intent, Level, Name, PrincipalKind,
-        Refusal, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName, TypeSpec, Vocabulary,
+        Action, ActionSpec, Caller, EntityRef, Environment, Fault, Field, FieldKind, FieldSpec, FieldValue, IdForm, Intent, Level, Name,
+        PrincipalKind, Refusal, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName, TypeSpec, Vocabulary,
     },
 };
 
@@ -38,7 +38,8 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
         resources: resources.iter().map(|name| TypeName::new(name)).collect(),
         fields,
     };
-    let submit = vec![field("run_as", FieldKind::Text), field("path", FieldKind::Text), field("priority", FieldKind::Long), field("tags", FieldKind::Texts)];
+    let submit =
+        vec![field("run_as", FieldKind::Text), field("path", FieldKind::Text), field("priority", FieldKind::Long), field("tags", FieldKind::Texts)];
     let actions = vec![
         spec("account.get", Level::Read, &["Account"], vec![]),
         spec("credentials.list", Level::Read, &["Workspace"], vec![]),
@@ -135,7 +136,9 @@ pub(in crate::authz) fn seal(token: &mut Token) {
 }
 
 pub(in crate::authz) fn caller(token: Option<Token>, peer: Option<&str>) -> Caller {
-    let peer = peer.map(|peer| SpiffeId::parse(&format!("spiffe://cluster.local/ns/{}/sa/{}", peer.split_once('/').unwrap().0, peer.split_once('/').unwrap().1)).unwrap());
+    let peer = peer.map(|peer| {
+        SpiffeId::parse(&format!("spiffe://cluster.local/ns/{}/sa/{}", peer.split_once('/').unwrap().0, peer.split_once('/').unwrap().1)).unwrap()
+    });
     Caller { peer, token: token.map(Arc::new) }
 }
 
@@ -153,15 +156,16 @@ pub(in crate::authz) fn source(policies: &str) -> Source {
 }
 
 /// Lends its schema, which costs more to read than all else in a test.
-static SCHEMA: LazyLock<Authorizer> =
-    LazyLock::new(|| Authorizer::load(&vocabulary(), &source(r#"@id("any") permit (principal, action, resource);"#), 0, None).unwrap_or_else(|_| panic!()));
+static SCHEMA: LazyLock<Authorizer> = LazyLock::new(|| {
+    Authorizer::load(&vocabulary(), &source(r#"@id("any") permit (principal, action, resource);"#), 0, None).unwrap_or_else(|_| panic!())
+});
 
 pub(in crate::authz) fn load(policies: &str) -> Authorizer {
     Authorizer::load(&vocabulary(), &source(policies), 1 << 20, Some(&SCHEMA)).unwrap_or_else(|faults| panic!("{}", said(&faults)))
 }
 
 pub(in crate::authz) fn said(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("{fault}\n")).collect()
+    faults.iter().map(|fault| format!("{fault}\n")).collect::<Vec<_>>().concat()
 }
 
 /// The ids that permitted, or the reason's code and the ids that decided.
