@@ -34,7 +34,7 @@ pub fn schema(vocabulary: &Vocabulary) -> String {
         entity(&mut text, spec.name.as_str(), &parents_of(spec));
     }
     text.push_str(
-        "\n// The facts of a verified token.\ntype Token = {\n  issuer: String,\n  scopes: Set<String>,\n  client?: String,\n  \
+        "\n// The facts of a verified token.\ntype TokenFacts = {\n  issuer: String,\n  scopes: Set<String>,\n  client?: String,\n  \
          auth_time?: datetime,\n  acr?: String,\n  expires: datetime,\n};\n",
     );
     text.push_str("\n// The levels.\n");
@@ -82,12 +82,11 @@ fn action(text: &mut String, spec: &ActionSpec) {
         .fields
         .iter()
         .filter(|field| !REQUEST_FACTS.contains(&&*field.name))
-        .map(|field| format!(", \"{}\"?: {}", field.name.escape_debug(), cedar_type(field.kind)))
-        .collect();
+        .fold(String::new(), |text, field| format!("{text}, \"{}\"?: {}", field.name.escape_debug(), cedar_type(field.kind)));
     let _ = writeln!(
         text,
         "action \"{}\" in [{}] appliesTo {{\n  principal: [User, ServicePrincipal, Workload],\n  resource: [{}],\n  context: {{\n    \
-         peer: Workload,\n    actor?: String,\n    token?: Token,\n    \
+         peer: Workload,\n    actor?: String,\n    token?: TokenFacts,\n    \
          request: {{ method: String, path: String, source_ip?: ipaddr, time: datetime{fields} }},\n  }},\n}};",
         spec.action.name.escape_debug(),
         groups.join(", "),

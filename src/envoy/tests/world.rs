@@ -21,6 +21,7 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
 use tokio::{
+    time::Instant,
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::{Semaphore, oneshot},
