@@ -20,8 +20,6 @@ use super::{
     world::*,
 };
 
-const ALLOWED: &str = r#"0 allow 1 ["x-lakegate-roles"]"#;
-
 async fn channel(server: &Server) -> tonic::transport::Channel {
     Endpoint::from_shared(format!("http://{}", server.address)).expect("an address").connect().await.expect("a connection")
 }
@@ -121,6 +119,15 @@ async fn a_shutdown_lets_open_checks_finish_and_takes_no_more() {
     assert!(!server.done.is_finished(), "a check is open");
     server.stub.gate.add_permits(1);
     assert_eq!(held.await.expect("no panic"), ALLOWED);
+    server.done.await.expect("no panic").expect("served");
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_who_says_nothing() {
+    let mut server = Server::start(loopback()).await;
+    let _silent = TcpStream::connect(server.address).await.expect("a connection");
+    until(|| server.metrics.connections.get() == 1).await;
+    drop(server.stop.take());
     server.done.await.expect("no panic").expect("served");
 }
 

@@ -59,6 +59,9 @@ pub(super) struct Got {
 
 pub(super) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
+/// The answer to a call that the stub allows.
+pub(super) const ALLOWED: &str = r#"0 allow 1 ["x-lakegate-roles"]"#;
+
 pub(super) fn loopback() -> Config {
     Config { deadline: Duration::from_secs(30), ..Config::new(SocketAddr::from(([127, 0, 0, 1], 0))) }
 }
