@@ -35,6 +35,9 @@ pub(super) struct Check<D> {
     places: Meter,
 }
 
+/// One more check in flight, until dropped.
+struct Flying<'m>(&'m Metrics);
+
 // === impl Check ===
 
 impl<D: Decide> Check<D> {
@@ -108,9 +111,6 @@ impl<D: Decide> Check<D> {
 fn last_resort() -> Verdict {
     Verdict::Deny(Deny { decision: DecisionId::new(0), status: DenyStatus::Unavailable, headers: Vec::new(), body: Bytes::new() })
 }
-
-/// One more check in flight, until dropped.
-struct Flying<'m>(&'m Metrics);
 
 // === impl Flying ===
 

@@ -120,9 +120,12 @@ impl Server {
 
 /// Waits until `ready` says yes.
 pub(super) async fn until(ready: impl Fn() -> bool) {
-    while !ready() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let wait = async {
+        while !ready() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), wait).await.expect("what was waited for");
 }
 
 /// HTTP/2 over `stream`.
