@@ -140,3 +140,6 @@ impl Failed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
