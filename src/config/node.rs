@@ -35,6 +35,8 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
+    /// Something that is not read, of which a fault has been noted: it is there, and nothing more is known of it.
+    Refused,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +53,7 @@ pub(super) struct YamlFault {
     pub(super) help: Option<&'static str>,
 }
 
-/// Reads `text`. A fault of the grammar ends the reading and no tree comes back; faults of content are gathered, and the tree leaves out what they concern.
+/// Reads `text`. A fault of the grammar ends the reading and no tree comes back; faults of content are gathered, and what they concern stands as refused in the tree.
 pub(super) fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
     let mut options = granit_parser::options! { disallow_directives: true, emit_unresolved_aliases: true, flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
     options.set_emit_comments(false);
@@ -93,6 +95,7 @@ impl Node {
             Value::Text(_) => "a text",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
+            Value::Refused => "refused",
         }
     }
 
@@ -128,19 +131,18 @@ impl From<ScanError> for YamlFault {
 // === impl Reader ===
 
 impl<'t> Reader<'t> {
+    /// `None` where there is nothing but space and comments.
     fn document(&mut self) -> Result<Option<Node>, ScanError> {
-        let node = match self.start()? {
-            None => return Ok(None),
-            Some(start) => self.node(start)?,
-        };
+        let Some(start) = self.start()? else { return Ok(None) };
+        let node = self.node(start)?;
         while let Some(next) = self.events.next_event() {
             let (event, span) = next?;
             if matches!(event, Event::DocumentStart(..)) {
                 self.fault(span.start.into(), "a second document begins", Some("one file holds one configuration: remove what follows `---`"));
-                return Ok(node);
+                return Ok(Some(node));
             }
         }
-        Ok(node.filter(|node| node.value != Value::Null))
+        Ok(Some(node).filter(|node| node.value != Value::Null))
     }
 
     /// The next event that is about content; `None` at the end of a mapping, list or document.
@@ -157,33 +159,27 @@ impl<'t> Reader<'t> {
         Ok(None)
     }
 
-    /// `None` where the node is refused; its faults are noted.
-    fn node(&mut self, start: Start<'t>) -> Result<Option<Node>, ScanError> {
+    fn node(&mut self, start: Start<'t>) -> Result<Node, ScanError> {
         let Start { event, place } = start;
         let decorated = event.tag().is_some() || event.anchor_id().is_some();
-        let alias = matches!(event, Event::Alias(_) | Event::UnresolvedAlias(_));
         let value = match event {
             Event::Scalar(text, style, ..) => Some(scalar(&text, style)),
-            Event::SequenceStart(..) => self.list()?.map(Value::List),
+            Event::SequenceStart(..) => Some(Value::List(self.list()?)),
             Event::MappingStart(..) => Some(Value::Map(self.map()?)),
+            // An alias: its value stands elsewhere.
             _ => None,
         };
-        if decorated || alias {
+        let value = value.filter(|_| !decorated).unwrap_or_else(|| {
             self.fault(place, "anchors, aliases and tags are not read", Some("write the value itself"));
-            return Ok(None);
-        }
-        Ok(value.map(|value| Node { place, value }))
+            Value::Refused
+        });
+        Ok(Node { place, value })
     }
 
-    /// `None` where an item is refused: the places of those after it would no longer be theirs.
-    fn list(&mut self) -> Result<Option<Vec<Node>>, ScanError> {
-        let mut items = Some(Vec::new());
+    fn list(&mut self) -> Result<Vec<Node>, ScanError> {
+        let mut items = Vec::new();
         while let Some(start) = self.start()? {
-            let node = self.node(start)?;
-            items = items.zip(node).map(|(mut items, node)| {
-                items.push(node);
-                items
-            });
+            items.push(self.node(start)?);
         }
         Ok(items)
     }
@@ -192,28 +188,25 @@ impl<'t> Reader<'t> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         while let Some(start) = self.start()? {
             let place = start.place;
-            let key = match &start.event {
-                Event::Scalar(text, ..) if !text.is_empty() => Some(text.to_string()),
-                _ => None,
-            };
-            let usable = self.node(start)?.is_some();
+            let text = if let Event::Scalar(text, ..) = &start.event { Some(text.to_string()) } else { None };
+            let refused = self.node(start)?.value == Value::Refused;
             let Some(value) = self.start()? else { break };
             let node = self.node(value)?;
-            match key {
-                None if usable => self.fault(place, "a key must be a word", None),
+            match text {
+                _ if refused => {}
+                None => self.fault(place, "a key must be a word", Some("write `key: value`")),
                 Some(text) if text == "<<" => self.fault(place, "merge keys are not read", Some("write the keys out")),
                 Some(text) => self.enter(&mut entries, Key { place, text }, node),
-                None => {}
             }
         }
         Ok(entries)
     }
 
-    fn enter(&mut self, entries: &mut Vec<(Key, Node)>, key: Key, node: Option<Node>) {
+    fn enter(&mut self, entries: &mut Vec<(Key, Node)>, key: Key, node: Node) {
         if let Some((first, _)) = entries.iter().find(|(have, _)| have.text == key.text) {
             let message = format!("{} stands twice, first in line {}", quoted(&key.text), first.place.line);
             self.fault(key.place, &message, Some("remove one of them"));
-        } else if let Some(node) = node {
+        } else {
             entries.push((key, node));
         }
     }
