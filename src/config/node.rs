@@ -231,3 +231,83 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
             .map_or_else(|_| if text.parse::<f64>().is_ok() { Value::Number(text.to_owned()) } else { Value::Text(text.to_owned()) }, Value::Int),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    use super::*;
+
+    /// What a tree says, without the places.
+    fn json(node: &Node) -> Json {
+        match &node.value {
+            Value::Null | Value::Refused => Json::Null,
+            Value::Bool(yes) => Json::Bool(*yes),
+            Value::Int(number) => Json::from(*number),
+            Value::Number(text) => text.parse::<f64>().map(Json::from).unwrap(),
+            Value::Text(text) => Json::String(text.clone()),
+            Value::List(items) => items.iter().map(json).collect(),
+            Value::Map(entries) => entries.iter().map(|(key, value)| (key.text.clone(), json(value))).collect(),
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Json::Bool),
+            any::<i64>().prop_map(Json::from),
+            (-1e12..1e12_f64).prop_map(Json::from),
+            "\\PC{0,20}".prop_map(Json::String),
+            prop::sample::select(&["", "~", "null", "true", "1", "<<", "a: b", "- a", "#", "\n", "\t\"\\"][..]).prop_map(Json::from)
+        ];
+        leaf.prop_recursive(4, 24, 5, |inner| {
+            let map = prop::collection::btree_map("[a-z]{1,6}", inner.clone(), 0..5).prop_map(|map| map.into_iter().collect());
+            prop_oneof![prop::collection::vec(inner, 0..5).prop_map(Json::Array), map]
+        })
+    }
+
+    proptest! {
+        /// JSON is YAML 1.2, so a document of the one read as the other says the same.
+        #[test]
+        fn json_read_as_yaml_is_the_same(value in any_json(), pretty in any::<bool>()) {
+            let text = if pretty { format!("{value:#}") } else { value.to_string() };
+            let (node, faults) = read(&text);
+            prop_assert_eq!(faults, []);
+            prop_assert_eq!(json(&node.unwrap()), value);
+        }
+    }
+
+    #[test]
+    fn only_what_is_written_plainly_can_be_more_than_a_text() {
+        let cases = [
+            ("true", Value::Bool(true)),
+            ("'true'", Value::Text("true".to_owned())),
+            ("yes", Value::Text("yes".to_owned())),
+            ("on", Value::Text("on".to_owned())),
+            ("0123", Value::Int(123)),
+            ("-7", Value::Int(-7)),
+            ("1.5", Value::Number("1.5".to_owned())),
+            ("99999999999999999999", Value::Number("99999999999999999999".to_owned())),
+            ("127.0.0.1", Value::Text("127.0.0.1".to_owned())),
+            ("0x10", Value::Text("0x10".to_owned())),
+            ("16MiB", Value::Text("16MiB".to_owned())),
+            ("1111-2222", Value::Text("1111-2222".to_owned())),
+            ("|\n  1\n", Value::Text("1\n".to_owned())),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read(text).0.map(|node| node.value), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_count_lines_and_characters_from_one() {
+        for text in ["# ü\nä: [é, {b: 1}]\n", "# ü\r\nä: [é, {b: 1}]\r\n", "\u{feff}# ü\nä: [é, {b: 1}]\n"] {
+            let node = read(text).0.unwrap();
+            let place = |steps: &[Step]| node.place_of(steps);
+            let (key, item) = (|key: &str| Step::Key(key.to_owned()), Step::Item);
+            assert_eq!(place(&[key("ä"), item(0)]), Place { line: 2, column: 5 }, "{text:?}");
+            assert_eq!(place(&[key("ä"), item(1), key("b")]), Place { line: 2, column: 12 }, "{text:?}");
+            assert_eq!(place(&[key("ä"), item(1), key("none")]), Place { line: 2, column: 8 }, "as far as the path goes");
+        }
+    }
+}

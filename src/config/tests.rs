@@ -165,6 +165,56 @@ fn every_key_is_read() {
     assert_eq!(config.watched(), watched.map(at));
 }
 
+/// As a program writes it: lists not indented, quotes only where YAML 1.1 needs them, loopback issuers, three workspaces.
+#[test]
+fn what_other_programs_write_is_read() {
+    let text = r"version: 1
+listen:
+  check: 127.0.0.1:40001
+  admin: 127.0.0.1:40002
+peers:
+  trust_domains:
+  - cluster.local
+  source: principal
+  required: true
+issuers:
+- name: corp
+  issuer: http://127.0.0.1:40003/realms/corp
+  provider: generic
+  audiences:
+  - lakegate
+workspaces:
+- name: stage
+  hosts:
+  - stage.cloud.databricks.com
+  workspace_id: '1111111111111111'
+  environment: staging
+  credentials:
+    mode: passthrough
+- name: dev
+  hosts:
+  - dev.cloud.databricks.com
+  workspace_id: '3333333333333333'
+  environment: dev
+  credentials:
+    mode: strip
+policy:
+  dir: policies
+trust:
+  prefix: x-lakegate-
+audit:
+  file: audit.jsonl
+";
+    let config = parse(text).unwrap();
+    assert_eq!(config.targets.iter().map(|entry| entry.credentials).collect::<Vec<_>>(), [CredentialMode::Passthrough, CredentialMode::Strip]);
+    let report = faults(&text.replace("listen:", "listn:").replace("audiences:", "audiencs:"));
+    assert!(
+        report.contains("2:1 unknown key `listn`; did you mean `listen`?")
+            && report.contains("14:3 unknown key `audiencs`; did you mean `audiences`?"),
+        "{report}"
+    );
+}
+
 #[test]
 fn the_example_loads() {
     let config = Config::load(&file("examples/lakegate.yaml")).unwrap();

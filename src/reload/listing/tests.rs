@@ -88,12 +88,12 @@ fn what_cannot_be_policies_is_refused() {
 #[test]
 fn there_are_caps() {
     let folder = folder(&[("a.cedar", "AAAA"), ("b.cedar", "BBBB")]);
-    let refused = |caps: Caps| match attempt(folder.path(), caps, || ()) {
+    let refused = |caps: Caps| match attempt(|| stamps(folder.path(), caps), || ()) {
         Err(Trouble::Fault(fault)) => fault.message,
         _ => panic!("it should be refused"),
     };
     let room = Caps { files: 2, file_bytes: 4, total_bytes: 8 };
-    assert!(attempt(folder.path(), room, || ()).is_ok());
+    assert!(attempt(|| stamps(folder.path(), room), || ()).is_ok());
     assert!(refused(Caps { files: 1, ..room }).contains("more than 1 policy files"));
     assert!(refused(Caps { file_bytes: 3, ..room }).contains("longer than"));
     assert!(refused(Caps { total_bytes: 7, ..room }).contains("together"));
@@ -103,8 +103,8 @@ fn there_are_caps() {
 fn unsettles(what: &str, change: impl FnOnce(&Path)) {
     let parent = folder(&[("p/a.cedar", "A"), ("p/b.cedar", "B")]);
     let dir = parent.path().join("p");
-    assert!(matches!(attempt(&dir, CAPS, || change(&dir)), Err(Trouble::Unstable)), "{what}");
-    assert!(attempt(&dir, CAPS, || ()).is_ok(), "{what}");
+    assert!(matches!(attempt(|| stamps(&dir, CAPS), || change(&dir)), Err(Trouble::Unstable)), "{what}");
+    assert!(attempt(|| stamps(&dir, CAPS), || ()).is_ok(), "{what}");
 }
 
 #[test]
@@ -121,6 +121,23 @@ fn a_change_under_the_reading_is_noticed() {
         fs::rename(dir, dir.with_extension("old")).unwrap();
         fs::create_dir(dir).unwrap();
     });
+}
+
+#[test]
+fn one_file_is_read_in_the_same_way() {
+    let folder = folder(&[("entities.json", "[]"), ("sub/x", "")]);
+    let path = folder.path().join("entities.json");
+    assert_eq!(read_stable_file(&path).unwrap(), "[]");
+    let link = folder.path().join("link.json");
+    symlink("entities.json", &link).unwrap();
+    assert_eq!(read_stable_file(&link).unwrap(), "[]");
+    let unstable = attempt(|| single(&path, CAPS), || fs::write(&path, "[1]").unwrap());
+    assert!(matches!(unstable, Err(Trouble::Unstable)));
+    let refused = |name: &str| read_stable_file(&folder.path().join(name)).expect_err("it should be refused").to_string();
+    assert!(refused("none").contains("none: it cannot be read: entity not found"));
+    assert!(refused("sub").contains("sub: it is not a regular file"));
+    fs::write(&path, b"\xff").unwrap();
+    assert!(refused("entities.json").contains("it is not UTF-8"));
 }
 
 #[test]

@@ -114,6 +114,39 @@ fn what_is_not_watched_is_not_reported() {
     });
 }
 
+#[test]
+fn a_path_that_joins_later_counts_as_changed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    fs::write(&old, "1").unwrap();
+    fs::write(&new, "1").unwrap();
+    run(async {
+        let mut watcher = Watcher::new(vec![old.clone()]);
+        watcher.retarget(vec![old.clone()]);
+        assert!(timeout(Duration::from_millis(500), watcher.changed()).await.is_err(), "nothing is new");
+        watcher.retarget(vec![new.clone()]);
+        timeout(PATIENCE, watcher.changed()).await.expect("it may have been read before it was watched");
+        fs::write(&old, "22").unwrap();
+        assert!(timeout(Duration::from_millis(500), watcher.changed()).await.is_err(), "it is no longer watched");
+        fs::write(&new, "22").unwrap();
+        timeout(PATIENCE, watcher.changed()).await.expect("it is watched");
+    });
+}
+
+#[test]
+fn another_hindrance_is_a_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = |name: &str| symlink("none", folder.path().join(name)).unwrap();
+    run(async {
+        let steps: [(&str, &dyn Fn()); 3] = [
+            ("a link into nothing", &|| link("b.cedar")),
+            ("one before it", &|| link("a.cedar")),
+            ("both gone", &|| ["a.cedar", "b.cedar"].iter().for_each(|name| fs::remove_file(folder.path().join(name)).unwrap())),
+        ];
+        reports(Watcher::new(vec![folder.path().to_owned()]), &steps).await;
+    });
+}
+
 /// What is dropped in the middle is reported by the next call.
 #[test]
 fn a_dropped_wait_loses_nothing() {
