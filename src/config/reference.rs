@@ -78,8 +78,9 @@ fn mapping(property: &'static Json) -> Option<&'static Json> {
     Some(schema::resolved(property)).filter(|schema| schema.get("properties").is_some())
 }
 
+/// A value as YAML has it: a text that looks like a number keeps its quotes.
 fn code(value: &Json) -> String {
-    value.as_str().map_or_else(|| format!("`{value}`"), |text| format!("`{text}`"))
+    value.as_str().filter(|text| text.parse::<f64>().is_err()).map_or_else(|| format!("`{value}`"), |text| format!("`{text}`"))
 }
 
 /// Lines joined, and what would end a table cell escaped.

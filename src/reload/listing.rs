@@ -174,17 +174,12 @@ impl Walk {
     }
 
     fn entry(&mut self, path: &Path, depth: usize) -> Result<(), Trouble> {
-        let is_policy = path.extension().is_some_and(|extension| extension == "cedar");
-        let meta = match fs::metadata(path) {
-            Ok(meta) => meta,
-            // What is no policy may be unreadable or lead nowhere; a policy may not.
-            Err(_) if !is_policy => return Ok(()),
-            Err(error) => return Err(dangling(path, &error)),
-        };
+        // A name that leads nowhere may have led to policies, or to a folder of them.
+        let meta = fs::metadata(path).map_err(|error| dangling(path, &error))?;
         if meta.is_dir() {
             return self.folder(path, depth + 1);
         }
-        if !is_policy {
+        if path.extension().is_none_or(|extension| extension != "cedar") {
             return Ok(());
         }
         if !meta.is_file() {
@@ -224,7 +219,7 @@ fn trouble(path: &Path, error: &io::Error, depth: usize) -> Trouble {
     refused(path, format!("it cannot be read: {}", error.kind()), "let the account that lakegate runs as read it")
 }
 
-/// A policy whose name is there and whose content is not: a link into nothing, or a file removed since it was listed.
+/// A name is there and what it names is not: a link into nothing, or a file removed since it was listed.
 fn dangling(path: &Path, error: &io::Error) -> Trouble {
     if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() {
         return Trouble::Unstable;
