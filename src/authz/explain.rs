@@ -11,7 +11,6 @@ use super::{
     engine::Posed,
     load::Placed,
     node::{Node, Question},
-    nothing_to_judge,
     permit::Outcome,
 };
 use crate::model::{Caller, Intent, Refusal, RequestFacts};
@@ -69,8 +68,9 @@ pub struct NearMiss {
 const TOLD: usize = 3;
 
 pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Explanation {
-    let Some(question) = Question::new(caller, intent, &authorizer.engine.inventory) else {
-        return report(None, intent, &Outcome::Refused(nothing_to_judge()));
+    let question = match Question::new(caller, intent, &authorizer.engine.inventory) {
+        Ok(question) => question,
+        Err(refusal) => return report(None, intent, &Outcome::Refused(refusal)),
     };
     let candidates = authorizer.candidates(&question);
     let outcome = authorizer.decide(&question, &candidates, caller, intent, facts);

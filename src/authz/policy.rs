@@ -110,6 +110,7 @@ impl Checker<'_> {
         let fault = |uid: &cedar_policy::EntityUid| {
             let entity = entity_ref(uid);
             let (message, right) = canonical::fault_of(&entity, self.vocabulary)?;
+            // the engine's own representation is the only one that says where a literal stands
             let offset = if let Some(loc) = uid.as_ref().loc() { loc.start() } else { piece.start };
             let right = right.map(|id| format!("did you mean `{}`?", EntityRef::new(&entity.kind, &id)));
             Some(Mark::new(offset, format!("`{}` can name nothing: {message}", shown_entity(&entity)), right))

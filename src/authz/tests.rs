@@ -3,5 +3,4 @@ mod equivalence;
 mod faults;
 mod reports;
 mod starter;
-mod temp;
 pub(super) mod world;
