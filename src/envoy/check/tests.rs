@@ -7,6 +7,8 @@ use http_body_util::{Full, StreamBody};
 use proptest::prelude::*;
 use prost::Message as _;
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::model::Allow;
 
@@ -15,7 +17,7 @@ use crate::model::Allow;
 struct Yes;
 
 impl Decide for Yes {
-    async fn decide(&self, _: RawCall) -> Verdict {
+    async fn decide(&self, _: RawCall, _: Instant) -> Verdict {
         Verdict::Allow(Allow { decision: DecisionId::new(1), set: Vec::new(), remove: Vec::new() })
     }
 

@@ -21,11 +21,11 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
 use tokio::{
-    time::Instant,
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::{Semaphore, oneshot},
     task::JoinHandle,
+    time::Instant,
 };
 
 use super::super::*;
