@@ -13,7 +13,6 @@ mod resources;
 mod target;
 mod template;
 
-
 #[cfg(test)]
 mod tests;
 

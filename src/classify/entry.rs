@@ -62,7 +62,10 @@ pub(super) enum KindRule {
     /// A name of three dotted parts is of the second type, any other of the first.
     Shaped(KindId, KindId),
     /// The value of another key says it; a value that is not listed makes the call unknown.
-    Chosen { by: Source, kinds: Vec<(Box<str>, Vec<Choice>)> },
+    Chosen {
+        by: Source,
+        kinds: Vec<(Box<str>, Vec<Choice>)>,
+    },
 }
 
 /// One type that a chosen value stands for.

@@ -121,7 +121,11 @@ impl Building {
 fn unreadable(path: &Path, error: &serde_saphyr::Error) -> Fault {
     let location = error.location();
     let place = |value: u64| usize::try_from(value).ok().filter(|value| *value > 0);
-    let message = error.to_string().lines().next().unwrap_or_default().to_owned();
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    // The place is told apart from the message.
+    let place_first = line.starts_with("error: line ").then(|| line.splitn(3, ": ").nth(2)).flatten();
+    let message = place_first.unwrap_or(line).to_owned();
     Fault {
         file: path.to_owned(),
         line: location.and_then(|location| place(location.line())),

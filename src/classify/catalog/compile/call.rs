@@ -29,9 +29,10 @@ struct Scope<'s> {
 /// A message that says what is wrong with the call.
 pub(super) fn entry(kinds: &Kinds, targets: &[RawTarget], raw: &RawCall) -> Result<Entry, String> {
     let name = raw.action.value.as_str();
-    let (service, _) = name.rsplit_once('.').filter(|_| name.split('.').all(identifier)).ok_or_else(|| {
-        format!("`{}` is not an action: `service.method`", name.escape_debug())
-    })?;
+    let (service, _) = name
+        .rsplit_once('.')
+        .filter(|_| name.split('.').all(identifier))
+        .ok_or_else(|| format!("`{}` is not an action: `service.method`", name.escape_debug()))?;
     if !matches!(raw.method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE") {
         return Err(format!("`{}` is not a method", raw.method.escape_debug()));
     }
