@@ -202,6 +202,14 @@ fn a_catalog_with_faults_names_all_of_them() {
         ("calls: [{ action: a.b, level: read, method: FETCH, path: /a }]".to_owned(), "not a method"),
         ("types: [{ name: Job, form: exact }]".to_owned(), "declared twice"),
         ("types: [{ name: A, form: exact, in: [B] }]".to_owned(), "is not declared"),
+        ("types: [{ name: User, form: exact }]".to_owned(), "not a name for a type"),
+        (
+            "types: [{ name: A, form: lower, in: [B], nesting: dotted }, { name: B, form: lower, in: [A], nesting: dotted }]".to_owned(),
+            "is in itself",
+        ),
+        ("types: [{ name: F, form: path, nesting: volume }]".to_owned(), "needs the types"),
+        (call("path: '/{a}/{a}'"), "one parameter twice"),
+        (call("path: /a, fields: [{ name: in }]"), "cannot be called `in`"),
         ("calls: [{ action: a.b, level: read, method: GET, path: /a }, { action: a.b, level: use, method: PUT, path: /a }]".to_owned(), "two levels"),
     ] {
         let faults = load(&text);
