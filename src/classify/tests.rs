@@ -154,7 +154,10 @@ fn cases(file: &str) -> Vec<Case> {
 }
 
 fn run(file: &str) {
-    let classifier = classifier();
+    run_with(&classifier(), file);
+}
+
+fn run_with(classifier: &Classifier, file: &str) {
     let wrong: Vec<String> = cases(file)
         .iter()
         .filter_map(|case| {
@@ -173,6 +176,17 @@ fn every_known_call_is_what_it_is() {
 #[test]
 fn what_can_be_read_in_two_ways_is_refused() {
     run("refusals.yaml");
+}
+
+/// What a catalog can say that the shipped one does not need.
+#[test]
+fn a_catalog_of_ones_own_is_read_by_the_same_rules() {
+    let files = ["types", "calls"].map(|name| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/classify/own/{name}.yaml"));
+        (path.clone(), std::fs::read_to_string(path).unwrap())
+    });
+    let catalog = Catalog::load(&files).unwrap();
+    run_with(&Classifier::new(Arc::new(catalog), targets()).unwrap(), "own.yaml");
 }
 
 #[test]
