@@ -37,7 +37,7 @@ use std::{
 
 pub use self::{
     issuers::Issuer,
-    listen::{Control, Listen, Peers, Tls},
+    listen::{Listen, Peers, Tls},
     reference::reference,
     schema::json_schema,
     service::{Audit, AuditSink, Limits, Policy, Telemetry},

@@ -111,11 +111,12 @@ impl Pipeline {
         let verdict = answer(snapshot, raw, &found, &outcome);
         let took = found.started.elapsed();
         let panicked = matches!(&outcome, Outcome::Refused(refusal) if refusal.reason == Reason::Internal);
-        if !panicked && let Ok(mut record) = self.auditor.open() {
-            if let Some(entry) = record.entry() {
-                found.describe(raw, &outcome, took, entry);
-                (entry.decision, entry.response) = (outcome.decision(), found::response(&verdict));
-            }
+        if !panicked
+            && let Ok(mut record) = self.auditor.open()
+            && let Some(entry) = record.entry()
+        {
+            found.describe(raw, &outcome, took, entry);
+            (entry.decision, entry.response) = (outcome.decision(), found::response(&verdict));
         }
         self.tell(&found, &outcome, took);
         verdict

@@ -18,17 +18,15 @@ pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<P
     let ends = drain.begun();
     tokio::pin!(ends);
     let mut keys = tokio::time::interval(KEYS);
+    let mut watcher = Watcher::new(config.watched());
+    // What changed between the start and the first look would go unseen.
+    reload(&compiler, &started, &mut config, &published, tls.as_ref()).await;
     loop {
-        let watched = config.watched();
-        let mut watcher = Watcher::new(watched.clone());
-        // Files that changed before the watcher looked at them would go unseen.
-        reload(&compiler, &started, &mut config, &published, tls.as_ref()).await;
-        while config.watched() == watched {
-            tokio::select! {
-                () = &mut ends => return,
-                _ = keys.tick() => published.snapshot().authenticator.refresh(),
-                () = watcher.changed() => reload(&compiler, &started, &mut config, &published, tls.as_ref()).await,
-            }
+        watcher.retarget(config.watched());
+        tokio::select! {
+            () = &mut ends => return,
+            _ = keys.tick() => published.snapshot().authenticator.refresh(),
+            () = watcher.changed() => reload(&compiler, &started, &mut config, &published, tls.as_ref()).await,
         }
     }
 }
@@ -39,9 +37,8 @@ async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, publ
     {
         tracing::error!(%error, "the certificate files cannot be used; the last good ones stay");
     }
-    let (compiler, previous) = (compiler.clone(), published.snapshot());
-    let compiled = tokio::task::spawn_blocking(move || compiler.compile(Some(&previous))).await;
-    match compiled {
+    let (beside, previous) = (compiler.clone(), published.snapshot());
+    match tokio::task::spawn_blocking(move || beside.compile(Some(&previous))).await {
         Ok(Ok(Compiled { config: next, snapshot })) => {
             published.publish(snapshot, restart(started, &next));
             *config = next;

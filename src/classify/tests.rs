@@ -342,9 +342,3 @@ fn the_documentation_shows_the_catalog() {
     let written = std::fs::read_to_string(page()).unwrap_or_default();
     assert!(written == Catalog::embedded().unwrap().reference(), "docs/catalog.md is not what the catalog says: run `make docs`");
 }
-
-#[test]
-#[ignore = "writes docs/catalog.md, for `make docs`"]
-fn write_the_documentation() {
-    std::fs::write(page(), Catalog::embedded().unwrap().reference()).unwrap();
-}

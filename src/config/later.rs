@@ -21,6 +21,7 @@ const OTHER_PROVIDER: &str = "use `generic` and say the claims";
 const OTHER_MODE: &str = "use `passthrough` or `strip`";
 
 const LATER: &[Later] = &[
+    key("listen.control", "remove it: every command works on files"),
     key("peers.proxies", "remove it: every proxy is believed for `source.principal` alone"),
     word("peers.source", "xfcc", "use `principal`"),
     word("peers.source", "connection", "use `principal`"),

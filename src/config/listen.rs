@@ -11,7 +11,6 @@ pub struct Listen {
     /// The check port is open to whoever reaches it, so nothing may ever be minted.
     pub insecure: bool,
     pub admin: SocketAddr,
-    pub control: Option<Control>,
 }
 
 /// Mutual TLS on the check port: always with client certificates, since an answer can carry a credential.
@@ -22,13 +21,6 @@ pub struct Tls {
     pub client_ca: PathBuf,
     /// SPIFFE IDs in which `*` stands for one whole segment of the path; never empty.
     pub allow: Vec<String>,
-}
-
-/// Where the commands that show or change state are heard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// A Unix socket, guarded by the file system.
-    Socket(PathBuf),
 }
 
 /// Which workloads of the mesh are known.
@@ -45,7 +37,6 @@ pub(super) fn listen(raw: &raw::Listen, path: &KeyPath, report: &mut Report<'_>)
     let tls = raw.tls.as_ref().map(|raw| tls(raw, &path.key("tls"), report));
     let check = raw.check.as_deref().and_then(|text| forms::address(text, &path.key("check"), report));
     let admin = forms::address(raw.admin.as_deref().unwrap_or(ADMIN), &path.key("admin"), report);
-    let control = raw.control.as_deref().map(|text| control(text, &path.key("control"), report));
     if let Some(check) = check.filter(|check| !check.ip().is_loopback() && !insecure && tls.is_none()) {
         let help = "add `tls` with `client_ca` and `allow`, listen on `127.0.0.1`, or write `insecure: true`";
         report.fault(&path.key("check"), format!("`{check}` can be reached from elsewhere, and nothing says who may ask"), help);
@@ -58,7 +49,7 @@ pub(super) fn listen(raw: &raw::Listen, path: &KeyPath, report: &mut Report<'_>)
     {
         report.fault(&path.key("admin"), format!("`{admin}` has the port of `listen.check`"), "give each a port of its own");
     }
-    Some(Listen { check: check?, tls: tls.flatten(), insecure, admin: admin?, control: control.flatten() })
+    Some(Listen { check: check?, tls: tls.flatten(), insecure, admin: admin? })
 }
 
 pub(super) fn peers(raw: &raw::Peers, path: &KeyPath, report: &mut Report<'_>) -> Option<Peers> {
@@ -73,25 +64,9 @@ fn tls(raw: &raw::Tls, path: &KeyPath, report: &mut Report<'_>) -> Option<Tls> {
     Some(Tls { cert: cert?, key: key?, client_ca: client_ca?, allow: allow? })
 }
 
-fn control(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Control> {
-    if text.contains(':') {
-        report.fault(path, "a control address is not available in this version", "name a Unix socket, as `lakegate.sock`");
-        return None;
-    }
-    let socket = files::to_be_made(text.as_ref(), path, report)?;
-    if socket.as_os_str().len() > SOCKET_BYTES {
-        report.fault(path, format!("the path of the socket is longer than {SOCKET_BYTES} bytes"), "name one nearer to the root");
-        return None;
-    }
-    Some(Control::Socket(socket))
-}
-
 /// Whether one of two listeners would find its port taken; port 0 is a free one each time.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
 }
 
 const ADMIN: &str = "127.0.0.1:9192";
-
-/// What a Unix socket's address holds on every system (`sun_path` of macOS: 104 with its NUL).
-const SOCKET_BYTES: usize = 103;

@@ -86,12 +86,7 @@ fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
 fn source(config: &Config) -> Result<Source, Vec<Fault>> {
     let listing = listing::read_stable(&config.policy.dir).map_err(|fault| vec![fault])?;
     let inventory = match &config.policy.entities {
-        Some(file) => Some((
-            file.clone(),
-            std::fs::read_to_string(file).map_err(|error| {
-                vec![Fault { file: file.clone(), line: None, column: None, message: format!("the inventory cannot be read: {error}"), help: None }]
-            })?,
-        )),
+        Some(file) => Some((file.clone(), listing::read_stable_file(file).map_err(|fault| vec![fault])?)),
         None => None,
     };
     Ok(Source { files: listing.files, inventory })

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Default, Serialize)]
 struct Report {
     decision: &'static str,
-    reason: String,
+    reason: &'static str,
     detail: String,
     /// The stage that refused, or the last one.
     stage: &'static str,
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
         Ok(()) => Exit::Yes,
         Err(refusal) => {
             report.decision = "deny";
-            report.reason = refusal.reason.code().to_owned();
+            report.reason = refusal.reason.code();
             report.detail = refusal.detail.into_owned();
             if refusal.reason.is_fault() { Exit::Failure } else { Exit::Denied }
         }
@@ -96,7 +96,7 @@ async fn stages(args: &Args, request: &Request, snapshot: &Snapshot, now_ms: i64
     report.explanation = Some(explanation);
     match snapshot.authorizer.authorize(&caller, &intent, &facts) {
         Ok(_) => {
-            "ALLOWED".clone_into(&mut report.reason);
+            report.reason = "ALLOWED";
             Ok(())
         }
         Err(refusal) => Err(refusal),

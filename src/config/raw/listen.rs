@@ -20,9 +20,6 @@ pub struct Listen {
     /// Liveness, readiness, metrics and status, over plain HTTP: an address and a port. Nothing secret is shown there.
     #[schemars(extend("default" = "127.0.0.1:9192"))]
     pub admin: Option<String>,
-    /// The Unix socket of the commands that show or change state.
-    #[schemars(example = &"lakegate.sock")]
-    pub control: Option<String>,
 }
 
 /// Mutual TLS on the check port.
