@@ -116,7 +116,7 @@ async fn an_answer_is_a_200_within_the_limits() {
 async fn nothing_is_asked_for_that_could_be_compressed_or_remembered() {
     let router = Router::new().route(
         "/echo",
-        get(|headers: axum::http::HeaderMap| async move {
+        get(|headers: http::HeaderMap| async move {
             let forbidden = ["accept-encoding", "cookie", "referer", "authorization"].map(HeaderName::from_static);
             forbidden.iter().filter(|name| headers.contains_key(*name)).count().to_string()
         }),
