@@ -227,6 +227,22 @@ async fn a_reload_keeps_what_is_configured_as_before_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_stage_without_room_to_remember_verifies_again() {
+    let (idp, first, clock) = corp().await;
+    let token = Forge::new(&idp.url, &CORP).token();
+    let known = ask(&first, &token).await.unwrap();
+    let mut tiny = config(vec![issuer("corp", &idp.url, Provider::Generic)]);
+    tiny.cache_bytes = 0;
+    let second = Authenticator::new(tiny, client(), clock, Some(&first)).unwrap();
+    for _ in 0..3 {
+        let again = ask(&second, &token).await.unwrap();
+        assert!(!Arc::ptr_eq(&known, &again));
+        assert_eq!(known, again, "cached or not, the facts are the same");
+    }
+    assert_eq!(idp.fetches(), 1);
+}
+
+#[tokio::test]
 async fn keys_can_be_fetched_ahead_and_from_a_named_address() {
     let idp = Idp::start(&[&CORP]).await;
     let mut named = issuer("corp", "https://idp.example", Provider::Generic);

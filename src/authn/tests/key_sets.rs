@@ -101,7 +101,7 @@ async fn a_key_of_good_form_is_read_as_issuers_write_it() {
         let authn = stage(&file).unwrap();
         assert!(ask(&authn, &Forge::new("https://idp.example", &CORP).token()).await.is_ok(), "{change}");
         assert_eq!(authn.status()[0].keys, ["corp-1"]);
-        assert_eq!(authn.files(), [file.0.clone()]);
+        assert_eq!(authn.files(), std::slice::from_ref(&file.0));
     }
 }
 
