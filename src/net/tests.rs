@@ -126,6 +126,15 @@ async fn nothing_is_asked_for_that_could_be_compressed_or_remembered() {
 }
 
 #[tokio::test]
+async fn without_roots_only_loopback_can_be_asked() {
+    let base = serve(Router::new().route("/", get(|| async { "x" }))).await;
+    let client = Client::trusting_nobody(&Config::default()).unwrap();
+    assert_eq!(ask(&client, base.clone()).await.unwrap(), "x");
+    // Not TLS at all behind that port: it must fail, and say so.
+    assert!(matches!(ask(&client, base.replace("http:", "https:")).await, Err(NetError::Unreachable(_))));
+}
+
+#[tokio::test]
 async fn a_closed_port_is_unreachable() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
