@@ -87,7 +87,7 @@ impl Authenticator {
         let mut faults = Vec::new();
         let mut issuers: Vec<Arc<Issuer>> = Vec::with_capacity(config.issuers.len());
         for issuer in config.issuers {
-            if let Err(message) = check(&issuer, &issuers) {
+            if let Err(message) = issuer.check(issuers.iter().map(|other| &other.config)) {
                 faults.push(fault(PathBuf::new(), message));
             }
             match Origin::new(&issuer.keys, &issuer.issuer, read_keys) {
@@ -228,22 +228,6 @@ impl Authenticator {
     pub fn files(&self) -> Vec<PathBuf> {
         self.issuers.iter().filter_map(|issuer| file_of(&issuer.config)).collect()
     }
-}
-
-/// What is wrong with `issuer` by itself, or beside those before it.
-fn check(issuer: &IssuerConfig, before: &[Arc<Issuer>]) -> Result<(), String> {
-    let name = &issuer.name;
-    if issuer.issuer.is_empty() {
-        return Err(format!("issuer `{name}` has no identifier, so that no token could be its own"));
-    }
-    if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
-        return Err(format!("issuer `{name}` has no audience, or an empty one, so that its tokens could be meant for anyone"));
-    }
-    if issuer.algorithms.is_empty() {
-        return Err(format!("issuer `{name}` allows no algorithm"));
-    }
-    let same = before.iter().find(|other| other.config.name == *name || other.config.issuer == issuer.issuer);
-    same.map_or(Ok(()), |other| Err(format!("issuer `{name}` has the name or the identifier of issuer `{}`", other.config.name)))
 }
 
 fn read_keys(path: &Path) -> Result<KeySet, String> {

@@ -137,6 +137,27 @@ impl IssuerConfig {
     }
 }
 
+impl IssuerConfig {
+    /// What is wrong with it by itself, or beside `others`.
+    pub(super) fn check<'o>(&self, mut others: impl Iterator<Item = &'o Self>) -> Result<(), String> {
+        let name = &self.name;
+        if self.issuer.is_empty() {
+            return Err(format!("issuer `{name}` has no identifier, so that no token could be its own"));
+        }
+        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
+            return Err(format!("issuer `{name}` has no audience, or an empty one; name who its tokens must be meant for"));
+        }
+        if self.algorithms.is_empty() {
+            return Err(format!("issuer `{name}` allows no algorithm"));
+        }
+        if self.leeway_s < 0 || self.refresh_s < 1 || self.min_refetch_s < 1 || self.max_stale_s < self.refresh_s {
+            return Err(format!("issuer `{name}` has times that do not fit: 0 ≤ leeway, 1 s ≤ refresh ≤ max stale, 1 s ≤ min refetch"));
+        }
+        let same = others.find(|other| other.name == *name || other.issuer == self.issuer);
+        same.map_or(Ok(()), |other| Err(format!("issuer `{name}` has the name or the identifier of issuer `{}`", other.name)))
+    }
+}
+
 // === impl Algorithm ===
 
 impl Algorithm {

@@ -60,12 +60,7 @@ impl Origin {
             Self::Uri(endpoint) => endpoint.clone(),
             Self::Discovery(endpoint) => {
                 let document = client.get(endpoint).await.map_err(FetchError::Discovery)?;
-                let keys = jwks_uri(&document, issuer)?;
-                // An outside issuer has no business with what listens on this machine.
-                if keys.is_loopback() && !endpoint.is_loopback() {
-                    return Err(FetchError::Loopback);
-                }
-                keys
+                jwks_uri(&document, issuer, endpoint)?
             }
         };
         let text = client.get(&keys).await.map_err(FetchError::Keys)?;
@@ -73,8 +68,8 @@ impl Origin {
     }
 }
 
-/// The `jwks_uri` in `document`, which must be about `issuer` and no other (OIDC Discovery 1.0, section 4.3).
-fn jwks_uri(document: &[u8], issuer: &str) -> Result<Endpoint, FetchError> {
+/// The `jwks_uri` in `document`, which stood at `place` and must be about `issuer` and no other (OIDC Discovery 1.0, section 4.3).
+fn jwks_uri(document: &[u8], issuer: &str, place: &Endpoint) -> Result<Endpoint, FetchError> {
     let wrong = |detail: &str| FetchError::Document(detail.to_owned());
     let kept = |name: &str| matches!(name, "issuer" | "jwks_uri");
     let value = json::read_keeping(document, Keep::Members(&kept)).map_err(|error| FetchError::Document(shown(&error.to_string())))?;
@@ -83,7 +78,9 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<Endpoint, FetchError> {
         return Err(wrong("its `issuer` is another one"));
     }
     let uri = members.get("jwks_uri").and_then(Value::as_text).ok_or_else(|| wrong("it has no `jwks_uri`"))?;
-    Ok(Endpoint::parse(uri)?)
+    let keys = Endpoint::parse(uri)?;
+    // An outside issuer has no business with what listens on this machine.
+    if keys.is_loopback() && !place.is_loopback() { Err(FetchError::Loopback) } else { Ok(keys) }
 }
 
 #[cfg(test)]
@@ -102,11 +99,14 @@ mod tests {
             (r#"{"issuer":"https://idp","jwks_uri":"http://idp/certs"}"#, false),
             (r#"{"issuer":"https://idp","jwks_uri":"https://169.254.169.254/certs"}"#, false),
             (r#"{"issuer":"https://idp","jwks_uri":"file:///etc/passwd"}"#, false),
+            (r#"{"issuer":"https://idp","jwks_uri":"http://127.0.0.1:9192/certs"}"#, false),
+            (r#"{"issuer":"https://idp","jwks_uri":"https://localhost/certs"}"#, false),
             ("[]", false),
             ("", false),
         ];
+        let place = Endpoint::parse("https://idp/.well-known/openid-configuration").unwrap();
         for (document, good) in cases {
-            assert_eq!(jwks_uri(document.as_bytes(), "https://idp").is_ok(), good, "{document}");
+            assert_eq!(jwks_uri(document.as_bytes(), "https://idp", &place).is_ok(), good, "{document}");
         }
     }
 }

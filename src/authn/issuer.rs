@@ -94,14 +94,17 @@ impl Issuer {
         if age < refresh {
             return Ok(published);
         }
-        if age < refresh.saturating_mul(2) || self.flights().is_failing() {
+        let too_old = seconds(self.config.max_stale_s);
+        if age > too_old {
+            self.wait_for(Cause::Age, PATIENCE).await;
+        } else if age < refresh.saturating_mul(2) || self.flights().is_failing() {
             // The fetch goes on behind the request.
             let _ = self.fetch(Cause::Age);
         } else {
             self.wait_for(Cause::Age, IMPATIENCE).await;
         }
         let published = self.published.load_full().unwrap_or(published);
-        if self.age(&published) > seconds(self.config.max_stale_s) {
+        if self.age(&published) > too_old {
             return Err(self.unavailable("are too old"));
         }
         Ok(published)

@@ -1,5 +1,7 @@
+use std::fmt;
+
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
@@ -19,7 +21,7 @@ struct TokenLabels {
     result: TokenResult,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum TokenResult {
     /// Verified before; only time and key were looked at.
     Cached,
@@ -34,7 +36,7 @@ struct FetchLabels {
     result: FetchResult,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum FetchResult {
     Ok,
     Failed,
@@ -70,5 +72,30 @@ impl Metrics {
     pub(super) fn fetches_of(&self, issuer: &str) -> FetchCounters {
         let counter = |result| self.fetches.get_or_create_owned(&FetchLabels { issuer: issuer.to_owned(), result });
         FetchCounters { ok: counter(FetchResult::Ok), failed: counter(FetchResult::Failed) }
+    }
+}
+
+// === impl TokenResult ===
+
+impl EncodeLabelValue for TokenResult {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        let name = match self {
+            Self::Cached => "cached",
+            Self::Verified => "verified",
+            Self::Refused => "refused",
+        };
+        name.encode(encoder)
+    }
+}
+
+// === impl FetchResult ===
+
+impl EncodeLabelValue for FetchResult {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        let name = match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+        };
+        name.encode(encoder)
     }
 }

@@ -1,5 +1,9 @@
 //! The stage through its public door: real keys, real signatures, an issuer over loopback HTTP.
 
 mod attacks;
+mod facts;
+mod flights;
+mod key_sets;
 mod peers;
+mod properties;
 mod world;

@@ -49,10 +49,29 @@ impl Default for Config {
 // === impl Client ===
 
 impl Client {
+    /// A client that trusts the certificate roots of the system; where there are none (a bare container), it trusts nobody, so that only loopback
+    /// can be asked.
+    ///
     /// # Errors
-    /// [`NetError::Setup`] where the system has no certificate roots, or TLS cannot be set up.
+    /// [`NetError::Setup`] where TLS cannot be set up.
     pub fn new(config: &Config) -> Result<Self, NetError> {
-        let http = reqwest::Client::builder()
+        Self::build(config, Self::settings(config)).or_else(|error| {
+            tracing::warn!(%error, "no certificate roots can be read; no https address will be trusted");
+            Self::trusting_nobody(config)
+        })
+    }
+
+    pub(super) fn trusting_nobody(config: &Config) -> Result<Self, NetError> {
+        Self::build(config, Self::settings(config).tls_certs_only([]))
+    }
+
+    fn build(config: &Config, settings: reqwest::ClientBuilder) -> Result<Self, NetError> {
+        let http = settings.build().map_err(|error| NetError::Setup(causes(&error)))?;
+        Ok(Self { http, max_bytes: config.max_bytes })
+    }
+
+    fn settings(config: &Config) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
             .user_agent(concat!("lakegate/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -63,9 +82,6 @@ impl Client {
             .timeout(config.timeout)
             .pool_max_idle_per_host(2)
             .pool_idle_timeout(Duration::from_secs(30))
-            .build()
-            .map_err(|error| NetError::Setup(causes(&error)))?;
-        Ok(Self { http, max_bytes: config.max_bytes })
     }
 
     /// Asks `url` and returns the body of a 200.

@@ -116,13 +116,22 @@ async fn an_answer_is_a_200_within_the_limits() {
 async fn nothing_is_asked_for_that_could_be_compressed_or_remembered() {
     let router = Router::new().route(
         "/echo",
-        get(|headers: axum::http::HeaderMap| async move {
+        get(|headers: http::HeaderMap| async move {
             let forbidden = ["accept-encoding", "cookie", "referer", "authorization"].map(HeaderName::from_static);
             forbidden.iter().filter(|name| headers.contains_key(*name)).count().to_string()
         }),
     );
     let base = serve(router).await;
     assert_eq!(ask(&client(64, 30_000), format!("{base}/echo")).await.unwrap(), "0");
+}
+
+#[tokio::test]
+async fn without_roots_only_loopback_can_be_asked() {
+    let base = serve(Router::new().route("/", get(|| async { "x" }))).await;
+    let client = Client::trusting_nobody(&Config::default()).unwrap();
+    assert_eq!(ask(&client, base.clone()).await.unwrap(), "x");
+    // Not TLS at all behind that port: it must fail, and say so.
+    assert!(matches!(ask(&client, base.replace("http:", "https:")).await, Err(NetError::Unreachable(_))));
 }
 
 #[tokio::test]

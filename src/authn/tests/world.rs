@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Debug,
+    path::PathBuf,
     sync::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{
-    authn::{Authenticator, Config, IssuerConfig, PeerConfig, Provider},
+    authn::{Authenticator, Config, IssuerConfig, KeySource, PeerConfig, Provider},
     clock::Clock,
     model::{ApiPath, Body, Call, Caller, Headers, Host, Name, Query, Reason, Refusal, Token},
     net,
@@ -31,6 +32,10 @@ use crate::{
 pub(super) static CORP: LazyLock<Key> = LazyLock::new(|| Key::rsa("corp-1"));
 pub(super) static NEXT: LazyLock<Key> = LazyLock::new(|| Key::rsa("corp-2"));
 pub(super) static FOREIGN: LazyLock<Key> = LazyLock::new(|| Key::rsa("corp-1"));
+
+/// Shared, since reading the roots of the system takes its time.
+static CLIENT: LazyLock<net::Client> =
+    LazyLock::new(|| net::Client::new(&net::Config { timeout: Duration::from_secs(30), max_bytes: 256 * 1024 }).unwrap());
 
 pub(super) fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -200,6 +205,34 @@ async fn respond(State(idp): State<Arc<Idp>>, uri: Uri) -> (StatusCode, String) 
     }
 }
 
+/// A key file, gone when dropped.
+pub(super) struct KeyFile(pub PathBuf);
+
+impl KeyFile {
+    pub(super) fn new(set: &Value) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("lakegate-authn-{}-{}.json", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        let file = Self(std::env::temp_dir().join(name));
+        file.write(set);
+        file
+    }
+
+    pub(super) fn write(&self, set: &Value) {
+        std::fs::write(&self.0, set.to_string()).unwrap();
+    }
+
+    /// The issuer `corp`, whose keys these are.
+    pub(super) fn issuer(&self, provider: Provider) -> IssuerConfig {
+        IssuerConfig { keys: KeySource::File(self.0.clone()), ..issuer("corp", "https://idp.example", provider) }
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Waits, however long it takes, until `condition` holds.
 pub(super) async fn eventually(condition: impl Fn() -> bool) {
     while !condition() {
@@ -261,7 +294,7 @@ pub(super) fn config(issuers: Vec<IssuerConfig>) -> Config {
 }
 
 pub(super) fn client() -> net::Client {
-    net::Client::new(&net::Config { timeout: Duration::from_secs(30), max_bytes: 256 * 1024 }).unwrap()
+    CLIENT.clone()
 }
 
 pub(super) fn authenticator(issuers: Vec<IssuerConfig>, clock: &Clock) -> Authenticator {

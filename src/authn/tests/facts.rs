@@ -1,0 +1,206 @@
+//! What a caller becomes, by provider and configuration.
+
+use serde_json::{Value, json};
+
+use super::world::{CORP, Forge, KeyFile, ask, authenticator, client, config, issuer, reason};
+use crate::{
+    authn::{Authenticator, ClaimPath, KindRule, Provider},
+    clock::Clock,
+    model::{PrincipalKind, Reason, Refusal, Token},
+};
+
+const URL: &str = "https://idp.example";
+
+/// The token that these claims, added to honest ones, make.
+fn token_of(authn: &Authenticator, changes: &Value) -> Result<Token, Refusal> {
+    let claims = Forge::new(URL, &CORP).claims(changes).claims;
+    authn.caller_from_claims(claims.to_string().as_bytes(), None).map(|caller| Token::clone(&caller.token.unwrap()))
+}
+
+fn generic() -> Authenticator {
+    authenticator(vec![issuer("corp", URL, Provider::Generic)], &Clock::default())
+}
+
+fn keycloak() -> Authenticator {
+    authenticator(vec![issuer("corp", URL, Provider::Keycloak)], &Clock::default())
+}
+
+#[test]
+fn every_fact_comes_from_its_claim() {
+    let changes = json!({"groups": ["b", "a", "b"], "roles": ["z", "y"], "scope": "write  read", "scp": ["read", "extra"],
+        "act": {"sub": "agent", "act": {"sub": "planner", "iss": URL}}});
+    let token = token_of(&generic(), &changes).unwrap();
+    let now = Clock::default().now();
+    assert_eq!(token.issuer.as_str(), "corp");
+    assert_eq!((token.kind, token.subject.as_str()), (PrincipalKind::User, "alice"));
+    assert_eq!(token.groups, ["a", "b"]);
+    assert_eq!(token.roles, ["y", "z"]);
+    assert_eq!(token.scopes, ["extra", "read", "write"]);
+    assert_eq!(token.client.as_deref(), Some("notebooks"));
+    assert_eq!(token.actors, ["agent", "planner"]);
+    assert_eq!((token.id.as_deref(), token.session.as_deref(), token.acr.as_deref()), (Some("j1"), Some("s1"), Some("1")));
+    assert!((now + 590..=now + 601).contains(&token.expires_at));
+    assert!(token.issued_at.is_some_and(|at| at < now) && token.auth_time.is_some_and(|at| at < now));
+}
+
+#[test]
+fn what_is_absent_is_empty_or_absent() {
+    let changes = json!({"groups": null, "scope": null, "azp": null, "jti": null, "sid": null, "acr": null, "auth_time": null, "iat": null});
+    let token = token_of(&generic(), &changes).unwrap();
+    assert!(token.groups.is_empty() && token.roles.is_empty() && token.scopes.is_empty() && token.actors.is_empty());
+    assert_eq!((token.client, token.id, token.session, token.acr, token.auth_time, token.issued_at), (None, None, None, None, None, None));
+}
+
+#[test]
+fn keycloak_tokens_are_read_as_keycloak_writes_them() {
+    let bearer = json!({"typ": "Bearer", "preferred_username": "alice", "realm_access": {"roles": ["offline_access", "ml"]},
+        "resource_access": {"account": {"roles": ["view-profile"]}, "notebooks": {"roles": ["run", "ml"]}}, "groups": ["/teams/ml", "ml"]});
+    let token = token_of(&keycloak(), &bearer).unwrap();
+    assert_eq!(token.roles, ["account:view-profile", "ml", "notebooks:ml", "notebooks:run", "offline_access"]);
+    assert_eq!(token.groups, ["/teams/ml", "ml"], "a group's name is never changed into another's");
+    assert_eq!(token.kind, PrincipalKind::User);
+    let wrong = [
+        (json!({"typ": "ID"}), Reason::TokenWrongType),
+        (json!({"typ": "Refresh"}), Reason::TokenWrongType),
+        (json!({"typ": "Offline"}), Reason::TokenWrongType),
+        (json!({"typ": "Logout"}), Reason::TokenWrongType),
+        (json!({"typ": "bearer"}), Reason::TokenWrongType),
+        (json!({"typ": 1}), Reason::TokenWrongType),
+        (json!({"typ": null}), Reason::TokenWrongType),
+        (json!({"realm_access": "x"}), Reason::TokenBadClaims),
+        (json!({"realm_access": {"roles": "ml"}}), Reason::TokenBadClaims),
+        (json!({"resource_access": {"notebooks": []}}), Reason::TokenBadClaims),
+        (json!({"resource_access": {"notebooks": {"roles": [1]}}}), Reason::TokenBadClaims),
+        (json!({"resource_access": {"a\nb": {"roles": ["x"]}}}), Reason::TokenBadClaims),
+    ];
+    for (change, expected) in wrong {
+        let result = token_of(&keycloak(), &nulled(&bearer, &change));
+        assert_eq!(reason(result, &change.to_string()), expected, "{change}");
+    }
+}
+
+/// `base` with `changes`, where `null` stays, so that it removes what an honest token has.
+fn nulled(base: &Value, changes: &Value) -> Value {
+    let mut out = base.clone();
+    for (name, value) in changes.as_object().unwrap() {
+        out[name] = value.clone();
+    }
+    out
+}
+
+#[test]
+fn programs_are_told_from_people() {
+    let (generic, keycloak) = (generic(), keycloak());
+    let cases = [
+        (&generic, json!({}), PrincipalKind::User),
+        (&generic, json!({"sub": "notebooks"}), PrincipalKind::ServicePrincipal),
+        (&generic, json!({"sub": "ci", "azp": null, "client_id": "ci"}), PrincipalKind::ServicePrincipal),
+        (&generic, json!({"gty": "client-credentials"}), PrincipalKind::ServicePrincipal),
+        (&generic, json!({"idtyp": "app"}), PrincipalKind::ServicePrincipal),
+        (&generic, json!({"preferred_username": "service-account-notebooks"}), PrincipalKind::User),
+        (&keycloak, json!({"typ": "Bearer", "preferred_username": "alice"}), PrincipalKind::User),
+        (&keycloak, json!({"typ": "Bearer", "preferred_username": "service-account-notebooks"}), PrincipalKind::ServicePrincipal),
+        (&keycloak, json!({"typ": "Bearer", "azp": "NoteBooks", "preferred_username": "service-account-notebooks"}), PrincipalKind::ServicePrincipal),
+        (&keycloak, json!({"typ": "Bearer", "preferred_username": "service-account-other"}), PrincipalKind::User),
+        (&keycloak, json!({"typ": "Bearer", "azp": null, "preferred_username": "service-account-notebooks"}), PrincipalKind::User),
+    ];
+    for (authn, change, expected) in cases {
+        assert_eq!(token_of(authn, &change).unwrap().kind, expected, "{change}");
+    }
+    for (rule, expected) in [(KindRule::User, PrincipalKind::User), (KindRule::ServicePrincipal, PrincipalKind::ServicePrincipal)] {
+        let mut config = issuer("corp", URL, Provider::Generic);
+        config.kind = rule;
+        let authn = authenticator(vec![config], &Clock::default());
+        for change in [json!({}), json!({"sub": "notebooks"})] {
+            assert_eq!(token_of(&authn, &change).unwrap().kind, expected);
+        }
+    }
+}
+
+#[test]
+fn claims_are_found_where_the_configuration_says() {
+    let mut config = issuer("corp", URL, Provider::Generic);
+    config.subject_claim = "oid".to_owned();
+    config.groups_claim = ClaimPath::parse("https://corp.example/groups").unwrap();
+    config.roles_claims = vec![ClaimPath::parse("a.b.roles").unwrap(), ClaimPath::parse("apps.*").unwrap()];
+    let authn = authenticator(vec![config.clone()], &Clock::default());
+    let change =
+        json!({"oid": "o1", "groups": ["not-these"], "https://corp.example/groups": ["these"], "a": {"b": {"roles": ["r"]}}, "apps": {"x": ["y"]}});
+    let token = token_of(&authn, &change).unwrap();
+    assert_eq!((token.subject.as_str(), &token.groups, &token.roles), ("o1", &vec!["these".to_owned()], &vec!["r".to_owned(), "x:y".to_owned()]));
+    assert_eq!(reason(token_of(&authn, &json!({})), "no oid"), Reason::TokenBadClaims);
+    config.subject_claim = "email".to_owned();
+    let authn = authenticator(vec![config], &Clock::default());
+    let email = |verified: Value| json!({"email": "a@b.example", "email_verified": verified});
+    assert!(token_of(&authn, &email(json!(true))).is_ok());
+    for verified in [json!(false), json!("true"), json!(1), Value::Null] {
+        assert_eq!(reason(token_of(&authn, &email(verified)), "unverified"), Reason::TokenBadClaims);
+    }
+    for text in ["", ".", "a.", ".a", "a..b"] {
+        assert!(ClaimPath::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_digest_is_that_of_the_rights() {
+    let authn = generic();
+    let digest = |change: Value| token_of(&authn, &change).unwrap().digest;
+    let base = digest(json!({"groups": ["a", "b"], "roles": ["r"]}));
+    let now = Clock::default().now();
+    for same in [json!({"jti": "j2"}), json!({"exp": now + 300}), json!({"iat": now - 9}), json!({"groups": ["b", "a", "a"]}), json!({"unknown": 1})]
+    {
+        assert_eq!(digest(nulled(&json!({"groups": ["a", "b"], "roles": ["r"]}), &same)), base, "{same}");
+    }
+    let changes = [
+        json!({"sub": "bob"}),
+        json!({"sub": "notebooks"}),
+        json!({"groups": ["a"]}),
+        json!({"groups": ["ab"]}),
+        json!({"groups": ["a", "b", "r"], "roles": []}),
+        json!({"groups": ["a"], "roles": ["b", "r"]}),
+        json!({"scope": "openid"}),
+        json!({"azp": null}),
+        json!({"azp": "x"}),
+        json!({"auth_time": null}),
+        json!({"auth_time": 0}),
+        json!({"acr": "2"}),
+        json!({"acr": null}),
+        json!({"sid": "s2"}),
+        json!({"act": {"sub": "agent"}}),
+        json!({"act": {"sub": "agent", "act": {"sub": "planner"}}}),
+        json!({"act": {"sub": "planner", "act": {"sub": "agent"}}}),
+    ];
+    let mut seen = vec![base];
+    for change in changes {
+        let found = digest(nulled(&json!({"groups": ["a", "b"], "roles": ["r"]}), &change));
+        assert!(!seen.contains(&found), "{change}");
+        seen.push(found);
+    }
+    let other = authenticator(vec![issuer("other", URL, Provider::Generic)], &Clock::default());
+    assert!(!seen.contains(&token_of(&other, &json!({"groups": ["a", "b"], "roles": ["r"]})).unwrap().digest));
+}
+
+#[tokio::test]
+async fn claims_alone_make_the_caller_that_a_token_with_them_makes() {
+    let file = KeyFile::new(&json!({"keys": [CORP.jwk]}));
+    let authn = Authenticator::new(config(vec![file.issuer(Provider::Generic)]), client(), Clock::default(), None).unwrap();
+    for change in [json!({}), json!({"roles": ["r"]}), json!({"sub": "notebooks"}), json!({"groups": "x"}), json!({"exp": 1}), json!({"iss": "x"})] {
+        let forge = Forge::new(URL, &CORP).claims(&change);
+        let verified = ask(&authn, &forge.token()).await;
+        let claimed = authn.caller_from_claims(forge.claims.to_string().as_bytes(), None).map(|caller| caller.token.unwrap());
+        assert_eq!(verified, claimed, "{change}");
+    }
+    assert_eq!(reason(authn.caller_from_claims(b"{", None), "not JSON"), Reason::TokenMalformed);
+}
+
+#[tokio::test]
+async fn only_the_configured_token_types_count() {
+    let file = KeyFile::new(&json!({"keys": [CORP.jwk]}));
+    let mut strict = file.issuer(Provider::Generic);
+    strict.token_types = vec!["at+jwt".to_owned()];
+    let authn = authenticator(vec![strict], &Clock::default());
+    for (typ, good) in [(json!("at+jwt"), true), (json!("JWT"), false), (Value::Null, false)] {
+        let token = Forge::new(URL, &CORP).header(&json!({"typ": typ})).token();
+        assert_eq!(ask(&authn, &token).await.is_ok(), good, "{typ}");
+    }
+}
