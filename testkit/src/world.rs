@@ -311,3 +311,6 @@ impl Folder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
