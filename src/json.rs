@@ -321,6 +321,8 @@ impl<'de> Visitor<'de> for Checked {
 mod tests {
     use std::fmt::Write as _;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -373,5 +375,65 @@ mod tests {
         let value = read(br"[1, -1, 18446744073709551615, 18446744073709551616, 1.0, 1e2]").unwrap();
         let kinds: Vec<bool> = value.as_list().unwrap().iter().map(|item| item.as_int().is_some()).collect();
         assert_eq!(kinds, [true, true, true, false, false, false]);
+    }
+
+    /// What holds for every text: nothing panics, what is kept changes nothing about what is accepted, and nothing is accepted here that
+    /// the tolerant reader refuses or reads as something else.
+    fn hold(text: &[u8]) {
+        let whole = read(text);
+        let none = read_keeping(text, Keep::Members(&|_| false));
+        let some = read_keeping(text, Keep::Members(&|key| key.len() % 2 == 0));
+        assert!(whole.is_ok() == none.is_ok() && none.is_ok() == some.is_ok(), "acceptance depends on what is kept");
+        if let Ok(value) = whole {
+            let tolerant: serde_json::Value = serde_json::from_slice(text).expect("the tolerant reader refuses what the strict one accepts");
+            assert!(agrees(&value, &tolerant), "{value:?} is not {tolerant:?}");
+        }
+    }
+
+    fn agrees(strict: &Value<'_>, tolerant: &serde_json::Value) -> bool {
+        match (strict, tolerant) {
+            (Value::Null, serde_json::Value::Null) => true,
+            (Value::Bool(strict), serde_json::Value::Bool(tolerant)) => strict == tolerant,
+            (Value::Int(strict), serde_json::Value::Number(tolerant)) => tolerant.as_i128() == Some(*strict),
+            (Value::Float(strict), serde_json::Value::Number(tolerant)) => tolerant.as_f64() == Some(*strict),
+            (Value::Text(strict), serde_json::Value::String(tolerant)) => strict == tolerant,
+            (Value::List(strict), serde_json::Value::Array(tolerant)) => {
+                strict.len() == tolerant.len() && strict.iter().zip(tolerant).all(|(strict, tolerant)| agrees(strict, tolerant))
+            }
+            (Value::Object(strict), serde_json::Value::Object(tolerant)) => {
+                strict.iter().count() == tolerant.len()
+                    && strict.iter().all(|(key, value)| tolerant.get(key).is_some_and(|other| agrees(value, other)))
+            }
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn no_text_panics_or_is_read_in_two_ways() {
+        bolero::check!().for_each(|text: &[u8]| hold(text));
+    }
+
+    /// JSON, and what is nearly JSON: random bytes seldom get past the first one.
+    fn nearly_json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            20 => "null|true|-?[1-9][0-9]{0,20}|-?[1-9](\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,2})?|\"[ab]{0,2}(\\\\u00[46][12])?\"",
+            1 => "\"\\\\ud83d(\\\\ude00)?\"|.{0,3}"
+        ];
+        leaf.prop_recursive(5, 32, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+                proptest::collection::vec(("\"[a-d]{0,2}(\\\\u006[12])?\"", inner), 0..4).prop_map(|members| {
+                    let members: Vec<_> = members.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
+                    format!("{{{}}}", members.join(", "))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_near_json_panics_or_is_read_in_two_ways(text in nearly_json()) {
+            hold(text.as_bytes());
+        }
     }
 }

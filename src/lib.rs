@@ -6,9 +6,33 @@
 //!                                  └──────────── audit: a record opened first, closed last ────────────┘
 //! ```
 //!
-//! Modules stand in the order of knowledge: each may name only those above it, and `tests/architecture.rs` holds that.
+//! Modules stand in the order of knowledge: each may name only those above it, and `tests/it/architecture.rs` holds that.
 
 pub mod model;
 
 pub mod clock;
 pub mod json;
+
+pub mod lifecycle;
+pub mod net;
+pub mod telemetry;
+
+pub mod audit;
+pub mod authn;
+pub mod authz;
+pub mod broker;
+pub mod classify;
+pub mod normalize;
+pub mod respond;
+
+pub mod pipeline;
+
+pub mod config;
+pub mod reload;
+
+pub mod admin;
+pub mod envoy;
+
+pub mod app;
+
+pub mod cli;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `lakegate` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lakegate::cli::run()
+}

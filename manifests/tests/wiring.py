@@ -1,0 +1,218 @@
+"""What the schemas cannot see: whether the objects, MeshConfig and lakegate.yaml name each other, so that every call is asked about.
+
+Most of these faults are silent in Istio: no filter, no check, and the call passes. `faults` returns a sentence for each.
+"""
+import re
+
+# Envoy's StatusCode enum from 400 on; istiod turns any other value into a deny of everything.
+STATUS = {str(s) for s in (400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 423, 424, 426, 428, 429, 431,
+                           500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511)}
+ROOT_NAMESPACE = "istio-system"
+
+
+class Wiring:
+    """The rendered objects, the MeshConfig fragment and lakegate.yaml, each as parsed YAML."""
+
+    def __init__(self, objects, mesh, config):
+        self.objects, self.mesh, self.config = objects, mesh, config
+
+    def all(self, kind):
+        return [o for o in self.objects if o["kind"] == kind]
+
+    def service(self, host):
+        for s in self.all("Service"):
+            if host == f"{s['metadata']['name']}.{s['metadata']['namespace']}.svc.cluster.local":
+                return s
+
+    def pods(self, namespace, selector):
+        """The Deployments of a namespace whose pods carry all of these labels."""
+        return [d for d in self.all("Deployment") if d["metadata"]["namespace"] == namespace
+                and (selector or {"": ""}).items() <= labels(d).items()]
+
+    def behind(self, service):
+        return self.pods(service["metadata"]["namespace"], service["spec"].get("selector", {}))
+
+    def providers(self):
+        return self.mesh.get("meshConfig", self.mesh).get("extensionProviders", [])
+
+    def entries(self):
+        """Each host outside the mesh, with its ports."""
+        return {h: {p["number"] for p in e["spec"].get("ports", [])} for e in self.all("ServiceEntry") for h in e["spec"]["hosts"]}
+
+    def has_port(self, host, port):
+        service = self.service(host)
+        ports = {p["port"] for p in service["spec"]["ports"]} if service else self.entries().get(host, set())
+        return port in ports
+
+
+def identity(deployment):
+    return f"spiffe://cluster.local/ns/{deployment['metadata']['namespace']}/sa/{deployment['spec']['template']['spec'].get('serviceAccountName', 'default')}"
+
+
+def labels(deployment):
+    return deployment["spec"]["template"]["metadata"].get("labels", {})
+
+
+def faults(w):
+    return [f for check in (providers, policies, gateways, routes, rules, hosts, config) for f in check(w)]
+
+
+def providers(w):
+    for p in w.providers():
+        name, grpc = p["name"], p.get("envoyExtAuthzGrpc", {})
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
+            yield f"provider `{name}`: the name is not a lower-case DNS label, so every call is denied"
+        service = w.service(grpc.get("service", ""))
+        if service is None:
+            yield f"provider `{name}`: there is no service `{grpc.get('service')}`, so every call is denied"
+        elif not w.has_port(grpc["service"], grpc.get("port")):
+            yield f"provider `{name}`: the service has no port {grpc.get('port')}, so every call is 503"
+        if grpc.get("failOpen"):
+            yield f"provider `{name}`: failOpen lets every call pass while lakegate is down"
+        if not (m := re.fullmatch(r"(\d+(?:\.\d+)?)s", str(grpc.get("timeout", "")))) or not 0 < float(m[1]) <= 5:
+            yield f"provider `{name}`: without a timeout of at most 5s a call hangs up to 600 s"
+        if grpc.get("statusOnError") not in STATUS:
+            yield f"provider `{name}`: statusOnError is none of Envoy's statuses, or missing: an outage looks like a decision"
+        body = grpc.get("includeRequestBodyInCheck", {})
+        if not (body.get("maxRequestBytes") and body.get("allowPartialMessage") and body.get("packAsBytes")):
+            yield f"provider `{name}`: bodies must be sent, as bytes, and long ones in part"
+
+
+def policies(w):
+    names = [p["name"] for p in w.providers()]
+    for p in w.all("AuthorizationPolicy"):
+        name, namespace, spec = p["metadata"]["name"], p["metadata"]["namespace"], p["spec"]
+        if spec.get("action") != "CUSTOM":
+            continue
+        if "istio.io/dry-run" in p["metadata"].get("annotations", {}):
+            yield f"policy `{name}`: dry-run on a CUSTOM policy is an enforced deny"
+        if spec.get("provider", {}).get("name") not in names:
+            yield f"policy `{name}`: MeshConfig has no provider of that name, so every call is denied"
+        chosen = spec.get("selector", {}).get("matchLabels")
+        if not chosen or namespace == ROOT_NAMESPACE:
+            yield f"policy `{name}`: it applies to more than the gateway"
+        elif not w.pods(namespace, chosen):
+            yield f"policy `{name}`: its selector matches no pod of its namespace, so every call passes unasked"
+        if spec.get("rules") != [{}]:
+            yield f"policy `{name}`: only `rules: [{{}}]` asks about every call"
+
+
+def gateways(w):
+    services = {(d["metadata"]["namespace"], d["metadata"]["name"]): s for s in w.all("Service") for d in w.behind(s)}
+    for g in w.all("Gateway"):
+        name, pods = g["metadata"]["name"], w.pods(g["metadata"]["namespace"], g["spec"].get("selector"))
+        if not pods:
+            yield f"gateway `{name}`: its selector matches no pod"
+        for d in pods:
+            namespace = d["metadata"]["namespace"]
+            asked = [p["spec"].get("provider", {}).get("name") for p in w.all("AuthorizationPolicy") if p["spec"].get("action") == "CUSTOM"
+                     and p["metadata"]["namespace"] == namespace and p["spec"].get("selector", {}).get("matchLabels", {}).items() <= labels(d).items()]
+            if not asked:
+                yield f"gateway `{name}`: no CUSTOM policy guards its pods, so every call passes unasked"
+            if len(set(asked)) > 1:
+                yield f"gateway `{name}`: two providers on one workload deny every call"
+            strict = [a for a in w.all("PeerAuthentication") if a["metadata"]["namespace"] in (namespace, ROOT_NAMESPACE) and a["spec"].get("mtls", {}).get("mode") == "STRICT"]
+            if not strict:
+                yield f"gateway `{name}`: no PeerAuthentication makes mTLS STRICT, so a call may come without an identity"
+            service = services.get((namespace, d["metadata"]["name"]))
+            for port in (s["port"]["number"] for s in g["spec"]["servers"]):
+                if service is None or port not in {p["port"] for p in service["spec"]["ports"]}:
+                    yield f"gateway `{name}`: no service leads to port {port}"
+        for s in g["spec"]["servers"]:
+            if s.get("tls", {}).get("mode") != "ISTIO_MUTUAL" or s["port"]["protocol"] != "HTTPS":
+                yield f"gateway `{name}`: only HTTPS with ISTIO_MUTUAL gives the caller's identity and the request"
+
+
+def routes(w):
+    known = {"mesh"} | {f"{g['metadata']['namespace']}/{g['metadata']['name']}" for g in w.all("Gateway")}
+    subsets = {(d["spec"]["host"], s["name"]) for d in w.all("DestinationRule") for s in d["spec"].get("subsets", [])}
+    for v in w.all("VirtualService"):
+        name, spec = v["metadata"]["name"], v["spec"]
+        matched = [m for r in spec.get("http", []) for m in r.get("match", [])]
+        for gateway in set(spec.get("gateways", ["mesh"])) | {g for m in matched for g in m.get("gateways", [])}:
+            if gateway not in known:
+                yield f"route `{name}`: there is no gateway `{gateway}`"
+        if not any("mesh" in m.get("gateways", []) and m.get("port") == 80 for m in matched):
+            yield f"route `{name}`: without a mesh route calls go past the gateway"
+        if spec.get("tls") or spec.get("tcp"):
+            yield f"route `{name}`: in TLS or TCP nobody can read what the call would do"
+        for r in spec.get("http", []):
+            if not re.fullmatch(r"[1-9]\d*s", r.get("timeout", "")):
+                yield f"route `{name}`: a route without a longest duration"
+            if r.get("retries", {}).get("attempts") != 0:
+                yield f"route `{name}`: Istio's retries repeat calls that change something"
+            for to in (d["destination"] for d in r.get("route", [])):
+                port = to.get("port", {}).get("number")
+                if not w.has_port(to["host"], port):
+                    yield f"route `{name}`: nothing listens at {to['host']}:{port}"
+                if "subset" in to and (to["host"], to["subset"]) not in subsets:
+                    yield f"route `{name}`: `{to['host']}` has no subset `{to['subset']}`"
+                mesh = any("mesh" in m.get("gateways", []) for m in r.get("match", []))
+                if mesh and w.service(to["host"]) is None:
+                    yield f"route `{name}`: the mesh route does not lead to the gateway"
+
+
+def rules(w):
+    """TLS on each of the three ways: sidecar to gateway, gateway to Databricks, gateway to lakegate."""
+    for d in w.all("DestinationRule"):
+        name, host, spec = d["metadata"]["name"], d["spec"]["host"], d["spec"]
+        service = w.service(host)
+        if service is None and host not in w.entries():
+            yield f"rule `{name}`: there is no host `{host}`"
+        for tls in tls_settings(spec.get("trafficPolicy", {})) + [t for s in spec.get("subsets", []) for t in tls_settings(s.get("trafficPolicy", {}))]:
+            if service and tls.get("mode") != "ISTIO_MUTUAL":
+                yield f"rule `{name}`: inside the mesh only ISTIO_MUTUAL shows who calls"
+            if not service and (tls.get("mode") != "SIMPLE" or tls.get("sni") != host or tls.get("subjectAltNames") != [host]):
+                yield f"rule `{name}`: TLS to `{host}` needs SIMPLE with its sni and subjectAltNames, else nobody verifies whom we reach"
+    for host in w.entries():
+        if not any(d["spec"]["host"] == host and tls_settings(d["spec"].get("trafficPolicy", {})) for d in w.all("DestinationRule")):
+            yield f"host `{host}`: no rule originates TLS to it"
+    for host in {p.get("envoyExtAuthzGrpc", {}).get("service", "") for p in w.providers()}:
+        want = [identity(d) for d in w.behind(w.service(host))] if w.service(host) else []
+        got = [t.get("subjectAltNames") for d in w.all("DestinationRule") if d["spec"]["host"] == host for t in tls_settings(d["spec"].get("trafficPolicy", {}))]
+        if want and got != [want]:
+            yield f"host `{host}`: no rule names the one identity that may answer as lakegate"
+
+
+def tls_settings(policy):
+    return [p["tls"] for p in [policy, *policy.get("portLevelSettings", [])] if "tls" in p]
+
+
+def bare(host):
+    """A Gateway's host without the namespace that may stand before it."""
+    return host.rpartition("/")[2]
+
+
+def hosts(w):
+    """A host stands in every place, or in none."""
+    places = {"ServiceEntry": set(w.entries()), "lakegate.yaml": {h for t in ("workspaces", "accounts", "services") for x in w.config.get(t, []) for h in x["hosts"]},
+              "Gateway": {h for g in w.all("Gateway") for s in g["spec"]["servers"] for h in map(bare, s["hosts"])}, "VirtualService": {h for v in w.all("VirtualService") for h in v["spec"]["hosts"]}}
+    for host in set().union(*places.values()):
+        if "*" in host:
+            yield f"host `{host}`: a wildcard also covers what nobody thought of; name the hosts"
+        for place in sorted(p for p, has in places.items() if host not in has):
+            yield f"host `{host}`: missing in {place}"
+    for e in w.all("ServiceEntry"):
+        if {(p["number"], p["protocol"]) for p in e["spec"].get("ports", [])} != {(80, "HTTP"), (443, "HTTPS")} or e["spec"].get("location") != "MESH_EXTERNAL" or e["spec"].get("resolution") != "DNS":
+            yield f"entry `{e['metadata']['name']}`: it must be MESH_EXTERNAL, by DNS, 80 HTTP for the callers and 443 HTTPS for the gateway"
+
+
+def config(w):
+    """lakegate.yaml against the pod it runs in and the gateway that asks it."""
+    listen = w.config.get("listen", {})
+    gateways = {identity(d) for g in w.all("Gateway") for d in w.pods(g["metadata"]["namespace"], g["spec"].get("selector"))}
+    if gateways and set(listen.get("tls", {}).get("allow", [])) != gateways:
+        yield f"lakegate.yaml: `listen.tls.allow` is not exactly the gateway's identity, {sorted(gateways)}"
+    for d in (d for p in w.providers() if (s := w.service(p.get("envoyExtAuthzGrpc", {}).get("service", ""))) for d in w.behind(s)):
+        container = next((c for c in d["spec"]["template"]["spec"]["containers"] if c["name"] == "lakegate"), None)
+        if container is None:
+            yield f"{d['metadata']['name']}: it has no container `lakegate`"
+            continue
+        ports = {p.get("name"): p["containerPort"] for p in container.get("ports", [])}
+        for key in ("check", "admin"):
+            if listen.get(key) != f"0.0.0.0:{ports.get(key)}":
+                yield f"lakegate.yaml: `listen.{key}` is not the pod's port `{key}` on all addresses"
+        mounts = {m["mountPath"].rsplit("/", 1)[1] for m in container.get("volumeMounts", [])}
+        for path in [listen.get("tls", {}).get(k, "") for k in ("cert", "key", "client_ca")] + [w.config.get("policy", {}).get("dir", "")]:
+            if not (m := re.fullmatch(r"\.\./([a-z]+)(/[a-z.-]+)?", path)) or m[1] not in mounts:
+                yield f"lakegate.yaml: `{path}` is in none of the pod's volumes"

@@ -1,0 +1,87 @@
+//! The operator's view over HTTP: alive, ready, metrics, status. No secrets stand here, so nobody is asked who they are; whatever shows callers or changes
+//! state belongs to the control listener.
+
+mod status;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    audit::Auditor,
+    lifecycle::{Drain, Readiness},
+    reload::Published,
+    telemetry::Registry,
+};
+
+/// Where the admin listener looks.
+#[derive(Debug)]
+pub struct Sources {
+    pub readiness: Readiness,
+    pub published: Arc<Published>,
+    pub auditor: Auditor,
+    pub registry: Registry,
+}
+
+/// A bound admin listener.
+#[derive(Debug)]
+pub struct Admin {
+    listener: TcpListener,
+    sources: Arc<Sources>,
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// # Errors
+    /// The system's, where `address` cannot be bound.
+    pub async fn bind(address: SocketAddr, sources: Sources) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(address).await?, sources: Arc::new(sources) })
+    }
+
+    /// # Errors
+    /// The system's, where the socket has no address.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `drain` begins and the last answer is out.
+    ///
+    /// # Errors
+    /// The system's, where the listener fails.
+    pub async fn serve(self, drain: Drain) -> io::Result<()> {
+        let router = Router::new()
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
+            .route("/status", get(status))
+            .with_state(self.sources);
+        axum::serve(self.listener, router).with_graceful_shutdown(drain.begun()).await
+    }
+}
+
+async fn ready(State(sources): State<Arc<Sources>>) -> Response {
+    if sources.readiness.is_ready() { "ready\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response() }
+}
+
+async fn metrics(State(sources): State<Arc<Sources>>) -> Response {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &sources.registry) {
+        Ok(()) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be written: {error}\n")).into_response(),
+    }
+}
+
+async fn status(State(sources): State<Arc<Sources>>) -> Response {
+    match serde_json::to_string_pretty(&status::tell(&sources)) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("the status cannot be written: {error}\n")).into_response(),
+    }
+}

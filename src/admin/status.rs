@@ -1,0 +1,31 @@
+use serde::Serialize;
+
+use super::Sources;
+use crate::{audit::AuditStatus, authn::IssuerStatus, reload::ReloadStatus};
+
+/// What `/status` says.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    version: &'static str,
+    ready: bool,
+    /// Something is not as it should be, though calls are decided: see which part says so below.
+    degraded: bool,
+    configuration: ReloadStatus,
+    policies: usize,
+    issuers: Vec<IssuerStatus>,
+    audit: AuditStatus,
+}
+
+pub(super) fn tell(sources: &Sources) -> Status {
+    let snapshot = sources.published.snapshot();
+    let (configuration, issuers, audit) = (sources.published.status(), snapshot.authenticator.status(), sources.auditor.status());
+    Status {
+        version: env!("CARGO_PKG_VERSION"),
+        ready: sources.readiness.is_ready(),
+        degraded: configuration.degraded || audit.degraded || issuers.iter().any(|issuer| issuer.degraded),
+        policies: snapshot.authorizer.policy_count(),
+        configuration,
+        issuers,
+        audit,
+    }
+}

@@ -1,0 +1,214 @@
+//! The composition root: a configuration becomes bound listeners, and bound listeners become a running service.
+
+mod decide;
+mod watch;
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use crate::{
+    admin::{self, Admin},
+    audit::{self, Auditor},
+    clock::Clock,
+    config::{AuditSink, Config, Fsync, LogFormat, OnFailure},
+    envoy::{self, Listener, SpiffePattern, TlsConfig},
+    lifecycle::{self, Drain, DrainTrigger, Guard, Readiness},
+    model::Fault,
+    net,
+    pipeline::Pipeline,
+    reload::{Compiled, Compiler, Published},
+    telemetry::{self, logs, trace::Tracer},
+};
+
+/// A service whose ports are bound and whose configuration is whole, but which answers nobody yet.
+#[derive(Debug)]
+pub struct Bound {
+    pub addresses: Addresses,
+    listener: Listener,
+    admin: Admin,
+    pipeline: Arc<Pipeline>,
+    published: Arc<Published>,
+    compiler: Compiler,
+    config: Config,
+    writer: audit::Writer,
+    readiness: Readiness,
+    guard: Guard,
+    tracer: Tracer,
+}
+
+/// Where it listens, with the ports that the system chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub check: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+/// Why a service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What the operator wrote cannot be served.
+    #[error("the configuration cannot be served")]
+    Invalid(Vec<Fault>),
+    /// The machine does not give what is asked for: a port in use, a file that cannot be opened.
+    #[error("{what}: {cause}")]
+    Failed { what: String, cause: String },
+}
+
+/// How long requests in flight may take to end.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Bytes that one check may have beside its body: headers, names, addresses.
+const ENVELOPE: usize = 256 * 1024;
+
+/// Checks that may be decided at once; more are shed.
+const CONCURRENCY: usize = 4096;
+
+/// Records that may wait for the audit writer.
+const AUDIT_QUEUE: usize = 16 * 1024;
+
+/// Reads the configuration at `file`, compiles what it names and binds its ports.
+///
+/// # Errors
+/// [`StartError::Invalid`] with every fault found, or [`StartError::Failed`] with what the machine refused.
+pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
+    let client = net::Client::new(&net::Config::default()).map_err(|error| failed("the outbound client cannot be made", error))?;
+    let compiler = Compiler::new(file, client, clock.clone()).map_err(StartError::Invalid)?;
+    let Compiled { config, snapshot } = compiler.compile(None).map_err(StartError::Invalid)?;
+    logs::start(config.telemetry.log.as_str(), config.telemetry.log_format == LogFormat::Json)
+        .map_err(|error| failed("logging cannot start", error))?;
+    let mut registry = telemetry::registry();
+    let metrics = envoy::Metrics::default();
+    metrics.register(&mut registry);
+    snapshot.authenticator.register(&mut registry);
+    snapshot.authorizer.register(&mut registry);
+    snapshot.authenticator.refresh();
+    let listener =
+        Listener::bind(check(&config)?, metrics).await.map_err(|error| failed(&format!("listen.check `{}`", config.listen.check), error))?;
+    let (auditor, writer) = Auditor::start(&audit(&config), &mut registry).map_err(|error| failed("audit.file", error))?;
+    let published = Arc::new(Published::new(snapshot, clock.clone(), &mut registry));
+    let tracer = match &config.telemetry.otlp {
+        Some(endpoint) => Tracer::otlp(endpoint).map_err(|error| failed("telemetry.otlp", error))?,
+        None => Tracer::default(),
+    };
+    let pipeline = Arc::new(Pipeline::new(published.cell(), auditor.clone(), clock, tracer.clone(), &mut registry));
+    let readiness = Readiness::default();
+    let guard = readiness.hold("listeners");
+    let sources = admin::Sources { readiness: readiness.clone(), published: Arc::clone(&published), auditor, registry };
+    let admin = Admin::bind(config.listen.admin, sources).await.map_err(|error| failed(&format!("listen.admin `{}`", config.listen.admin), error))?;
+    let addresses = Addresses { check: listener.local_addr(), admin: admin.local_addr().map_err(|error| failed("listen.admin", error))? };
+    Ok(Bound { addresses, listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer })
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// Serves until `stop` returns; then is unready, lets requests in flight end, writes every record, and returns.
+    ///
+    /// # Errors
+    /// The system's, where a listener fails.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let Self { listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, addresses } = self;
+        let (trigger, drain) = lifecycle::drain();
+        let (end_admin, admin_drain) = lifecycle::drain();
+        let health = listener.health();
+        let tls = listener.tls();
+        let watching = tokio::spawn(watch::follow(compiler, config, Arc::clone(&published), tls, drain.clone()));
+        let telling = tokio::spawn(tell_health(readiness.clone(), health, drain.clone()));
+        let checks = tokio::spawn(listener.serve(pipeline, drain.clone().begun()));
+        let admins = tokio::spawn(admin.serve(admin_drain));
+        tracing::info!(check = %addresses.check, admin = %addresses.admin, "lakegate serves");
+        drop(guard);
+        stop.await;
+        let result = wind_down(&readiness, &trigger, checks).await;
+        watching.abort();
+        telling.abort();
+        end_admin.fire();
+        let _ = tokio::time::timeout(Duration::from_secs(1), admins).await;
+        tracer.shutdown();
+        drop(published);
+        // The writer ends when the last auditor is gone; connections that outlived the deadline may hold one.
+        let written = tokio::task::spawn_blocking(move || writer.finish());
+        let _ = tokio::time::timeout(Duration::from_secs(2), written).await;
+        tracing::info!("lakegate has stopped");
+        result
+    }
+}
+
+/// Unready first, so that no new connection comes; then GOAWAY, and the deadline for what is in flight.
+async fn wind_down(readiness: &Readiness, trigger: &DrainTrigger, mut checks: tokio::task::JoinHandle<io::Result<()>>) -> io::Result<()> {
+    readiness.drain();
+    tokio::time::sleep(lifecycle::LAME_DUCK).await;
+    trigger.fire();
+    match tokio::time::timeout(DRAIN, &mut checks).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => Err(io::Error::other(error)),
+        Err(_) => {
+            tracing::warn!("requests in flight outlived the drain deadline and are cut off");
+            checks.abort();
+            Ok(())
+        }
+    }
+}
+
+/// Tells gRPC health checks what readiness is.
+async fn tell_health(readiness: Readiness, health: envoy::Health, drain: Drain) {
+    let mut state = readiness.follow();
+    let follow = async {
+        loop {
+            let ready = *state.borrow_and_update();
+            health.set(ready).await;
+            if state.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = follow => {}
+        () = drain.begun() => health.set(false).await,
+    }
+}
+
+fn check(config: &Config) -> Result<envoy::Config, StartError> {
+    let tls = config.listen.tls.as_ref().map(|tls| {
+        let allow: Result<Vec<_>, _> = tls.allow.iter().map(|pattern| SpiffePattern::parse(pattern)).collect();
+        Ok(TlsConfig {
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            client_ca: tls.client_ca.clone(),
+            allow: allow.map_err(|error| failed("listen.tls.allow", error))?,
+        })
+    });
+    let limits = &config.limits;
+    Ok(envoy::Config {
+        tls: tls.transpose()?,
+        insecure: config.listen.insecure,
+        streams: limits.streams,
+        connections: limits.connections,
+        message: limits.body.saturating_add(ENVELOPE),
+        bodies: limits.bodies,
+        headers: u32::try_from(limits.headers).unwrap_or(u32::MAX),
+        concurrency: CONCURRENCY,
+        ..envoy::Config::new(config.listen.check)
+    })
+}
+
+fn audit(config: &Config) -> audit::Config {
+    audit::Config {
+        sink: match &config.audit.sink {
+            AuditSink::File(path) => audit::Sink::File(path.clone()),
+            AuditSink::Stdout => audit::Sink::Stdout,
+        },
+        on_failure: match config.audit.on_failure {
+            OnFailure::Deny => audit::OnFailure::Deny,
+            OnFailure::Allow => audit::OnFailure::Allow,
+        },
+        fsync: match config.audit.fsync {
+            Fsync::Batch => audit::Fsync::Batch,
+            Fsync::Always => audit::Fsync::Always,
+        },
+        queue: AUDIT_QUEUE,
+    }
+}
+
+fn failed(what: &str, cause: impl std::fmt::Display) -> StartError {
+    StartError::Failed { what: what.to_owned(), cause: cause.to_string() }
+}

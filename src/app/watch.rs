@@ -1,0 +1,63 @@
+//! Follows the files: whatever changes is compiled beside the requests, and published whole or not at all.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    config::Config,
+    envoy::Tls,
+    lifecycle::Drain,
+    reload::{Compiled, Compiler, Published, Watcher},
+};
+
+/// How often the key sets of idle issuers are looked at.
+const KEYS: Duration = Duration::from_secs(10);
+
+/// Reloads until `drain` begins.
+pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<Published>, tls: Option<Tls>, drain: Drain) {
+    let mut config = started.clone();
+    let ends = drain.begun();
+    tokio::pin!(ends);
+    let mut keys = tokio::time::interval(KEYS);
+    loop {
+        let watched = config.watched();
+        let mut watcher = Watcher::new(watched.clone());
+        // Files that changed before the watcher looked at them would go unseen.
+        reload(&compiler, &started, &mut config, &published, tls.as_ref()).await;
+        while config.watched() == watched {
+            tokio::select! {
+                () = &mut ends => return,
+                _ = keys.tick() => published.snapshot().authenticator.refresh(),
+                () = watcher.changed() => reload(&compiler, &started, &mut config, &published, tls.as_ref()).await,
+            }
+        }
+    }
+}
+
+async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, published: &Arc<Published>, tls: Option<&Tls>) {
+    if let Some(tls) = tls
+        && let Err(error) = tls.reload()
+    {
+        tracing::error!(%error, "the certificate files cannot be used; the last good ones stay");
+    }
+    let (compiler, previous) = (compiler.clone(), published.snapshot());
+    let compiled = tokio::task::spawn_blocking(move || compiler.compile(Some(&previous))).await;
+    match compiled {
+        Ok(Ok(Compiled { config: next, snapshot })) => {
+            published.publish(snapshot, restart(started, &next));
+            *config = next;
+        }
+        Ok(Err(faults)) => published.keep(faults),
+        Err(error) => tracing::error!(%error, "compiling a set failed; the last good one stays"),
+    }
+}
+
+/// The settings that are read at the start alone, where `next` has others.
+fn restart(running: &Config, next: &Config) -> Vec<&'static str> {
+    let parts = [
+        ("listen", running.listen != next.listen),
+        ("audit", running.audit != next.audit),
+        ("telemetry", running.telemetry != next.telemetry),
+        ("limits", running.limits != next.limits),
+    ];
+    parts.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+}

@@ -1,0 +1,177 @@
+//! One record for every decision, opened before anything is known and closed with the answer.
+//!
+//! Opening reserves a place in a bounded queue, so closing cannot fail; a record that is dropped unclosed says *aborted*. The writer takes what has
+//! gathered in one batch, so that no record wakes it (a wake-up costs more than the rest of the record).
+
+mod entry;
+mod sink;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    model::{Reason, Refusal},
+    telemetry::Registry,
+};
+
+pub use entry::{Decision, Entry, Identity, Param, Response};
+
+/// Where records go and what becomes of decisions that cannot be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub sink: Sink,
+    pub on_failure: OnFailure,
+    pub fsync: Fsync,
+    /// Records that may wait for the writer.
+    pub queue: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// Appended to; reopened where it was moved away (logrotate).
+    File(PathBuf),
+    Stdout,
+}
+
+/// What happens to a call whose decision cannot be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    Deny,
+    /// It is decided all the same; the lost records are counted.
+    Allow,
+}
+
+/// When a record is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// Some milliseconds after the answer.
+    Batch,
+    /// Before the answer.
+    Always,
+}
+
+/// Opens records; its writer runs beside it.
+#[derive(Clone, Debug)]
+pub struct Auditor {
+    queue: mpsc::Sender<writer::Closed>,
+    on_failure: OnFailure,
+    fsync: Fsync,
+    health: Arc<writer::Health>,
+    lost: Counter,
+}
+
+/// One open record. Dropped unclosed, it is written as *aborted*.
+#[derive(Debug)]
+pub struct Record {
+    entry: Option<Box<Entry>>,
+    place: Option<mpsc::OwnedPermit<writer::Closed>>,
+    fsync: Fsync,
+}
+
+/// The running writer; ended by the last [`Auditor`] going away.
+#[derive(Debug)]
+pub struct Writer {
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// What `/status` says of the record.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AuditStatus {
+    pub degraded: bool,
+    pub last_error: Option<String>,
+    pub written: u64,
+    pub lost: u64,
+}
+
+// === impl Auditor ===
+
+impl Auditor {
+    /// Opens the sink and starts its writer.
+    ///
+    /// # Errors
+    /// The system's, where the file cannot be opened for appending.
+    pub fn start(config: &Config, registry: &mut Registry) -> io::Result<(Self, Writer)> {
+        let sink = sink::Output::open(&config.sink)?;
+        let (queue, inbox) = mpsc::channel(config.queue);
+        let health = Arc::new(writer::Health::default());
+        let (lost, written, waiting) = (Counter::default(), Counter::default(), Gauge::<i64>::default());
+        registry.register("lakegate_audit_lost", "Decisions that could not be recorded", lost.clone());
+        registry.register("lakegate_audit_written", "Audit records written", written.clone());
+        registry.register("lakegate_audit_batch", "Records in the last batch", waiting.clone());
+        let pause = if config.fsync == Fsync::Always { Duration::ZERO } else { writer::PAUSE };
+        let work = writer::Work { inbox, sink, health: Arc::clone(&health), written, batch: waiting, pause, sync: config.fsync == Fsync::Always };
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || work.run())?;
+        Ok((Self { queue, on_failure: config.on_failure, fsync: config.fsync, health, lost }, Writer { thread }))
+    }
+
+    /// A record with a place of its own in the queue.
+    ///
+    /// # Errors
+    /// [`Reason::AuditUnavailable`] where there is no place, or nothing can be written, and calls are to be denied then.
+    pub fn open(&self) -> Result<Record, Refusal> {
+        let place = if self.health.is_broken() { None } else { self.queue.clone().try_reserve_owned().ok() };
+        if place.is_none() {
+            if self.on_failure == OnFailure::Deny {
+                let mut refusal = Refusal::new(Reason::AuditUnavailable, "the decision cannot be recorded");
+                refusal.since = self.health.broken_since();
+                return Err(refusal);
+            }
+            self.lost.inc();
+        }
+        Ok(Record { entry: Some(Box::default()), place, fsync: self.fsync })
+    }
+
+    #[must_use]
+    pub fn status(&self) -> AuditStatus {
+        self.health.status(self.lost.get())
+    }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// What is known so far; `None` only after closing.
+    pub fn entry(&mut self) -> Option<&mut Entry> {
+        self.entry.as_deref_mut()
+    }
+
+    /// Closes the record with `decision`; returns at once, or after it is on disk where that was asked for.
+    pub async fn close(mut self, decision: Decision, response: Response) {
+        let (Some(mut entry), Some(place)) = (self.entry.take(), self.place.take()) else { return };
+        entry.decision = decision;
+        entry.response = response;
+        if self.fsync == Fsync::Always {
+            let (done, written) = oneshot::channel();
+            place.send(writer::Closed { entry, done: Some(done) });
+            // An error means that the writer ended, which it logs itself.
+            let _ = written.await;
+        } else {
+            place.send(writer::Closed { entry, done: None });
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let (Some(entry), Some(place)) = (self.entry.take(), self.place.take()) {
+            place.send(writer::Closed { entry, done: None });
+        }
+    }
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Waits until every record is written. Every [`Auditor`] must be gone by then.
+    pub fn finish(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the audit writer panicked");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use serde::Serialize;
+
+/// One audit record: normative for `proto/lakegate/v1/decision.proto`, and for every command that speaks of decisions.
+///
+/// Field names are lakegate's own vocabulary first, then those of Databricks' `system.access.audit`, so that the two can be joined.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Entry {
+    /// Of this format.
+    pub version: &'static str,
+    /// The decision id.
+    pub event_id: String,
+    /// RFC 3339, UTC, milliseconds.
+    pub event_time: String,
+    pub decision: Decision,
+    /// A code of docs/reasons.md; `ALLOWED` where nothing refused.
+    pub reason: &'static str,
+    /// The sentence that the caller may read.
+    pub detail: String,
+    /// The last stage the call reached.
+    pub stage: &'static str,
+    /// `enforce` or `shadow`; in shadow the decision did not touch the call.
+    pub mode: &'static str,
+    /// `User::"corp/alice"`, as policies name it.
+    pub principal: Option<String>,
+    /// The workload's SPIFFE ID.
+    pub peer: Option<String>,
+    /// Who acts now for the principal; earlier actors follow.
+    pub actor: Vec<String>,
+    /// `serving_endpoints.query`
+    pub action: Option<String>,
+    pub level: Option<&'static str>,
+    /// `ServingEndpoint::"stage/sales"`, …
+    pub resources: Vec<String>,
+    /// The name of the workspace, account or service.
+    pub workspace: Option<String>,
+    /// The policies that decided, sorted.
+    pub policies: Vec<String>,
+    /// Of the configuration and policies that decided.
+    pub generation: u64,
+    pub duration_us: u64,
+    pub trace_id: Option<String>,
+    pub account_id: Option<String>,
+    pub workspace_id: Option<String>,
+    pub source_ip_address: Option<String>,
+    pub user_agent: Option<String>,
+    pub session_id: Option<String>,
+    pub request_id: Option<String>,
+    pub user_identity: Option<Identity>,
+    /// The action's service: `serving_endpoints`.
+    pub service_name: Option<String>,
+    /// The action's method: `query`.
+    pub action_name: Option<String>,
+    /// `method`, `host`, `path` (without its query), and the body fields that policies may read.
+    pub request_params: Vec<Param>,
+    pub response: Response,
+    /// `WORKSPACE_LEVEL` or `ACCOUNT_LEVEL`.
+    pub audit_level: Option<&'static str>,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    Allow,
+    Deny,
+    /// lakegate answered itself.
+    Answer,
+    /// The call ended before a decision did.
+    #[default]
+    Aborted,
+}
+
+/// Whom the token spoke of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    pub issuer: String,
+    pub subject_name: String,
+    pub token_id: Option<String>,
+    pub client: Option<String>,
+}
+
+/// One name and value of the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Param {
+    pub name: String,
+    pub value: String,
+}
+
+/// What the caller got.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Response {
+    /// The HTTP status of our answer; 0 where the call went on to the workspace.
+    pub status_code: u16,
+    pub error_message: Option<String>,
+}
+
+// === impl Decision ===
+
+impl Decision {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Answer => "answer",
+            Self::Aborted => "aborted",
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Where lines go: a file that may be moved away under us, or standard output.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::Sink;
+
+/// An open sink.
+#[derive(Debug)]
+pub(super) enum Output {
+    File { path: PathBuf, file: File },
+    Stdout,
+}
+
+// === impl Output ===
+
+impl Output {
+    pub(super) fn open(sink: &Sink) -> io::Result<Self> {
+        Ok(match sink {
+            Sink::File(path) => Self::File { path: path.clone(), file: append(path)? },
+            Sink::Stdout => Self::Stdout,
+        })
+    }
+
+    /// Writes whole lines; on an error nothing says how much of them is written.
+    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Self::File { file, .. } => file.write_all(lines),
+            Self::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(lines)?;
+                out.flush()
+            }
+        }
+    }
+
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if let Self::File { file, .. } = self { file.sync_data() } else { Ok(()) }
+    }
+
+    /// Opens the file anew where its path names another one by now.
+    pub(super) fn follow(&mut self) -> io::Result<()> {
+        if let Self::File { path, file } = self {
+            let same = match std::fs::metadata(&*path) {
+                Ok(there) => {
+                    let ours = file.metadata()?;
+                    (there.dev(), there.ino()) == (ours.dev(), ours.ino())
+                }
+                Err(_) => false,
+            };
+            if !same {
+                *file = append(path)?;
+                tracing::info!(file = %path.display(), "the audit file was moved and is opened anew");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a line that an earlier error may have cut.
+    pub(super) fn mend(&mut self) -> io::Result<()> {
+        self.write(b"\n")
+    }
+}
+
+/// Readable by the owner and its group alone: records name people.
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}

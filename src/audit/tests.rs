@@ -1,0 +1,121 @@
+use std::{fs, path::Path, time::Duration};
+
+use super::*;
+
+fn config(path: &Path, on_failure: OnFailure, fsync: Fsync, queue: usize) -> Config {
+    Config { sink: Sink::File(path.to_owned()), on_failure, fsync, queue }
+}
+
+fn start(config: &Config) -> (Auditor, Writer) {
+    Auditor::start(config, &mut crate::telemetry::registry()).unwrap()
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("lakegate-audit-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn lines(path: &Path) -> Vec<serde_json::Value> {
+    fs::read_to_string(path).unwrap().lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_record_is_one_line_and_an_unclosed_one_says_aborted() {
+    let path = folder("lines").join("audit.jsonl");
+    let (auditor, writer) = start(&config(&path, OnFailure::Deny, Fsync::Batch, 100));
+    for index in 0..50 {
+        let mut record = auditor.open().unwrap();
+        record.entry().unwrap().event_id = format!("line\n{index}");
+        if index % 2 == 0 {
+            record.close(Decision::Allow, Response::default()).await;
+        }
+    }
+    drop(auditor);
+    writer.finish();
+    let lines = lines(&path);
+    assert_eq!(lines.len(), 50);
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!(line["event_id"], format!("line\n{index}"));
+        assert_eq!(line["decision"], if index % 2 == 0 { "allow" } else { "aborted" });
+    }
+}
+
+#[tokio::test]
+async fn with_fsync_always_the_line_is_there_before_the_answer() {
+    let path = folder("fsync").join("audit.jsonl");
+    let (auditor, _writer) = start(&config(&path, OnFailure::Deny, Fsync::Always, 100));
+    for count in 1..=5 {
+        auditor.open().unwrap().close(Decision::Deny, Response::default()).await;
+        assert_eq!(lines(&path).len(), count);
+    }
+}
+
+#[tokio::test]
+async fn without_a_place_in_the_queue_the_call_is_denied_or_counted() {
+    let folder = folder("full");
+    let (auditor, _writer) = start(&config(&folder.join("deny.jsonl"), OnFailure::Deny, Fsync::Batch, 2));
+    let held = [auditor.open().unwrap(), auditor.open().unwrap()];
+    assert_eq!(auditor.open().unwrap_err().reason, Reason::AuditUnavailable);
+    drop(held);
+    let (auditor, _writer) = start(&config(&folder.join("allow.jsonl"), OnFailure::Allow, Fsync::Batch, 1));
+    let _held = auditor.open().unwrap();
+    auditor.open().unwrap().close(Decision::Allow, Response::default()).await;
+    assert_eq!(auditor.status().lost, 1);
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_away_is_opened_anew() {
+    let folder = folder("rotate");
+    let path = folder.join("audit.jsonl");
+    let (auditor, writer) = start(&config(&path, OnFailure::Deny, Fsync::Always, 10));
+    auditor.open().unwrap().close(Decision::Allow, Response::default()).await;
+    fs::rename(&path, folder.join("audit.jsonl.1")).unwrap();
+    auditor.open().unwrap().close(Decision::Allow, Response::default()).await;
+    drop(auditor);
+    writer.finish();
+    assert_eq!((lines(&folder.join("audit.jsonl.1")).len(), lines(&path).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_denies_until_it_can() {
+    let folder = folder("broken");
+    let path = folder.join("audit.jsonl");
+    let (auditor, _writer) = start(&config(&path, OnFailure::Deny, Fsync::Batch, 10));
+    // The file and its folder are gone, so that following the name fails.
+    fs::remove_dir_all(&folder).unwrap();
+    auditor.open().unwrap().close(Decision::Allow, Response::default()).await;
+    let refusal = until(|| auditor.open().err()).await;
+    assert_eq!(refusal.reason, Reason::AuditUnavailable);
+    assert!(auditor.status().degraded && refusal.since.is_some());
+    fs::create_dir_all(&folder).unwrap();
+    until(|| auditor.open().ok()).await;
+    assert_eq!(lines(&path)[0]["decision"], "allow", "the record that could not be written is not lost");
+}
+
+async fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..500 {
+        if let Some(found) = there() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not within 10 s");
+}
+
+/// decision.proto and the record have the same fields, in the same order.
+#[test]
+fn the_proto_follows_the_record() {
+    let proto = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/proto/lakegate/v1/decision.proto")).unwrap();
+    let message = proto.split("message Decision {").nth(1).unwrap().split("\n  message ").next().unwrap();
+    let declared: Vec<&str> = message
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.ends_with(';') && !line.starts_with("//"))
+        .map(|line| line.trim_start_matches("repeated ").split(' ').nth(1).unwrap())
+        .collect();
+    let entry = serde_json::to_value(Entry::default()).unwrap();
+    let written: Vec<&String> = entry.as_object().unwrap().keys().collect();
+    assert_eq!(declared, written);
+}

@@ -1,0 +1,271 @@
+//! Who calls: the workload the mesh vouches for, and the subject of a token that an issuer signed.
+//!
+//! A [`Call`] becomes a [`Caller`]. No claim is believed before its signature: the issuer is chosen by the exact `iss`, then only that issuer's keys are
+//! tried, with the algorithm that key and configuration allow. Keys come from the issuer, one fetch at a time, and stay for a stated time when it fails;
+//! there is no other key. A token that is there but bad is refused, never ignored in favor of the workload.
+
+mod cache;
+mod claims;
+mod config;
+mod credential;
+mod digest;
+mod facts;
+mod fetch;
+mod flight;
+mod issuer;
+mod jws;
+mod keys;
+mod metrics;
+mod peer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use config::{Algorithm, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, PeerConfig, Provider};
+use prometheus_client::registry::Registry;
+
+use self::{
+    cache::{Cache, Verified},
+    claims::Claims,
+    facts::Facts,
+    fetch::Origin,
+    issuer::Issuer,
+    jws::Jws,
+    keys::KeySet,
+    metrics::Metrics,
+};
+use crate::{
+    clock::Clock,
+    model::{Call, Caller, Fault, Reason, Refusal, SpiffeId, Token},
+    net::Client,
+};
+
+/// The stage: what is configured, and what is known of issuers and their tokens.
+#[derive(Debug)]
+pub struct Authenticator {
+    peers: PeerConfig,
+    token_limit: usize,
+    issuers: Vec<Arc<Issuer>>,
+    cache: Cache,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+/// How one issuer is doing. Times are in seconds since the epoch.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct IssuerStatus {
+    pub name: String,
+    pub issuer: String,
+    /// The ids of the keys that verify its tokens.
+    pub keys: Vec<String>,
+    /// When they were last fetched; `None` while they never were.
+    pub fetched_at: Option<i64>,
+    pub failing_since: Option<i64>,
+    /// Why the last fetch failed; `None` once one succeeds.
+    pub last_error: Option<String>,
+    /// Whether its tokens live on keys that cannot be renewed, or on none.
+    pub degraded: bool,
+}
+
+// === impl Authenticator ===
+
+impl Authenticator {
+    /// Makes the stage. Issuers that are configured as in `previous` keep their keys and verified tokens.
+    ///
+    /// Nothing is fetched yet; see [`refresh`](Self::refresh).
+    ///
+    /// # Errors
+    /// Every [`Fault`] at once: a key file that cannot be read, an issuer that cannot be asked or has no audience, two issuers that are one.
+    #[expect(clippy::needless_pass_by_value, reason = "every issuer takes a part of the client")]
+    pub fn new(config: Config, client: Client, clock: Clock, previous: Option<&Self>) -> Result<Self, Vec<Fault>> {
+        let metrics = previous.map_or_else(Metrics::new, |previous| previous.metrics.clone());
+        let mut faults = Vec::new();
+        let mut issuers: Vec<Arc<Issuer>> = Vec::with_capacity(config.issuers.len());
+        for issuer in config.issuers {
+            if let Err(message) = check(&issuer, &issuers) {
+                faults.push(fault(PathBuf::new(), message));
+            }
+            match Origin::new(&issuer.keys, &issuer.issuer, read_keys) {
+                Err(message) => faults.push(fault(file_of(&issuer).unwrap_or_default(), message)),
+                Ok(origin) => issuers.push(previous.and_then(|previous| previous.same(&issuer, &origin)).unwrap_or_else(|| {
+                    let counters = metrics.fetches_of(issuer.name.as_str());
+                    Arc::new(Issuer::new(issuer, origin, client.clone(), clock.clone(), counters))
+                })),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let kept = previous.map(|previous| previous.cache.clone()).filter(|cache| cache.bytes() == config.cache_bytes);
+        let cache = kept.unwrap_or_else(|| Cache::new(config.cache_bytes, clock.clone()));
+        Ok(Self { peers: config.peers, token_limit: config.token_limit, issuers, cache, clock, metrics })
+    }
+
+    fn same(&self, config: &IssuerConfig, origin: &Origin) -> Option<Arc<Issuer>> {
+        self.issuers.iter().find(|issuer| issuer.is(config, origin)).cloned()
+    }
+
+    /// Enters the metrics. Once for the life of the process: a stage made from a previous one counts on in the same.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// Starts to fetch every key set that is absent or old: at the start, so that the first calls need not wait, and from time to time, so that the
+    /// keys of an idle issuer stay fresh. Must be called inside a Tokio runtime.
+    pub fn refresh(&self) {
+        for issuer in &self.issuers {
+            issuer.refresh();
+        }
+    }
+
+    /// The workload that calls; `None` only where none is required.
+    ///
+    /// # Errors
+    /// `PeerMissing`, or `PeerInvalid` for what is not a SPIFFE ID of a configured trust domain.
+    pub fn peer(&self, call: &Call<'_>) -> Result<Option<SpiffeId>, Refusal> {
+        peer::read(call.principal, &self.peers)
+    }
+
+    /// Who calls. Waits only where the issuer's keys have to be fetched.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where the workload or the token is not good, where there is neither, or (`KeysUnavailable`) where that cannot be known.
+    pub async fn authenticate(&self, call: &Call<'_>) -> Result<Caller, Refusal> {
+        let peer = self.peer(call)?;
+        let token = match call.headers.authorization {
+            None => None,
+            Some(value) => Some(self.examine(credential::bearer(value)?).await?),
+        };
+        if peer.is_none() && token.is_none() {
+            return Err(Refusal::new(Reason::CredentialMissing, "the call carries neither a token nor a mesh identity"));
+        }
+        Ok(Caller { peer, token })
+    }
+
+    /// The facts of `token`, a compact JWT, once it is verified.
+    ///
+    /// # Errors
+    /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
+    pub async fn examine(&self, token: &str) -> Result<Arc<Token>, Refusal> {
+        let verified = self.verified(token).await;
+        if verified.is_err() {
+            self.metrics.tokens_refused.inc();
+        }
+        verified
+    }
+
+    async fn verified(&self, token: &str) -> Result<Arc<Token>, Refusal> {
+        // Before it is hashed, so that a long one costs nothing.
+        if token.len() > self.token_limit {
+            return Err(Refusal::new(Reason::TokenTooLarge, format!("the token is longer than {} bytes", self.token_limit)));
+        }
+        let digest = digest::of(token.as_bytes());
+        if let Some(known) = self.recall(&digest).await? {
+            self.metrics.tokens_cached.inc();
+            return Ok(known);
+        }
+        let jws = Jws::read(token, self.token_limit)?;
+        let claims = Claims::read(&jws.claims)?;
+        let issuer = self.issuer(&claims)?;
+        if !issuer.config.token_types.contains(&jws.header.kind) {
+            let detail = format!("the token's type `{}` is not that of an access token", shown(&jws.header.kind));
+            return Err(Refusal::new(Reason::TokenWrongType, detail));
+        }
+        let key = issuer.verify(&jws).await?;
+        let facts = Facts::read(&claims, &issuer.config, self.clock.now())?;
+        let token = Arc::new(facts.token);
+        self.cache.insert(digest, Verified { issuer: Arc::clone(issuer), key, window: facts.window, token: Arc::clone(&token) });
+        self.metrics.tokens_verified.inc();
+        Ok(token)
+    }
+
+    /// What is known of a token that was verified before, where it still counts.
+    async fn recall(&self, digest: &[u8; 32]) -> Result<Option<Arc<Token>>, Refusal> {
+        let Some(known) = self.cache.get(digest) else { return Ok(None) };
+        if !self.issuers.iter().any(|issuer| Arc::ptr_eq(issuer, &known.issuer)) {
+            return Ok(None);
+        }
+        known.window.check(self.clock.now())?;
+        if known.issuer.keys().await?.keys.holds(known.key) {
+            return Ok(Some(Arc::clone(&known.token)));
+        }
+        self.cache.remove(digest);
+        Ok(None)
+    }
+
+    /// The caller that a verified token with these claims would make: everything but the signature, the header and the key.
+    ///
+    /// # Errors
+    /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
+    pub fn caller_from_claims(&self, claims_json: &[u8], peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
+        let claims = Claims::read(claims_json)?;
+        let facts = Facts::read(&claims, &self.issuer(&claims)?.config, self.clock.now())?;
+        Ok(Caller { peer, token: Some(Arc::new(facts.token)) })
+    }
+
+    /// The issuer whose identifier is exactly the `iss` of `claims`.
+    fn issuer(&self, claims: &Claims<'_>) -> Result<&Arc<Issuer>, Refusal> {
+        let claimed = claims.get("iss").ok_or_else(|| claims::bad("the token has no `iss`"))?;
+        let claimed = claimed.as_text().ok_or_else(|| claims::bad(format!("the claim `iss` is {}, not a string", claimed.kind())))?;
+        self.issuers.iter().find(|issuer| issuer.config.issuer == claimed).ok_or_else(|| {
+            Refusal::new(Reason::TokenUnknownIssuer, format!("the token's issuer `{}` is not one of those configured", shown(claimed)))
+        })
+    }
+
+    /// How each issuer is doing, in the order of the configuration.
+    #[must_use]
+    pub fn status(&self) -> Vec<IssuerStatus> {
+        self.issuers.iter().map(|issuer| issuer.status()).collect()
+    }
+
+    /// The key files, to be watched: a changed one needs a new stage.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.issuers.iter().filter_map(|issuer| file_of(&issuer.config)).collect()
+    }
+}
+
+/// What is wrong with `issuer` by itself, or beside those before it.
+fn check(issuer: &IssuerConfig, before: &[Arc<Issuer>]) -> Result<(), String> {
+    let name = &issuer.name;
+    if issuer.issuer.is_empty() {
+        return Err(format!("issuer `{name}` has no identifier, so that no token could be its own"));
+    }
+    if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
+        return Err(format!("issuer `{name}` has no audience, or an empty one, so that its tokens could be meant for anyone"));
+    }
+    if issuer.algorithms.is_empty() {
+        return Err(format!("issuer `{name}` allows no algorithm"));
+    }
+    let same = before.iter().find(|other| other.config.name == *name || other.config.issuer == issuer.issuer);
+    same.map_or(Ok(()), |other| Err(format!("issuer `{name}` has the name or the identifier of issuer `{}`", other.config.name)))
+}
+
+fn read_keys(path: &Path) -> Result<KeySet, String> {
+    let text = std::fs::read(path).map_err(|error| format!("the key file cannot be read: {error}"))?;
+    KeySet::read(&text).map_err(|error| error.to_string())
+}
+
+fn file_of(issuer: &IssuerConfig) -> Option<PathBuf> {
+    if let KeySource::File(path) = &issuer.keys { Some(path.clone()) } else { None }
+}
+
+fn fault(file: PathBuf, message: String) -> Fault {
+    Fault { file, line: None, column: None, message, help: None }
+}
+
+/// `text` for a message: escaped, and cut after 80 characters.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut escaped = text.escape_debug();
+    let mut shown: String = escaped.by_ref().take(LONGEST).collect();
+    if escaped.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}

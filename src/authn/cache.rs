@@ -1,0 +1,84 @@
+//! Tokens that were verified before.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use moka::{Expiry, sync};
+
+use super::{facts::Window, issuer::Issuer, keys::Fingerprint};
+use crate::{clock::Clock, model::Token};
+
+/// What is known of a token that was verified once: facts of the token alone, never a verdict about a request.
+#[derive(Debug)]
+pub(super) struct Verified {
+    /// Who verified it. An issuer that is configured otherwise is another one.
+    pub issuer: Arc<Issuer>,
+    /// Good only while the issuer publishes this key.
+    pub key: Fingerprint,
+    /// Good only within this time, which is asked each time.
+    pub window: Window,
+    pub token: Arc<Token>,
+}
+
+/// Verified tokens by the SHA-256 of the whole token, bounded in bytes. Shared by all snapshots.
+#[derive(Clone, Debug)]
+pub(super) struct Cache {
+    entries: sync::Cache<[u8; 32], Arc<Verified>>,
+    bytes: u64,
+}
+
+/// Frees the memory of expired tokens; whether one still counts is never decided here.
+#[derive(Debug)]
+struct Release(Clock);
+
+/// What an entry takes beside its texts: key, entry, counters and links of the cache.
+const OVERHEAD: usize = 512;
+
+// === impl Cache ===
+
+impl Cache {
+    pub(super) fn new(bytes: u64, clock: Clock) -> Self {
+        let entries = sync::Cache::builder()
+            .max_capacity(bytes)
+            .weigher(|_: &[u8; 32], verified: &Arc<Verified>| u32::try_from(weight(&verified.token)).unwrap_or(u32::MAX))
+            .expire_after(Release(clock))
+            .build();
+        Self { entries, bytes }
+    }
+
+    /// The most it may hold, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn get(&self, key: &[u8; 32]) -> Option<Arc<Verified>> {
+        self.entries.get(key)
+    }
+
+    pub(super) fn insert(&self, key: [u8; 32], verified: Verified) {
+        self.entries.insert(key, Arc::new(verified));
+    }
+
+    pub(super) fn remove(&self, key: &[u8; 32]) {
+        self.entries.invalidate(key);
+    }
+}
+
+fn weight(token: &Token) -> usize {
+    let lists = [&token.groups, &token.roles, &token.scopes, &token.actors];
+    let texts = [&token.client, &token.acr, &token.id, &token.session];
+    let listed: usize = lists.into_iter().flatten().map(|text| text.len().saturating_add(size_of::<String>())).sum();
+    let single: usize = texts.into_iter().flatten().map(String::len).sum();
+    OVERHEAD.saturating_add(size_of::<Token>()).saturating_add(token.subject.len()).saturating_add(listed).saturating_add(single)
+}
+
+// === impl Release ===
+
+impl Expiry<[u8; 32], Arc<Verified>> for Release {
+    fn expire_after_create(&self, _: &[u8; 32], verified: &Arc<Verified>, _: Instant) -> Option<Duration> {
+        let left = verified.window.expires_at().saturating_sub(self.0.now());
+        Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+    }
+}

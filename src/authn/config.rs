@@ -1,0 +1,191 @@
+use std::{fmt, path::PathBuf};
+
+use crate::{model::Name, net::Endpoint};
+
+/// What `authn` is told: who may vouch for workloads, and whose tokens count.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub peers: PeerConfig,
+    pub issuers: Vec<IssuerConfig>,
+    /// The longest token that is read, in bytes.
+    pub token_limit: usize,
+    /// What verified tokens may take in memory, in bytes.
+    pub cache_bytes: u64,
+}
+
+/// Which mesh identities count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// Compared as they are, so lower case.
+    pub trust_domains: Vec<String>,
+    /// Whether a call without a mesh identity is refused.
+    pub required: bool,
+}
+
+/// One issuer of tokens and what its tokens must look like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssuerConfig {
+    pub name: Name,
+    /// The exact `iss` of its tokens.
+    pub issuer: String,
+    pub provider: Provider,
+    /// A token must be for one of these.
+    pub audiences: Vec<String>,
+    pub algorithms: Vec<Algorithm>,
+    pub keys: KeySource,
+    /// The claim, at the top level, that names the subject. `email` counts only beside `email_verified: true`.
+    pub subject_claim: String,
+    pub groups_claim: ClaimPath,
+    pub roles_claims: Vec<ClaimPath>,
+    pub kind: KindRule,
+    /// How far clocks may differ, in seconds.
+    pub leeway_s: i64,
+    /// Accepted `typ` headers, lower case, without `application/` (RFC 7515, section 4.1.9). A token without one counts as `jwt`.
+    pub token_types: Vec<String>,
+    /// The age at which a key set is fetched again, in seconds.
+    ///
+    /// A withdrawn key stops verifying, cached tokens included, within this time while calls come in, and within twice this time otherwise, as long
+    /// as the issuer answers.
+    pub refresh_s: i64,
+    /// How long a key set is used while its issuer cannot be reached, in seconds since the last good fetch.
+    pub max_stale_s: i64,
+    /// The shortest time between two fetches that tokens with unknown keys can cause, in seconds.
+    pub min_refetch_s: i64,
+}
+
+/// Whose product issues the tokens; decides the defaults and how a person is told from a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// Any issuer of JWT access tokens (RFC 9068 or like it).
+    Generic,
+    /// Keycloak 19 and later.
+    Keycloak,
+}
+
+/// A signature algorithm that may be allowed. There is no HMAC here: a fetched key is public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+/// Where an issuer's keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// Named by `<issuer>/.well-known/openid-configuration` (OIDC Discovery 1.0, section 4).
+    Discovery,
+    Uri(Endpoint),
+    /// Read when the stage is made; a change needs a new one.
+    File(PathBuf),
+}
+
+/// How the kind of the principal is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KindRule {
+    User,
+    ServicePrincipal,
+    /// From the marks that providers leave in tokens of programs; a user where there is none.
+    Detect,
+}
+
+/// The way to a claim inside nested objects.
+///
+/// Written with dots (`realm_access.roles`); a `*` stands for every member, and its name is put before what it leads to (`<member>:<value>`). A text
+/// with `://` is the whole name of one claim, as namespaced claims are URLs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimPath(Vec<String>);
+
+/// A text that is not a [`ClaimPath`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a path of claims: names joined with `.`, none of them empty")]
+pub struct ClaimPathError(pub String);
+
+// === impl IssuerConfig ===
+
+impl IssuerConfig {
+    /// The defaults of `provider`. There is no default audience: until one is set, no token of this issuer is accepted.
+    #[must_use]
+    pub fn new(name: Name, issuer: &str, provider: Provider) -> Self {
+        let roles_claims = match provider {
+            Provider::Generic => vec![ClaimPath::of(&["roles"])],
+            Provider::Keycloak => vec![ClaimPath::of(&["realm_access", "roles"]), ClaimPath::of(&["resource_access", "*", "roles"])],
+        };
+        Self {
+            name,
+            issuer: issuer.to_owned(),
+            provider,
+            audiences: Vec::new(),
+            algorithms: Algorithm::ALL.to_vec(),
+            keys: KeySource::Discovery,
+            subject_claim: "sub".to_owned(),
+            groups_claim: ClaimPath::of(&["groups"]),
+            roles_claims,
+            kind: KindRule::Detect,
+            leeway_s: 30,
+            token_types: ["jwt", "at+jwt"].map(str::to_owned).to_vec(),
+            refresh_s: 60,
+            max_stale_s: 3600,
+            min_refetch_s: 5,
+        }
+    }
+}
+
+// === impl Algorithm ===
+
+impl Algorithm {
+    pub const ALL: [Self; 9] = [Self::RS256, Self::RS384, Self::RS512, Self::PS256, Self::PS384, Self::PS512, Self::ES256, Self::ES384, Self::EdDSA];
+
+    /// Its name in `alg` (RFC 7518, section 3.1; RFC 8037, section 3.1).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+
+    /// `None` for every other name, `none` and the HMACs among them.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
+
+// === impl ClaimPath ===
+
+impl ClaimPath {
+    /// # Errors
+    /// [`ClaimPathError`] where a name in `text` is empty.
+    pub fn parse(text: &str) -> Result<Self, ClaimPathError> {
+        let names: Vec<String> = if text.contains("://") { vec![text.to_owned()] } else { text.split('.').map(str::to_owned).collect() };
+        if names.iter().any(String::is_empty) { Err(ClaimPathError(text.to_owned())) } else { Ok(Self(names)) }
+    }
+
+    fn of(names: &[&str]) -> Self {
+        Self(names.iter().map(|&name| name.to_owned()).collect())
+    }
+
+    pub(super) fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
+}

@@ -1,0 +1,112 @@
+//! One fetch of a key set: discovery where the configuration names no address, then the set itself.
+
+use super::{
+    KeySource,
+    keys::{KeySet, KeySetError},
+    shown,
+};
+use crate::{
+    json::{self, Keep, Value},
+    net::{Client, Endpoint, EndpointError, NetError},
+};
+
+/// Where the keys of an issuer come from, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Origin {
+    /// The address of the issuer's discovery document.
+    Discovery(Endpoint),
+    Uri(Endpoint),
+    /// Read once, when the stage was made.
+    File(KeySet),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    #[error("the discovery document cannot be had: {0}")]
+    Discovery(NetError),
+    #[error("the discovery document is not what it should be: {0}")]
+    Document(String),
+    #[error("the `jwks_uri` of the discovery document is refused: {0}")]
+    Address(#[from] EndpointError),
+    #[error("the `jwks_uri` of the discovery document leads to loopback")]
+    Loopback,
+    #[error("the key set cannot be had: {0}")]
+    Keys(NetError),
+    #[error(transparent)]
+    KeySet(#[from] KeySetError),
+    #[error("fetching the keys took too long")]
+    Late,
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// Where `source` says, for the issuer with the identifier `issuer`; a file is read by `read`.
+    pub(super) fn new(source: &KeySource, issuer: &str, read: impl Fn(&std::path::Path) -> Result<KeySet, String>) -> Result<Self, String> {
+        match source {
+            // OIDC Discovery 1.0, section 4.1: a slash at the end of the issuer goes first.
+            KeySource::Discovery => Endpoint::parse(&format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer)))
+                .map(Self::Discovery)
+                .map_err(|error| format!("the issuer `{}` cannot be asked for its keys: {error}", shown(issuer))),
+            KeySource::Uri(endpoint) => Ok(Self::Uri(endpoint.clone())),
+            KeySource::File(path) => read(path).map(Self::File),
+        }
+    }
+
+    /// Asks for the keys of `issuer`. What is not a good key set is an error, never an empty one.
+    pub(super) async fn fetch(&self, issuer: &str, client: &Client) -> Result<KeySet, FetchError> {
+        let keys = match self {
+            Self::File(keys) => return Ok(keys.clone()),
+            Self::Uri(endpoint) => endpoint.clone(),
+            Self::Discovery(endpoint) => {
+                let document = client.get(endpoint).await.map_err(FetchError::Discovery)?;
+                let keys = jwks_uri(&document, issuer)?;
+                // An outside issuer has no business with what listens on this machine.
+                if keys.is_loopback() && !endpoint.is_loopback() {
+                    return Err(FetchError::Loopback);
+                }
+                keys
+            }
+        };
+        let text = client.get(&keys).await.map_err(FetchError::Keys)?;
+        Ok(KeySet::read(&text)?)
+    }
+}
+
+/// The `jwks_uri` in `document`, which must be about `issuer` and no other (OIDC Discovery 1.0, section 4.3).
+fn jwks_uri(document: &[u8], issuer: &str) -> Result<Endpoint, FetchError> {
+    let wrong = |detail: &str| FetchError::Document(detail.to_owned());
+    let kept = |name: &str| matches!(name, "issuer" | "jwks_uri");
+    let value = json::read_keeping(document, Keep::Members(&kept)).map_err(|error| FetchError::Document(shown(&error.to_string())))?;
+    let members = value.as_object().ok_or_else(|| wrong("it is not an object"))?;
+    if members.get("issuer").and_then(Value::as_text) != Some(issuer) {
+        return Err(wrong("its `issuer` is another one"));
+    }
+    let uri = members.get("jwks_uri").and_then(Value::as_text).ok_or_else(|| wrong("it has no `jwks_uri`"))?;
+    Ok(Endpoint::parse(uri)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_discovery_document_speaks_of_its_issuer_alone() {
+        let cases = [
+            (r#"{"issuer":"https://idp","jwks_uri":"https://idp/certs","x":[1]}"#, true),
+            (r#"{"issuer":"https://idp/","jwks_uri":"https://idp/certs"}"#, false),
+            (r#"{"issuer":["https://idp"],"jwks_uri":"https://idp/certs"}"#, false),
+            (r#"{"jwks_uri":"https://idp/certs"}"#, false),
+            (r#"{"issuer":"https://idp"}"#, false),
+            (r#"{"issuer":"https://idp","jwks_uri":"https://idp/certs","jwks_uri":"https://evil/certs"}"#, false),
+            (r#"{"issuer":"https://idp","jwks_uri":"http://idp/certs"}"#, false),
+            (r#"{"issuer":"https://idp","jwks_uri":"https://169.254.169.254/certs"}"#, false),
+            (r#"{"issuer":"https://idp","jwks_uri":"file:///etc/passwd"}"#, false),
+            ("[]", false),
+            ("", false),
+        ];
+        for (document, good) in cases {
+            assert_eq!(jwks_uri(document.as_bytes(), "https://idp").is_ok(), good, "{document}");
+        }
+    }
+}

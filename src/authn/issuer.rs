@@ -1,0 +1,238 @@
+//! One issuer at work: its keys, kept fresh, and the verification of its tokens.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    Algorithm, IssuerConfig, IssuerStatus,
+    fetch::{FetchError, Origin},
+    flight::{Boarding, Cause, Flights},
+    jws::Jws,
+    keys::{Fingerprint, KeySet, Mismatch},
+    metrics::FetchCounters,
+    shown,
+};
+use crate::{
+    clock::Clock,
+    model::{Reason, Refusal},
+    net::Client,
+};
+
+/// An issuer, shared by all snapshots in which its configuration (and its key file) is the same.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    pub config: IssuerConfig,
+    origin: Origin,
+    published: ArcSwapOption<Published>,
+    flights: Mutex<Flights>,
+    client: Client,
+    clock: Clock,
+    counters: FetchCounters,
+}
+
+/// The last good key set.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub keys: KeySet,
+    /// When its fetch began, in milliseconds since the epoch.
+    fetched_ms: i64,
+}
+
+/// How long a request waits for keys that it cannot do without.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits for newer keys where the last ones are still good.
+const IMPATIENCE: Duration = Duration::from_millis(300);
+/// The time of one fetch, whatever the client allows for each of its exchanges.
+const FLIGHT: Duration = Duration::from_secs(15);
+
+// === impl Issuer ===
+
+impl Issuer {
+    pub(super) fn new(config: IssuerConfig, origin: Origin, client: Client, clock: Clock, counters: FetchCounters) -> Self {
+        let published = match &origin {
+            Origin::File(keys) => Some(Arc::new(Published { keys: keys.clone(), fetched_ms: clock.now_ms() })),
+            Origin::Discovery(_) | Origin::Uri(_) => None,
+        };
+        Self { config, origin, published: ArcSwapOption::new(published), flights: Mutex::default(), client, clock, counters }
+    }
+
+    /// Whether it would be the same with this configuration and these keys.
+    pub(super) fn is(&self, config: &IssuerConfig, origin: &Origin) -> bool {
+        self.config == *config && self.origin == *origin
+    }
+
+    /// Verifies that `jws` is signed by a key of this issuer, and returns which.
+    pub(super) async fn verify(self: &Arc<Self>, jws: &Jws<'_>) -> Result<Fingerprint, Refusal> {
+        let algorithm = self.algorithm(&jws.header.algorithm)?;
+        let id = jws.header.key_id.as_deref();
+        let mut published = self.keys().await?;
+        if matches!(published.keys.find(id, algorithm), Err(Mismatch::Unknown)) {
+            published = self.newer_keys(published).await;
+        }
+        let key = published.keys.find(id, algorithm).map_err(|mismatch| self.no_key(mismatch, id, algorithm))?;
+        if key.verifies(jws.signed, jws.signature, algorithm) {
+            Ok(key.fingerprint())
+        } else {
+            Err(Refusal::new(Reason::TokenBadSignature, format!("the token's signature is not that of issuer `{}`", self.config.name)))
+        }
+    }
+
+    /// The keys that count now. Does not wait where they are young enough.
+    pub(super) async fn keys(self: &Arc<Self>) -> Result<Arc<Published>, Refusal> {
+        let published = self.published.load_full();
+        let Some(published) = published else {
+            self.wait_for(Cause::Age, PATIENCE).await;
+            return self.published.load_full().ok_or_else(|| self.unavailable("are not known yet"));
+        };
+        let age = self.age(&published);
+        let refresh = seconds(self.config.refresh_s);
+        if age < refresh {
+            return Ok(published);
+        }
+        if age < refresh.saturating_mul(2) || self.flights().is_failing() {
+            // The fetch goes on behind the request.
+            let _ = self.fetch(Cause::Age);
+        } else {
+            self.wait_for(Cause::Age, IMPATIENCE).await;
+        }
+        let published = self.published.load_full().unwrap_or(published);
+        if self.age(&published) > seconds(self.config.max_stale_s) {
+            return Err(self.unavailable("are too old"));
+        }
+        Ok(published)
+    }
+
+    /// The keys after a fetch for the sake of an unknown one, where that is not too soon; else `known`.
+    async fn newer_keys(self: &Arc<Self>, known: Arc<Published>) -> Arc<Published> {
+        self.wait_for(Cause::UnknownKey { apart: seconds(self.config.min_refetch_s) }, PATIENCE).await;
+        self.published.load_full().unwrap_or(known)
+    }
+
+    /// Starts a fetch where the keys are absent or old. Needs a Tokio runtime.
+    pub(super) fn refresh(self: &Arc<Self>) {
+        if self.published.load().as_ref().is_none_or(|published| self.age(published) >= seconds(self.config.refresh_s)) {
+            let _ = self.fetch(Cause::Age);
+        }
+    }
+
+    async fn wait_for(self: &Arc<Self>, cause: Cause, patience: Duration) {
+        if let Some(mut landed) = self.fetch(cause) {
+            // The sender never sends: the wait ends when it is dropped.
+            let _ = timeout(patience, landed.changed()).await;
+        }
+    }
+
+    /// The fetch under way, or a new one, or `None` where it is too soon for one.
+    ///
+    /// It is a task of its own: a caller that goes away must not end it for those who wait with it.
+    fn fetch(self: &Arc<Self>, cause: Cause) -> Option<watch::Receiver<()>> {
+        if matches!(self.origin, Origin::File(_)) {
+            return None;
+        }
+        let now = self.clock.now_ms();
+        let boarding = self.flights().board(cause, now);
+        match boarding {
+            Boarding::Wait => None,
+            Boarding::Join(landed) => Some(landed),
+            Boarding::Start(landing, landed) => {
+                let issuer = Arc::clone(self);
+                tokio::spawn(async move {
+                    let fetched = timeout(FLIGHT, issuer.origin.fetch(&issuer.config.issuer, &issuer.client)).await;
+                    issuer.land(fetched.unwrap_or(Err(FetchError::Late)), now);
+                    drop(landing);
+                });
+                Some(landed)
+            }
+        }
+    }
+
+    /// Publishes what a fetch brought; a failure leaves what is there.
+    fn land(&self, fetched: Result<KeySet, FetchError>, started_ms: i64) {
+        match fetched {
+            Ok(keys) => {
+                let known = self.published.load();
+                if known.as_ref().is_none_or(|known| known.keys != keys) {
+                    tracing::info!(issuer = %self.config.name, keys = ?keys.ids(), "the keys of an issuer are new");
+                }
+                self.published.store(Some(Arc::new(Published { keys, fetched_ms: started_ms })));
+                self.flights().succeeded();
+                self.counters.ok.inc();
+            }
+            Err(error) => {
+                self.counters.failed.inc();
+                let first = self.flights().failed(error.to_string(), self.clock.now_ms());
+                if first {
+                    tracing::warn!(issuer = %self.config.name, %error, "the keys of an issuer cannot be fetched");
+                }
+            }
+        }
+    }
+
+    /// The algorithm that a token's header names, where this issuer may use it.
+    fn algorithm(&self, name: &str) -> Result<Algorithm, Refusal> {
+        let allowed = &self.config.algorithms;
+        Algorithm::parse(name).filter(|algorithm| allowed.contains(algorithm)).ok_or_else(|| {
+            let names: Vec<&str> = allowed.iter().map(|algorithm| algorithm.name()).collect();
+            let detail = format!("the token's algorithm `{}` is not one of `{}`", shown(name), names.join("`, `"));
+            Refusal::new(Reason::TokenBadSignature, detail)
+        })
+    }
+
+    fn no_key(&self, mismatch: Mismatch, id: Option<&str>, algorithm: Algorithm) -> Refusal {
+        let issuer = &self.config.name;
+        match (mismatch, id) {
+            (Mismatch::Unknown, Some(id)) => {
+                Refusal::new(Reason::TokenUnknownKey, format!("issuer `{issuer}` publishes no key with the id `{}`", shown(id)))
+            }
+            (Mismatch::Unknown, None) => {
+                Refusal::new(Reason::TokenUnknownKey, format!("the token names no key, and issuer `{issuer}` does not publish exactly one that fits"))
+            }
+            (Mismatch::Algorithm, _) => {
+                let detail = format!("the token's key of issuer `{issuer}` is not for the algorithm `{}`", algorithm.name());
+                Refusal::new(Reason::TokenBadSignature, detail)
+            }
+        }
+    }
+
+    fn unavailable(&self, why: &str) -> Refusal {
+        let since = self.flights().since();
+        Refusal { since, ..Refusal::new(Reason::KeysUnavailable, format!("the keys of issuer `{}` {why}", self.config.name)) }
+    }
+
+    /// In milliseconds; a file does not age. A clock that was set back makes keys old, not young for ever.
+    fn age(&self, published: &Published) -> i64 {
+        match self.origin {
+            Origin::File(_) => 0,
+            Origin::Discovery(_) | Origin::Uri(_) => i64::try_from(self.clock.now_ms().abs_diff(published.fetched_ms)).unwrap_or(i64::MAX),
+        }
+    }
+
+    pub(super) fn status(&self) -> IssuerStatus {
+        let published = self.published.load();
+        let flights = self.flights();
+        IssuerStatus {
+            name: self.config.name.to_string(),
+            issuer: self.config.issuer.clone(),
+            keys: published.as_ref().map(|published| published.keys.ids()).unwrap_or_default(),
+            fetched_at: published.as_ref().map(|published| published.fetched_ms.div_euclid(1000)),
+            failing_since: flights.failing_since().map(|since| since.div_euclid(1000)),
+            last_error: flights.last_error().map(str::to_owned),
+            degraded: flights.is_failing(),
+        }
+    }
+
+    /// A panic elsewhere leaves counters that are good enough to go on with.
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// In milliseconds.
+fn seconds(count: i64) -> i64 {
+    count.saturating_mul(1000)
+}

@@ -1,0 +1,308 @@
+//! An issuer that can do anything: keys of every kind, tokens of every shape, a server that counts, stalls and lies.
+
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    rsa::KeySize,
+    signature::{
+        self, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair,
+    },
+};
+use axum::{Router, extract::State, http::StatusCode, http::Uri};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::{
+    authn::{Authenticator, Config, IssuerConfig, PeerConfig, Provider},
+    clock::Clock,
+    model::{ApiPath, Body, Call, Caller, Headers, Host, Name, Query, Reason, Refusal, Token},
+    net,
+};
+
+pub(super) static CORP: LazyLock<Key> = LazyLock::new(|| Key::rsa("corp-1"));
+pub(super) static NEXT: LazyLock<Key> = LazyLock::new(|| Key::rsa("corp-2"));
+pub(super) static FOREIGN: LazyLock<Key> = LazyLock::new(|| Key::rsa("corp-1"));
+
+pub(super) fn b64(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A key pair and its public half as a JWK.
+pub(super) struct Key {
+    pub id: String,
+    pub jwk: Value,
+    pair: Pair,
+}
+
+enum Pair {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
+
+impl Key {
+    pub(super) fn rsa(id: &str) -> Self {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let (n, e) = modulus_and_exponent(pair.public_key().as_ref());
+        let jwk = json!({"kty": "RSA", "kid": id, "use": "sig", "alg": "RS256", "n": b64(n), "e": b64(e)});
+        Self { id: id.to_owned(), jwk, pair: Pair::Rsa(pair) }
+    }
+
+    pub(super) fn p256(id: &str) -> Self {
+        Self::ec(id, "P-256", EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    pub(super) fn p384(id: &str) -> Self {
+        Self::ec(id, "P-384", EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap())
+    }
+
+    fn ec(id: &str, curve: &str, pair: EcdsaKeyPair) -> Self {
+        let point = &pair.public_key().as_ref()[1..];
+        let (x, y) = point.split_at(point.len() / 2);
+        let jwk = json!({"kty": "EC", "kid": id, "crv": curve, "x": b64(x), "y": b64(y)});
+        Self { id: id.to_owned(), jwk, pair: Pair::Ec(pair) }
+    }
+
+    pub(super) fn ed25519(id: &str) -> Self {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let jwk = json!({"kty": "OKP", "kid": id, "crv": "Ed25519", "x": b64(pair.public_key().as_ref())});
+        Self { id: id.to_owned(), jwk, pair: Pair::Ed(pair) }
+    }
+
+    /// The public half, with some members set or (`null`) removed.
+    pub(super) fn jwk_with(&self, changes: &Value) -> Value {
+        merged(&self.jwk, changes)
+    }
+
+    pub(super) fn sign(&self, algorithm: &str, signed: &str) -> String {
+        let bytes = match &self.pair {
+            Pair::Ec(pair) => pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap().as_ref().to_vec(),
+            Pair::Ed(pair) => pair.sign(signed.as_bytes()).as_ref().to_vec(),
+            Pair::Rsa(pair) => {
+                let encoding: &'static dyn RsaEncoding = match algorithm {
+                    "RS384" => &signature::RSA_PKCS1_SHA384,
+                    "RS512" => &signature::RSA_PKCS1_SHA512,
+                    "PS256" => &signature::RSA_PSS_SHA256,
+                    "PS384" => &signature::RSA_PSS_SHA384,
+                    "PS512" => &signature::RSA_PSS_SHA512,
+                    _ => &signature::RSA_PKCS1_SHA256,
+                };
+                let mut bytes = vec![0; pair.public_modulus_len()];
+                pair.sign(encoding, &SystemRandom::new(), signed.as_bytes(), &mut bytes).unwrap();
+                bytes
+            }
+        };
+        b64(bytes)
+    }
+}
+
+/// Out of the DER of an `RSAPublicKey` (RFC 8017, appendix A.1.1).
+fn modulus_and_exponent(der: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    fn element(der: &[u8]) -> (&[u8], &[u8]) {
+        let (length, rest) = match der[1] {
+            0x82 => (usize::from(der[2]) << 8 | usize::from(der[3]), &der[4..]),
+            0x81 => (usize::from(der[2]), &der[3..]),
+            short => (usize::from(short), &der[2..]),
+        };
+        rest.split_at(length)
+    }
+    let (sequence, _) = element(der);
+    let (n, rest) = element(sequence);
+    let (e, _) = element(rest);
+    (n[usize::from(n[0] == 0)..].to_vec(), e.to_vec())
+}
+
+pub(super) fn merged(base: &Value, changes: &Value) -> Value {
+    let mut out = base.as_object().unwrap().clone();
+    for (name, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            out.shift_remove(name)
+        } else {
+            out.insert(name.clone(), value.clone())
+        };
+    }
+    Value::Object(out)
+}
+
+/// An issuer's server: `<url>/.well-known/openid-configuration` and `<url>/certs`.
+pub(super) struct Idp {
+    pub url: String,
+    /// Fetches of the key set.
+    pub fetches: AtomicUsize,
+    answer: Mutex<Answer>,
+    /// Answers are held back while this is true.
+    held: watch::Sender<bool>,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Keys(String),
+    Status(StatusCode),
+}
+
+impl Idp {
+    pub(super) async fn start(keys: &[&Key]) -> Arc<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/realms/ml", listener.local_addr().unwrap());
+        let answer = Mutex::new(Answer::Keys(String::new()));
+        let idp = Arc::new(Self { url, fetches: AtomicUsize::new(0), answer, held: watch::Sender::new(false) });
+        idp.publish(keys);
+        let router = Router::new().fallback(respond).with_state(Arc::clone(&idp));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        idp
+    }
+
+    pub(super) fn publish(&self, keys: &[&Key]) {
+        self.publish_jwks(&json!({"keys": keys.iter().map(|key| key.jwk.clone()).collect::<Vec<_>>()}));
+    }
+
+    pub(super) fn publish_jwks(&self, set: &Value) {
+        *self.answer.lock().unwrap() = Answer::Keys(set.to_string());
+    }
+
+    pub(super) fn fail(&self) {
+        *self.answer.lock().unwrap() = Answer::Status(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    pub(super) fn hold(&self, held: bool) {
+        self.held.send_replace(held);
+    }
+
+    pub(super) fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it was asked `count` times for keys.
+    pub(super) async fn asked(&self, count: usize) {
+        eventually(|| self.fetches() >= count).await;
+    }
+}
+
+async fn respond(State(idp): State<Arc<Idp>>, uri: Uri) -> (StatusCode, String) {
+    if uri.path() == "/realms/ml/.well-known/openid-configuration" {
+        return (StatusCode::OK, json!({"issuer": idp.url, "jwks_uri": format!("{}/certs", idp.url)}).to_string());
+    }
+    idp.fetches.fetch_add(1, Ordering::SeqCst);
+    let _ = idp.held.subscribe().wait_for(|held| !held).await;
+    let answer = idp.answer.lock().unwrap().clone();
+    match answer {
+        Answer::Keys(text) => (StatusCode::OK, text),
+        Answer::Status(status) => (status, String::new()),
+    }
+}
+
+/// Waits, however long it takes, until `condition` holds.
+pub(super) async fn eventually(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A token in the making: an honest one until it is changed.
+#[derive(Clone)]
+pub(super) struct Forge<'k> {
+    pub header: Value,
+    pub claims: Value,
+    key: &'k Key,
+}
+
+impl<'k> Forge<'k> {
+    pub(super) fn new(issuer: &str, key: &'k Key) -> Self {
+        let now = Clock::default().now();
+        let header = json!({"alg": "RS256", "typ": "JWT", "kid": key.id});
+        let claims = json!({"iss": issuer, "aud": "lakegate", "sub": "alice", "iat": now - 5, "nbf": now - 5, "exp": now + 600, "auth_time": now - 60,
+            "azp": "notebooks", "jti": "j1", "sid": "s1", "acr": "1", "groups": ["ml-engineers"], "scope": "openid profile"});
+        Self { header, claims, key }
+    }
+
+    /// Sets claims, or removes those that are `null`.
+    pub(super) fn claims(mut self, changes: &Value) -> Self {
+        self.claims = merged(&self.claims, changes);
+        self
+    }
+
+    pub(super) fn header(mut self, changes: &Value) -> Self {
+        self.header = merged(&self.header, changes);
+        self
+    }
+
+    pub(super) fn signed(&self) -> String {
+        format!("{}.{}", b64(self.header.to_string()), b64(self.claims.to_string()))
+    }
+
+    pub(super) fn token(&self) -> String {
+        self.token_of(&self.signed())
+    }
+
+    /// A token of these two parts, properly signed whatever they are.
+    pub(super) fn token_of(&self, signed: &str) -> String {
+        format!("{signed}.{}", self.key.sign(self.header["alg"].as_str().unwrap_or("RS256"), signed))
+    }
+}
+
+pub(super) fn issuer(name: &str, url: &str, provider: Provider) -> IssuerConfig {
+    let mut config = IssuerConfig::new(Name::parse(name).unwrap(), url, provider);
+    config.audiences = vec!["lakegate".to_owned()];
+    config
+}
+
+pub(super) fn config(issuers: Vec<IssuerConfig>) -> Config {
+    let peers = PeerConfig { trust_domains: vec!["cluster.local".to_owned()], required: true };
+    Config { peers, issuers, token_limit: 16 * 1024, cache_bytes: 1 << 20 }
+}
+
+pub(super) fn client() -> net::Client {
+    net::Client::new(&net::Config { timeout: Duration::from_secs(30), max_bytes: 256 * 1024 }).unwrap()
+}
+
+pub(super) fn authenticator(issuers: Vec<IssuerConfig>, clock: &Clock) -> Authenticator {
+    Authenticator::new(config(issuers), client(), clock.clone(), None).unwrap()
+}
+
+/// The issuer `corp` with one key, and a stage that trusts it.
+pub(super) async fn corp() -> (Arc<Idp>, Authenticator, Clock) {
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let authn = authenticator(vec![issuer("corp", &idp.url, Provider::Generic)], &clock);
+    (idp, authn, clock)
+}
+
+pub(super) const PEER: &[u8] = b"spiffe://cluster.local/ns/ml-staging/sa/trainer";
+
+pub(super) fn call<'r>(principal: &'r [u8], authorization: Option<&'r str>) -> Call<'r> {
+    Call {
+        method: "GET",
+        host: Host("stage.cloud.databricks.com".into()),
+        path: ApiPath { raw: "/", segments: smallvec::SmallVec::default() },
+        query: Query::default(),
+        headers: Headers { authorization, ..Headers::default() },
+        body: Body::Absent,
+        upgrade: None,
+        principal,
+        source_ip: None,
+    }
+}
+
+pub(super) async fn ask(authn: &Authenticator, token: &str) -> Result<Arc<Token>, Refusal> {
+    let header = format!("Bearer {token}");
+    let caller: Result<Caller, Refusal> = authn.authenticate(&call(PEER, Some(&header))).await;
+    caller.map(|caller| caller.token.unwrap())
+}
+
+/// What the refusal was for; a message must not show the token.
+pub(super) fn reason<T: Debug>(result: Result<T, Refusal>, what: &str) -> Reason {
+    let refusal = result.expect_err(what);
+    assert!(refusal.detail.len() < 400 && refusal.detail.is_ascii() || refusal.detail.contains('…'), "{what}: {}", refusal.detail);
+    assert!(!refusal.detail.contains("eyJ"), "{what}: {}", refusal.detail);
+    assert!(!refusal.detail.ends_with('.'), "{what}: {}", refusal.detail);
+    refusal.reason
+}

@@ -1,0 +1,233 @@
+//! May they? Cedar policies decide, over an index of their scopes and behind a cache of decisions; the answer is a [`Permit`] or a refusal.
+//!
+//! Nothing is permitted by accident: no policy is a deny, an error in any applicable policy is a deny (the engine alone would skip a `forbid` that
+//! fails), and a call on several resources needs every one of them permitted.
+
+mod cache;
+mod canonical;
+mod constraint;
+mod engine;
+mod explain;
+mod footprint;
+mod index;
+mod inventory;
+mod load;
+mod metrics;
+mod node;
+mod permit;
+mod policy;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use cedar_policy::PolicySet;
+use prometheus_client::registry::Registry;
+
+use self::{
+    cache::{Cache, Candidates, Entry, Key},
+    constraint::Constraint,
+    engine::{Engine, Unposable},
+    footprint::Footprint,
+    index::Index,
+    inventory::Inventory,
+    load::{Kept, Loaded, Placed, Rules},
+    metrics::Metrics,
+    node::{Node, Question},
+    permit::Outcome,
+    policy::Compiled,
+};
+pub use self::{
+    explain::{Explained, Explanation, NearMiss, PolicyNote},
+    permit::Permit,
+    schema::schema,
+};
+use crate::model::{Caller, Fault, Intent, Reason, Refusal, RequestFacts, Vocabulary};
+
+/// What an operator wrote, read from disk by whoever watches it.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// Every `*.cedar` file with its text, in order of name.
+    pub files: Vec<(PathBuf, String)>,
+    /// `entities.json`, where there is one.
+    pub inventory: Option<(PathBuf, String)>,
+}
+
+/// One set of policies, ready to decide. Immutable; a reload makes another.
+pub struct Authorizer {
+    policies: Vec<Placed>,
+    by_id: HashMap<Arc<str>, u32>,
+    index: Index,
+    engine: Engine,
+    cache: Cache,
+    metrics: Metrics,
+    warnings: Vec<Fault>,
+    kept: Kept,
+    rules: Arc<Rules>,
+}
+
+// === impl Authorizer ===
+
+impl Authorizer {
+    /// Decisions are cached in at most `cache_bytes`. From the `previous` authorizer only what cannot have changed is taken: policies already found
+    /// to be without fault, and counters.
+    ///
+    /// # Errors
+    /// Every fault of every file at once; and where there is no file at all, since an empty set is never served.
+    pub fn load(vocabulary: &Vocabulary, source: &Source, cache_bytes: u64, previous: Option<&Self>) -> Result<Self, Vec<Fault>> {
+        if source.files.is_empty() {
+            return Err(vec![no_files()]);
+        }
+        let rules = Rules::new(vocabulary, previous.map(|previous| &previous.rules)).map_err(|fault| vec![fault])?;
+        let loaded = Loaded::read(vocabulary, source, &rules, previous.map(|previous| &previous.kept));
+        let inventory = source.inventory.as_ref().map_or_else(|| Ok(Inventory::default()), |(path, text)| Inventory::load(path, text, vocabulary));
+        let (Loaded { policies, kept, warnings, .. }, inventory) = match (loaded, inventory) {
+            (Ok(loaded), Ok(inventory)) => (loaded, inventory),
+            (loaded, inventory) => return Err([loaded.err(), inventory.err()].into_iter().flatten().flatten().collect()),
+        };
+        let metrics = previous.map_or_else(Metrics::new, |previous| previous.metrics.clone());
+        metrics.policies.set(i64::try_from(policies.len()).unwrap_or(i64::MAX));
+        Ok(Self {
+            by_id: policies.iter().zip(0..).map(|(policy, number)| (policy.compiled.id.clone(), number)).collect(),
+            index: Index::new(policies.iter().map(|policy| policy.compiled.scope())),
+            engine: Engine::new(vocabulary, inventory),
+            cache: Cache::new(cache_bytes),
+            policies,
+            metrics,
+            warnings,
+            kept,
+            rules,
+        })
+    }
+
+    /// # Errors
+    /// The refusal says which policies decided and why, or what no policy permits.
+    pub fn authorize(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
+        let key = Key::new(caller, intent);
+        let known = match self.cache.get(&key) {
+            Some(Entry::Decided(outcome)) => return self.hit(&outcome),
+            Some(Entry::Depends(candidates)) => Some(candidates),
+            None => None,
+        };
+        if let Some(full) = known.as_ref().and_then(|known| key.extended(known.footprint, caller, intent, facts))
+            && let Some(Entry::Decided(outcome)) = self.cache.get(&full)
+        {
+            return self.hit(&outcome);
+        }
+        let question = Question::new(caller, intent, &self.engine.inventory).ok_or_else(nothing_to_judge)?;
+        let candidates = known.unwrap_or_else(|| self.candidates(&question));
+        let outcome = Arc::new(self.decide(&question, &candidates, caller, intent, facts));
+        self.keep(key, &candidates, &outcome, || key.extended(candidates.footprint, caller, intent, facts));
+        outcome.result()
+    }
+
+    /// Why [`authorize`](Self::authorize) would answer as it would. Never a permit.
+    #[must_use]
+    pub fn explain(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Explanation {
+        explain::explain(self, caller, intent, facts)
+    }
+
+    #[must_use]
+    pub fn policy_count(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// What is likely not meant, though it can be served: a policy that can never apply, names that look alike.
+    #[must_use]
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// Authorizers that were loaded from this one, or it from them, share its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
+    fn hit(&self, outcome: &Outcome) -> Result<Permit, Refusal> {
+        self.metrics.hits.inc();
+        outcome.result()
+    }
+
+    fn keep(&self, key: Key, candidates: &Arc<Candidates>, outcome: &Arc<Outcome>, full: impl FnOnce() -> Option<Key>) {
+        let decided = |outcome: &Arc<Outcome>| Entry::Decided(outcome.clone());
+        if candidates.footprint == Footprint::default() && outcome.keeps() {
+            self.metrics.misses.inc();
+            self.cache.insert(key, decided(outcome));
+            return;
+        }
+        self.cache.insert(key, Entry::Depends(candidates.clone()));
+        match full().filter(|_| outcome.keeps()) {
+            Some(full) => {
+                self.metrics.misses.inc();
+                self.cache.insert(full, decided(outcome));
+            }
+            None => {
+                self.metrics.uncacheable.inc();
+            }
+        }
+    }
+
+    fn candidates(&self, question: &Question) -> Arc<Candidates> {
+        self.cache.candidates(self.index.candidates(question), |numbers| self.prepare(numbers))
+    }
+
+    fn prepare(&self, numbers: Box<[u32]>) -> Candidates {
+        let policies: Vec<&Compiled> = numbers.iter().filter_map(|number| self.policy(*number)).collect();
+        let mut literals: Vec<_> =
+            policies.iter().flat_map(|policy| &policy.literals).filter(|literal| self.engine.inventory.has(literal)).cloned().collect();
+        literals.sort();
+        literals.dedup();
+        let footprint = policies.iter().fold(Footprint::default(), |sum, policy| sum.with(policy.footprint));
+        let set = PolicySet::from_policies(policies.into_iter().map(|policy| policy.policy.clone())).ok();
+        Candidates { numbers, set, footprint, literals }
+    }
+
+    fn decide(&self, question: &Question, candidates: &Candidates, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Outcome {
+        let posed = match self.engine.pose(question, &candidates.literals, caller, intent, facts) {
+            Ok(posed) => posed,
+            Err(error) => return cannot_be_asked(&error),
+        };
+        let answers = candidates.set.as_ref().map(|set| self.engine.ask(&posed, set)).unwrap_or_default();
+        let find = |id: &str| self.placed(id).map(|placed| &*placed.compiled);
+        let near = |resource: &Node| {
+            let permits = candidates.numbers.iter().filter_map(|number| self.policy(*number)).filter(|policy| !policy.is_forbid());
+            permits.filter(|permit| covers(permit, question, resource)).map(|permit| &*permit.id).collect()
+        };
+        Outcome::new(question, &answers, find, near)
+    }
+
+    fn placed(&self, id: &str) -> Option<&Placed> {
+        self.policies.get(*self.by_id.get(id)? as usize)
+    }
+
+    fn policy(&self, number: u32) -> Option<&Compiled> {
+        self.policies.get(number as usize).map(|placed| &*placed.compiled)
+    }
+}
+
+/// Whether the policy's scope matches.
+fn covers(policy: &Compiled, question: &Question, resource: &Node) -> bool {
+    let pairs = policy.scope().into_iter().zip([&question.principal, &question.action, resource]);
+    pairs.into_iter().all(|(constraint, node): (&Constraint, &Node)| constraint.matches(node))
+}
+
+fn cannot_be_asked(error: &Unposable) -> Outcome {
+    tracing::error!(%error, "a question could not be put to the policies");
+    Outcome::Refused(Refusal::new(Reason::Internal, "the request cannot be put to the policies"))
+}
+
+fn nothing_to_judge() -> Refusal {
+    Refusal::new(Reason::CredentialMissing, "the call has neither a token nor a mesh identity that policies could judge")
+}
+
+fn no_files() -> Fault {
+    Fault {
+        file: "policies".into(),
+        line: None,
+        column: None,
+        message: "there is no `*.cedar` file".to_owned(),
+        help: Some("an empty set of policies would deny everything; write at least one policy".to_owned()),
+    }
+}

@@ -1,0 +1,189 @@
+//! Decisions that were made before, and the candidate policies they were made from. Both belong to one set of policies and die with it.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use cedar_policy::PolicySet;
+
+use super::{footprint::Footprint, permit::Outcome};
+use crate::model::{Caller, EntityRef, FieldValue, Intent, RequestFacts};
+
+/// SHA-256 of facts, each with its length before it. Colliding keys would share rights, so no shorter hash will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key([u8; 32]);
+
+/// The policies that could apply to a question, ready for the engine; shared by all questions with the same ones.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    pub(super) numbers: Box<[u32]>,
+    /// `None` where the engine would not take them together; nothing is allowed then.
+    pub(super) set: Option<PolicySet>,
+    pub(super) footprint: Footprint,
+    /// What they name that the inventory has.
+    pub(super) literals: Vec<EntityRef>,
+}
+
+/// What is known under a key.
+#[derive(Clone)]
+pub(super) enum Entry {
+    Decided(Arc<Outcome>),
+    /// The decision depends on more: it stands, if anywhere, under the key extended by the candidates' footprint.
+    Depends(Arc<Candidates>),
+}
+
+pub(super) struct Cache {
+    entries: moka::sync::Cache<Key, Entry>,
+    candidates: moka::sync::Cache<Box<[u32]>, Arc<Candidates>>,
+}
+
+struct Hasher(digest::Context);
+
+// === impl Key ===
+
+impl Key {
+    /// Of what every decision depends on: principal, peer, actor, action and all resources with their ancestors. The token's digest covers its
+    /// issuer, subject, groups, roles, scopes, client, `auth_time`, `acr` and actors; what the inventory adds follows from the names.
+    pub(super) fn new(caller: &Caller, intent: &Intent) -> Self {
+        let mut hasher = Hasher(digest::Context::new(&digest::SHA256));
+        hasher.optional(caller.token.as_ref().map(|token| token.digest.as_slice()));
+        hasher.optional(caller.peer.as_ref().map(|peer| peer.as_str().as_bytes()));
+        hasher.text(&intent.action.name);
+        hasher.text(&intent.action.service);
+        hasher.text(intent.action.level.as_str());
+        hasher.count(intent.resources.len());
+        for resource in &intent.resources {
+            hasher.entity(&resource.entity);
+            hasher.count(resource.ancestors.len());
+            resource.ancestors.iter().for_each(|ancestor| hasher.entity(ancestor));
+        }
+        hasher.finish()
+    }
+
+    /// With the parts of the context that candidates read; `None` where one of them is the time, for which no entry could be kept.
+    pub(super) fn extended(self, footprint: Footprint, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Option<Self> {
+        if footprint.time {
+            return None;
+        }
+        let mut hasher = Hasher(digest::Context::new(&digest::SHA256));
+        hasher.part(&self.0);
+        hasher.optional(footprint.method.then_some(facts.method.as_bytes()));
+        hasher.optional(footprint.path.then_some(facts.path.as_bytes()));
+        let ip = facts.source_ip.filter(|_| footprint.source_ip).map(|ip| ip.to_string());
+        hasher.optional(ip.as_ref().map(String::as_bytes));
+        let expires = caller.token.as_ref().filter(|_| footprint.expires).map(|token| token.expires_at.to_be_bytes());
+        hasher.optional(expires.as_ref().map(<[u8; 8]>::as_slice));
+        for field in intent.fields.iter().filter(|_| footprint.fields) {
+            hasher.text(&field.name);
+            hasher.value(&field.value);
+        }
+        Some(hasher.finish())
+    }
+}
+
+// === impl Hasher ===
+
+impl Hasher {
+    fn count(&mut self, count: usize) {
+        self.0.update(&(count as u64).to_be_bytes());
+    }
+
+    fn part(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.update(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.part(text.as_bytes());
+    }
+
+    fn optional(&mut self, bytes: Option<&[u8]>) {
+        self.0.update(&[u8::from(bytes.is_some())]);
+        self.part(bytes.unwrap_or_default());
+    }
+
+    fn entity(&mut self, entity: &EntityRef) {
+        self.text(entity.kind.as_str());
+        self.text(&entity.id);
+    }
+
+    fn value(&mut self, value: &FieldValue) {
+        match value {
+            FieldValue::Text(text) => {
+                self.text("text");
+                self.text(text);
+            }
+            FieldValue::Long(number) => {
+                self.text("long");
+                self.part(&number.to_be_bytes());
+            }
+            FieldValue::Bool(yes) => {
+                self.text("bool");
+                self.part(&[u8::from(*yes)]);
+            }
+            FieldValue::Texts(texts) => {
+                self.text("texts");
+                self.count(texts.len());
+                texts.iter().for_each(|text| self.text(text));
+            }
+        }
+    }
+
+    fn finish(self) -> Key {
+        let mut key = [0; 32];
+        key.iter_mut().zip(self.0.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        Key(key)
+    }
+}
+
+// === impl Cache ===
+
+impl Cache {
+    /// Holds at most `bytes`, a quarter of them candidate sets.
+    pub(super) fn new(bytes: u64) -> Self {
+        let entries = moka::sync::Cache::builder().max_capacity(bytes / 4 * 3).weigher(|_, entry: &Entry| entry.weight()).build();
+        let candidates = moka::sync::Cache::builder().max_capacity(bytes / 4).weigher(|_, candidates: &Arc<Candidates>| candidates.weight()).build();
+        Self { entries, candidates }
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Entry> {
+        self.entries.get(key)
+    }
+
+    pub(super) fn insert(&self, key: Key, entry: Entry) {
+        self.entries.insert(key, entry);
+    }
+
+    /// The candidates with these numbers, made once by `make`.
+    pub(super) fn candidates(&self, numbers: Box<[u32]>, make: impl FnOnce(Box<[u32]>) -> Candidates) -> Arc<Candidates> {
+        self.candidates.get(&numbers).unwrap_or_else(|| {
+            let made = Arc::new(make(numbers.clone()));
+            self.candidates.insert(numbers, made.clone());
+            made
+        })
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// In bytes, with what the cache itself spends on an entry. Candidates are weighed where they are shared.
+    fn weight(&self) -> u32 {
+        const OVERHEAD: usize = 256;
+        let own = match self {
+            Self::Decided(outcome) => outcome.bytes(),
+            Self::Depends(candidates) => candidates.numbers.len() * size_of::<u32>(),
+        };
+        u32::try_from(own.saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
+    }
+}
+
+// === impl Candidates ===
+
+impl Candidates {
+    fn weight(&self) -> u32 {
+        const OVERHEAD: usize = 512;
+        const POLICY: usize = 512;
+        let own = self.numbers.len().saturating_mul(POLICY).saturating_add(self.literals.len().saturating_mul(64));
+        u32::try_from(own.saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
+    }
+}

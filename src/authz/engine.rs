@@ -1,0 +1,192 @@
+//! The Cedar engine, given just what one question needs: its parties as entities, its context, and the policies that could apply.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request, RestrictedExpression as Expression,
+};
+
+use super::{
+    inventory::Inventory,
+    node::{Node, Question},
+    schema::{PARTIES, REQUEST_FACTS},
+};
+use crate::model::{Caller, EntityRef, FieldValue, Intent, RequestFacts, Token, TypeName, Vocabulary};
+
+pub(super) struct Engine {
+    cedar: Authorizer,
+    /// Parsed once: a type name costs more to parse than a decision.
+    types: HashMap<TypeName, EntityTypeName>,
+    pub(super) inventory: Inventory,
+}
+
+/// A question in Cedar's terms.
+pub(super) struct Posed {
+    entities: Entities,
+    requests: Vec<Request>,
+}
+
+/// What the engine says about one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) allowed: bool,
+    /// The policies that decided; none for a default deny.
+    pub(super) determining: BTreeSet<String>,
+    /// The policies that failed, which the engine leaves out of its decision, a `forbid` too.
+    pub(super) failed: BTreeSet<String>,
+}
+
+/// A question that cannot be put to the engine: a type the vocabulary does not have, or a value beyond Cedar's range.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unposable(String);
+
+// === impl Engine ===
+
+impl Engine {
+    pub(super) fn new(vocabulary: &Vocabulary, inventory: Inventory) -> Self {
+        let names = PARTIES.iter().map(|(name, _)| TypeName::new(name)).chain([TypeName::new("Action")]);
+        let names = names.chain(vocabulary.types.iter().map(|spec| spec.name.clone()));
+        let types = names.filter_map(|name| Some((name.clone(), name.as_str().parse().ok()?))).collect();
+        Self { cedar: Authorizer::new(), types, inventory }
+    }
+
+    /// `literals` are entities that policies name and the inventory has: their ancestors and tags can matter too.
+    ///
+    /// # Errors
+    /// [`Unposable`]; nothing may be allowed then.
+    pub(super) fn pose(
+        &self,
+        question: &Question,
+        literals: &[EntityRef],
+        caller: &Caller,
+        intent: &Intent,
+        facts: &RequestFacts<'_>,
+    ) -> Result<Posed, Unposable> {
+        let named: Vec<Node> = literals.iter().map(|literal| Node::new(literal.clone(), Vec::new(), &self.inventory)).collect();
+        let parties = [&question.principal, &question.peer, &question.action].into_iter().chain(&question.resources);
+        // a workload that calls without a token is both principal and peer; and what a request says of an entity outweighs a bare literal
+        let mut seen = HashSet::new();
+        let nodes = parties.chain(&named).filter(|node| seen.insert(&node.entity));
+        let entities = nodes.map(|node| self.entity(node)).collect::<Result<Vec<_>, _>>()?;
+        let entities = Entities::from_entities(entities, None).map_err(unposable)?;
+        let context = self.context(question, caller, intent, facts)?;
+        let (principal, action) = (self.uid(&question.principal.entity)?, self.uid(&question.action.entity)?);
+        let request =
+            |node: &Node| Request::new(principal.clone(), action.clone(), self.uid(&node.entity)?, context.clone(), None).map_err(unposable);
+        Ok(Posed { entities, requests: question.resources.iter().map(request).collect::<Result<_, _>>()? })
+    }
+
+    /// One answer for each resource, in their order.
+    pub(super) fn ask(&self, posed: &Posed, policies: &PolicySet) -> Vec<Answer> {
+        posed.requests.iter().map(|request| self.answer(posed, request, policies)).collect()
+    }
+
+    fn answer(&self, posed: &Posed, request: &Request, policies: &PolicySet) -> Answer {
+        let response = self.cedar.is_authorized(request, policies, &posed.entities);
+        let diagnostics = response.diagnostics();
+        let failed = diagnostics.errors().map(|error| {
+            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+            error.policy_id().to_string()
+        });
+        Answer {
+            allowed: response.decision() == Decision::Allow,
+            determining: diagnostics.reason().map(ToString::to_string).collect(),
+            failed: failed.collect(),
+        }
+    }
+
+    fn uid(&self, entity: &EntityRef) -> Result<EntityUid, Unposable> {
+        let kind = self.types.get(&entity.kind).ok_or_else(|| Unposable(format!("`{}` is no type of the catalog", entity.kind)))?;
+        Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(&entity.id)))
+    }
+
+    fn entity(&self, node: &Node) -> Result<Entity, Unposable> {
+        let uid = self.uid(&node.entity)?;
+        let parents = node.ancestors.iter().map(|ancestor| self.uid(ancestor)).collect::<Result<HashSet<_>, _>>()?;
+        match self.inventory.tags(&node.entity).filter(|tags| !tags.is_empty()) {
+            None => Ok(Entity::new_no_attrs(uid, parents)),
+            Some(tags) => {
+                let tags = tags.iter().map(|(name, value)| (name.clone(), Expression::new_string(value.clone())));
+                Entity::new_with_tags(uid, [], parents, tags).map_err(unposable)
+            }
+        }
+    }
+
+    fn context(&self, question: &Question, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Context, Unposable> {
+        let mut pairs = vec![
+            ("peer".to_owned(), Expression::new_entity_uid(self.uid(&question.peer.entity)?)),
+            ("request".to_owned(), request_record(intent, facts)?),
+        ];
+        if let Some(token) = &caller.token {
+            pairs.push(("token".to_owned(), token_record(token)?));
+            if let Some(actor) = token.actors.first() {
+                pairs.push(("actor".to_owned(), text(&format!("{}/{actor}", token.issuer))));
+            }
+        }
+        Context::from_pairs(pairs).map_err(unposable)
+    }
+}
+
+// === impl Posed ===
+
+impl Posed {
+    /// The same question about one of its resources.
+    pub(super) fn only(&self, number: usize) -> Self {
+        Self { entities: self.entities.clone(), requests: self.requests.get(number).cloned().into_iter().collect() }
+    }
+}
+
+fn token_record(token: &Token) -> Result<Expression, Unposable> {
+    let mut fields = BTreeMap::from([
+        ("issuer".to_owned(), text(token.issuer.as_str())),
+        ("scopes".to_owned(), texts(&token.scopes)),
+        ("expires".to_owned(), datetime(token.expires_at.saturating_mul(1000))?),
+    ]);
+    fields.extend(token.client.as_deref().map(|client| ("client".to_owned(), text(client))));
+    fields.extend(token.acr.as_deref().map(|acr| ("acr".to_owned(), text(acr))));
+    if let Some(seconds) = token.auth_time {
+        fields.insert("auth_time".to_owned(), datetime(seconds.saturating_mul(1000))?);
+    }
+    Expression::new_record(fields).map_err(unposable)
+}
+
+fn request_record(intent: &Intent, facts: &RequestFacts<'_>) -> Result<Expression, Unposable> {
+    let of_body = intent.fields.iter().filter(|field| !REQUEST_FACTS.contains(&&*field.name));
+    let mut fields: BTreeMap<String, Expression> = of_body.map(|field| (field.name.to_string(), field_value(&field.value))).collect();
+    fields.insert("method".to_owned(), text(facts.method));
+    fields.insert("path".to_owned(), text(facts.path));
+    fields.insert("time".to_owned(), datetime(facts.time_ms)?);
+    fields.extend(facts.source_ip.map(|ip| ("source_ip".to_owned(), Expression::new_ip(ip.to_string()))));
+    Expression::new_record(fields).map_err(unposable)
+}
+
+fn field_value(value: &FieldValue) -> Expression {
+    match value {
+        FieldValue::Text(value) => text(value),
+        FieldValue::Long(value) => Expression::new_long(*value),
+        FieldValue::Bool(value) => Expression::new_bool(*value),
+        FieldValue::Texts(values) => texts(values),
+    }
+}
+
+fn text(value: &str) -> Expression {
+    Expression::new_string(value.to_owned())
+}
+
+fn texts(values: &[String]) -> Expression {
+    Expression::new_set(values.iter().map(|value| text(value)))
+}
+
+/// Cedar's `datetime` literals have four digits of year, so a time outside the years 0 to 9999 cannot be said.
+fn datetime(unix_ms: i64) -> Result<Expression, Unposable> {
+    let time = jiff::Timestamp::from_millisecond(unix_ms).map_err(unposable)?.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+    if time.starts_with('-') {
+        return Err(Unposable("a time before the year 0".to_owned()));
+    }
+    Ok(Expression::new_datetime(time))
+}
+
+fn unposable(error: impl std::fmt::Display) -> Unposable {
+    Unposable(error.to_string())
+}

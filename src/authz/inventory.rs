@@ -1,0 +1,229 @@
+//! The inventory (`entities.json`): what the operator knows of entities beyond what requests say, their tags and the extra containers they are in.
+//!
+//! ```json
+//! [{ "type": "Job", "id": "stage/42", "parents": [{ "type": "Collection", "id": "pii" }], "tags": { "owner": "risk" } }]
+//! ```
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{
+    canonical,
+    schema::{PARTIES, parents_of},
+    text::{Mark, nearest, shown},
+};
+use crate::{
+    json::{self, Object, Value},
+    model::{EntityRef, Fault, TypeName, Vocabulary},
+};
+
+/// Every listed entity by name, ancestors flattened once, so that a request takes only what it names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inventory {
+    items: HashMap<EntityRef, Item>,
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    ancestors: Arc<[EntityRef]>,
+    tags: BTreeMap<String, String>,
+}
+
+/// One entry as it was written.
+struct Entry {
+    entity: EntityRef,
+    parents: Vec<EntityRef>,
+    tags: BTreeMap<String, String>,
+    offset: usize,
+}
+
+const KEYS: [&str; 4] = ["type", "id", "parents", "tags"];
+
+// === impl Inventory ===
+
+impl Inventory {
+    /// # Errors
+    /// Every fault of `text`, the file at `path`.
+    pub(super) fn load(path: &Path, text: &str, vocabulary: &Vocabulary) -> Result<Self, Vec<Fault>> {
+        let whole = |message: String| vec![Fault { file: path.to_owned(), line: None, column: None, message, help: None }];
+        let value = json::read(text.as_bytes()).map_err(|error| whole(error.to_string()))?;
+        let list = value.as_list().ok_or_else(|| whole(format!("the inventory is {}, not an array of entities", value.kind())))?;
+        let (mut entries, mut marks) = (Vec::new(), Vec::new());
+        for (value, offset) in list.iter().zip(item_offsets(text)) {
+            match Entry::read(value, offset, vocabulary) {
+                Ok(entry) => entries.push(entry),
+                Err(found) => marks.extend(found.into_iter().map(|(message, help)| Mark::new(offset, message, help))),
+            }
+        }
+        let items = flatten(entries, &mut marks);
+        if marks.is_empty() { Ok(Self { items }) } else { Err(marks.iter().map(|mark| mark.fault(path, text, 0)).collect()) }
+    }
+
+    /// What the entity is in by the inventory alone.
+    pub(super) fn ancestors(&self, entity: &EntityRef) -> &[EntityRef] {
+        self.items.get(entity).map_or(&[], |item| &item.ancestors)
+    }
+
+    /// `None` where the inventory does not have the entity.
+    pub(super) fn tags(&self, entity: &EntityRef) -> Option<&BTreeMap<String, String>> {
+        self.items.get(entity).map(|item| &item.tags)
+    }
+
+    pub(super) fn has(&self, entity: &EntityRef) -> bool {
+        self.items.contains_key(entity)
+    }
+}
+
+/// Entities with all their ancestors. Entities listed twice and cycles are marked.
+fn flatten(entries: Vec<Entry>, marks: &mut Vec<Mark>) -> HashMap<EntityRef, Item> {
+    let mut parents: HashMap<EntityRef, Vec<EntityRef>> = HashMap::new();
+    for entry in &entries {
+        if parents.insert(entry.entity.clone(), entry.parents.clone()).is_some() {
+            marks.push(Mark::new(entry.offset, format!("`{}` is listed twice", shown(&entry.entity.to_string())), None));
+        }
+    }
+    let mut items = HashMap::with_capacity(entries.len());
+    for entry in entries {
+        let ancestors = ancestors_of(&entry.entity, &parents);
+        if ancestors.contains(&entry.entity) {
+            marks.push(Mark::new(entry.offset, format!("`{}` is in itself, by way of its parents", shown(&entry.entity.to_string())), None));
+        }
+        items.insert(entry.entity, Item { ancestors: ancestors.into(), tags: entry.tags });
+    }
+    items
+}
+
+fn ancestors_of(entity: &EntityRef, parents: &HashMap<EntityRef, Vec<EntityRef>>) -> Vec<EntityRef> {
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let mut open: Vec<&EntityRef> = parents.get(entity).into_iter().flatten().collect();
+    while let Some(next) = open.pop() {
+        if seen.insert(next) {
+            found.push(next.clone());
+            open.extend(parents.get(next).into_iter().flatten());
+        }
+    }
+    found
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn read(value: &Value<'_>, offset: usize, vocabulary: &Vocabulary) -> Result<Self, Vec<(String, Option<String>)>> {
+        let object = value.as_object().ok_or_else(|| vec![(format!("an entity is an object, not {}", value.kind()), None)])?;
+        let mut faults = unknown_keys(object, &KEYS);
+        let entity = reference(object, vocabulary);
+        let parents: Vec<_> = match object.get("parents") {
+            None => Vec::new(),
+            Some(Value::List(list)) => list.iter().map(|parent| parent_reference(parent, vocabulary)).collect(),
+            Some(other) => vec![Err((format!("`parents` is an array, not {}", other.kind()), None))],
+        };
+        let tags = tags(object).map_err(|message| faults.push((message, None))).unwrap_or_default();
+        let mut good = Vec::new();
+        for parent in parents {
+            match parent {
+                Ok(parent) => good.push(parent),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        match entity {
+            Err(fault) => faults.push(fault),
+            Ok(entity) => {
+                faults.extend(good.iter().filter_map(|parent| misplaced(&entity, parent, vocabulary)));
+                if faults.is_empty() {
+                    return Ok(Self { entity, parents: good, tags, offset });
+                }
+            }
+        }
+        Err(faults)
+    }
+}
+
+fn unknown_keys(object: &Object<'_>, known: &[&'static str]) -> Vec<(String, Option<String>)> {
+    let unknown = object.iter().filter(|(key, _)| !known.contains(key));
+    unknown
+        .map(|(key, _)| {
+            let near = nearest(key, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            (format!("unknown key `{}`", shown(key)), near)
+        })
+        .collect()
+}
+
+fn parent_reference(value: &Value<'_>, vocabulary: &Vocabulary) -> Result<EntityRef, (String, Option<String>)> {
+    let object = value.as_object().ok_or_else(|| (format!("a parent is an object with `type` and `id`, not {}", value.kind()), None))?;
+    match unknown_keys(object, &["type", "id"]).pop() {
+        Some(fault) => Err(fault),
+        None => reference(object, vocabulary),
+    }
+}
+
+fn reference(object: &Object<'_>, vocabulary: &Vocabulary) -> Result<EntityRef, (String, Option<String>)> {
+    let text = |key: &str| object.get(key).and_then(Value::as_text).ok_or_else(|| (format!("an entity needs `{key}`, a string"), None));
+    let (kind, id) = (text("type")?, text("id")?);
+    if parent_types(kind, vocabulary).is_none() {
+        let known = PARTIES.iter().map(|(name, _)| *name).chain(vocabulary.types.iter().map(|spec| spec.name.as_str()));
+        return Err((format!("unknown type `{}`", shown(kind)), nearest(kind, known).map(|near| format!("did you mean `{near}`?"))));
+    }
+    let entity = EntityRef::new(&TypeName::new(kind), id);
+    match canonical::fault_of(&entity, vocabulary) {
+        None => Ok(entity),
+        Some((message, right)) => {
+            let help = right.map(|right| format!("did you mean `{}`?", shown(&right)));
+            Err((format!("`{}` can name nothing: {message}", shown(&entity.to_string())), help))
+        }
+    }
+}
+
+/// The types an entity of `kind` may stand in; `None` where the type is not known.
+fn parent_types<'v>(kind: &str, vocabulary: &'v Vocabulary) -> Option<Vec<&'v str>> {
+    match PARTIES.iter().find(|(name, _)| *name == kind) {
+        Some((_, parents)) => Some(parents.to_vec()),
+        None => vocabulary.type_named(kind).map(parents_of),
+    }
+}
+
+fn misplaced(entity: &EntityRef, parent: &EntityRef, vocabulary: &Vocabulary) -> Option<(String, Option<String>)> {
+    let allowed = parent_types(entity.kind.as_str(), vocabulary)?;
+    (!allowed.contains(&parent.kind.as_str())).then(|| {
+        let help = if allowed.is_empty() { "it stands in nothing".to_owned() } else { format!("it may stand in {}", allowed.join(", ")) };
+        (format!("`{}` cannot stand in `{}`", shown(&entity.to_string()), shown(&parent.to_string())), Some(help))
+    })
+}
+
+fn tags(object: &Object<'_>) -> Result<BTreeMap<String, String>, String> {
+    match object.get("tags") {
+        None => Ok(BTreeMap::new()),
+        Some(Value::Object(tags)) => tags
+            .iter()
+            .map(|(name, value)| match value.as_text() {
+                Some(text) => Ok((name.to_owned(), text.to_owned())),
+                None => Err(format!("the tag `{}` is {}, not a string", shown(name), value.kind())),
+            })
+            .collect(),
+        Some(other) => Err(format!("`tags` is an object, not {}", other.kind())),
+    }
+}
+
+/// Where each item of the outermost array begins, in a text that is known to be JSON.
+fn item_offsets(text: &str) -> Vec<usize> {
+    let (mut offsets, mut depth, mut in_text, mut escaped, mut fresh) = (Vec::new(), 0_u32, false, false, true);
+    for (at, byte) in text.bytes().enumerate() {
+        if depth == 1 && fresh && !in_text && !byte.is_ascii_whitespace() && byte != b']' {
+            offsets.push(at);
+            fresh = false;
+        }
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' if depth == 1 => fresh = true,
+            _ => {}
+        }
+    }
+    offsets
+}

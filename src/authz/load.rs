@@ -1,0 +1,130 @@
+//! From policy files to checked policies: every fault of every file at once, nothing done twice across reloads.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use aws_lc_rs::digest;
+use cedar_policy::{Schema, Validator};
+
+use super::{
+    Source,
+    policy::{Checker, Compiled},
+    schema::schema,
+    text::{Mark, Piece, pieces, place},
+};
+use crate::model::{Fault, Vocabulary};
+
+/// What policies are checked against, kept across reloads while the catalog is the same.
+pub(super) struct Rules {
+    validator: Validator,
+    digest: [u8; 32],
+}
+
+/// A policy and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) compiled: Arc<Compiled>,
+    pub(super) file: Arc<Path>,
+    pub(super) line: usize,
+}
+
+/// Every policy that is known to be without fault, by the digest of its text and of the rules it was checked by.
+#[derive(Default)]
+pub(super) struct Kept(HashMap<[u8; 32], Arc<Compiled>>);
+
+/// What the files hold.
+#[derive(Default)]
+pub(super) struct Loaded {
+    pub(super) policies: Vec<Placed>,
+    pub(super) kept: Kept,
+    pub(super) warnings: Vec<Fault>,
+    faults: Vec<Fault>,
+    /// Where each id was first written.
+    ids: HashMap<Arc<str>, (Arc<Path>, usize)>,
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// # Errors
+    /// A fault of the catalog: its words make no Cedar schema.
+    pub(super) fn new(vocabulary: &Vocabulary, previous: Option<&Arc<Self>>) -> Result<Arc<Self>, Fault> {
+        let text = schema(vocabulary);
+        // the forms of ids are rules too, though Cedar does not know them
+        let digest = sha256([text.as_bytes(), format!("{:?}", vocabulary.types).as_bytes()]);
+        if let Some(same) = previous.filter(|previous| previous.digest == digest) {
+            return Ok(same.clone());
+        }
+        let (schema, _) = Schema::from_cedarschema_str(&text).map_err(|error| Fault {
+            file: "lakegate.cedarschema".into(),
+            line: None,
+            column: None,
+            message: format!("the catalog makes no schema: {error}"),
+            help: None,
+        })?;
+        Ok(Arc::new(Self { validator: Validator::new(schema), digest }))
+    }
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// # Errors
+    /// Every fault of every file, in order.
+    pub(super) fn read(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Kept>) -> Result<Self, Vec<Fault>> {
+        let checker = Checker { vocabulary, validator: &rules.validator };
+        let mut loaded = Self::default();
+        for (path, text) in &source.files {
+            let (path, pieces): (Arc<Path>, _) = (path.as_path().into(), pieces(text));
+            if pieces.is_empty() {
+                loaded.faults.push(empty(&path));
+            }
+            for piece in pieces {
+                let key = sha256([rules.digest.as_slice(), piece.text.as_bytes()]);
+                match previous
+                    .and_then(|previous| previous.0.get(&key))
+                    .map_or_else(|| checker.compile(&piece).map(Arc::new), |kept| Ok(kept.clone()))
+                {
+                    Ok(compiled) => loaded.add(&path, text, &piece, key, compiled),
+                    Err(marks) => loaded.faults.extend(marks.iter().map(|mark| mark.fault(&path, text, piece.offset))),
+                }
+            }
+        }
+        if loaded.faults.is_empty() { Ok(loaded) } else { Err(loaded.faults) }
+    }
+
+    fn add(&mut self, path: &Arc<Path>, text: &str, piece: &Piece<'_>, key: [u8; 32], compiled: Arc<Compiled>) {
+        let start = piece.offset + piece.start;
+        let (line, _) = place(text, start);
+        if let Some((file, line)) = self.ids.get(&compiled.id) {
+            let help = Some(format!("{}:{line} has it already", file.display()));
+            self.faults.push(Mark::new(start, format!("the policy id `{}` is taken", compiled.id), help).fault(path, text, 0));
+            return;
+        }
+        self.ids.insert(compiled.id.clone(), (path.clone(), line));
+        self.warnings.extend(compiled.warnings.iter().map(|mark| mark.fault(path, text, piece.offset)));
+        self.kept.0.insert(key, compiled.clone());
+        self.policies.push(Placed { compiled, file: path.clone(), line });
+    }
+}
+
+/// An emptied file is more likely half-written than meant, and would silently drop its `forbid`s.
+fn empty(path: &Path) -> Fault {
+    Fault {
+        file: path.to_owned(),
+        line: None,
+        column: None,
+        message: "the file holds no policy".to_owned(),
+        help: Some("delete the file if its policies are to go".to_owned()),
+    }
+}
+
+fn sha256<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    out
+}

@@ -1,0 +1,86 @@
+//! The parties of one question, each with everything it is in.
+
+use super::{canonical::NO_PEER, inventory::Inventory, schema::service_group};
+use crate::model::{Action, Caller, EntityRef, Intent, Principal, SpiffeId, Token, TypeName};
+
+/// An entity with all its ancestors, flattened: groups and containers need not exist as entities of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) entity: EntityRef,
+    /// Without duplicates; not the entity itself.
+    pub(super) ancestors: Vec<EntityRef>,
+}
+
+/// Who asks to do what, on which resources.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) principal: Node,
+    pub(super) peer: Node,
+    pub(super) action: Node,
+    /// Never empty.
+    pub(super) resources: Vec<Node>,
+}
+
+// === impl Node ===
+
+impl Node {
+    /// With what the inventory says the entity and its ancestors are in besides.
+    pub(super) fn new(entity: EntityRef, mut ancestors: Vec<EntityRef>, inventory: &Inventory) -> Self {
+        let beside: Vec<EntityRef> = ancestors.iter().chain([&entity]).flat_map(|known| inventory.ancestors(known)).cloned().collect();
+        for extra in beside {
+            if extra != entity && !ancestors.contains(&extra) {
+                ancestors.push(extra);
+            }
+        }
+        Self { entity, ancestors }
+    }
+
+    /// Cedar's `in`: it is `other`, or stands below it.
+    pub(super) fn is_in(&self, other: &EntityRef) -> bool {
+        self.entity == *other || self.ancestors.contains(other)
+    }
+}
+
+// === impl Question ===
+
+impl Question {
+    /// `None` where there is nobody or nothing to judge.
+    pub(super) fn new(caller: &Caller, intent: &Intent, inventory: &Inventory) -> Option<Self> {
+        let principal = caller.principal()?;
+        let ancestors = match &principal {
+            Principal::Token(token) => token_ancestors(token),
+            Principal::Workload(peer) => namespace(peer).into_iter().collect(),
+        };
+        let peer = caller.peer.as_ref();
+        let peer_id = peer.map_or(NO_PEER, SpiffeId::as_str);
+        let resources: Vec<Node> =
+            intent.resources.iter().map(|resource| Node::new(resource.entity.clone(), resource.ancestors.clone(), inventory)).collect();
+        (!resources.is_empty()).then(|| Self {
+            principal: Node::new(principal.entity(), ancestors, inventory),
+            peer: Node::new(entity("Workload", peer_id), peer.and_then(namespace).into_iter().collect(), inventory),
+            action: action_node(&intent.action),
+            resources,
+        })
+    }
+}
+
+/// The action with its groups: its service and its level.
+pub(super) fn action_node(action: &Action) -> Node {
+    let groups = service_group(&action.service).into_iter().chain([action.level.as_str()]);
+    Node { entity: entity("Action", &action.name), ancestors: groups.map(|group| entity("Action", group)).collect() }
+}
+
+fn token_ancestors(token: &Token) -> Vec<EntityRef> {
+    let issuer = token.issuer.as_str();
+    let groups = token.groups.iter().map(|group| entity("Group", &format!("{issuer}/{group}")));
+    let roles = token.roles.iter().map(|role| entity("Role", &format!("{issuer}/{role}")));
+    groups.chain(roles).chain([entity("Issuer", issuer)]).collect()
+}
+
+fn namespace(peer: &SpiffeId) -> Option<EntityRef> {
+    peer.namespace().map(|namespace| entity("Namespace", &format!("{}/{namespace}", peer.trust_domain())))
+}
+
+fn entity(kind: &str, id: &str) -> EntityRef {
+    EntityRef::new(&TypeName::new(kind), id)
+}

@@ -1,0 +1,130 @@
+//! The outcome of a decision, and the value that proves one went well.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    engine::Answer,
+    node::{Node, Question},
+    policy::Compiled,
+    text::shown,
+};
+use crate::model::{Reason, Refusal};
+
+/// Proof that policies permit a call. Only this stage makes one, for one call, and it cannot be copied.
+#[derive(Debug)]
+pub struct Permit {
+    policies: Arc<[String]>,
+}
+
+/// A decision as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The ids of the permits that held, sorted.
+    Permitted(Arc<[String]>),
+    Refused(Refusal),
+}
+
+/// How many policies a message names.
+const NAMED: usize = 3;
+
+// === impl Permit ===
+
+impl Permit {
+    /// The ids of the policies that permitted it, sorted.
+    #[must_use]
+    pub fn policies(&self) -> &[String] {
+        &self.policies
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Of one answer for each of the question's resources, every one of which must allow. `find` gives a policy by its id, and `near` the permits
+    /// whose scope covers a resource though their conditions do not hold.
+    pub(super) fn new<'p>(
+        question: &Question,
+        answers: &[Answer],
+        find: impl Fn(&str) -> Option<&'p Compiled>,
+        near: impl Fn(&Node) -> Vec<&'p str>,
+    ) -> Self {
+        let failed: BTreeSet<&String> = answers.iter().flat_map(|answer| &answer.failed).collect();
+        if !failed.is_empty() {
+            let detail = format!("{} failed while it was evaluated, so nothing is allowed", listed(failed.iter().map(|id| id.as_str())));
+            return Self::refused(Reason::PolicyError, detail, failed);
+        }
+        let forbids: BTreeSet<&String> = answers.iter().filter(|answer| !answer.allowed).flat_map(|answer| &answer.determining).collect();
+        if !forbids.is_empty() {
+            let policies: Vec<&Compiled> = forbids.iter().filter_map(|id| find(id)).collect();
+            return Self::forbidden(question, answers, &policies, forbids);
+        }
+        let answered = question.resources.len() == answers.len() && !answers.is_empty();
+        let denied = question.resources.iter().zip(answers).find(|(_, answer)| !answer.allowed);
+        match denied {
+            None if answered => {
+                let permits: BTreeSet<&String> = answers.iter().flat_map(|answer| &answer.determining).collect();
+                Self::Permitted(permits.into_iter().cloned().collect())
+            }
+            None => Self::refused(Reason::Internal, "no answer for some resource".to_owned(), BTreeSet::new()),
+            Some((resource, _)) => Self::refused(Reason::PolicyNoPermit, missing(question, resource, &near(resource)), BTreeSet::new()),
+        }
+    }
+
+    fn forbidden(question: &Question, answers: &[Answer], policies: &[&Compiled], ids: BTreeSet<&String>) -> Self {
+        if policies.iter().any(|policy| policy.hide) {
+            let hides = |id: &String| policies.iter().any(|policy| policy.hide && *policy.id == **id);
+            let hidden = question.resources.iter().zip(answers).find(|(_, answer)| answer.determining.iter().any(hides));
+            let name = hidden.map_or_else(String::new, |(resource, _)| format!(" `{}`", shown(&resource.entity.to_string())));
+            return Self::refused(Reason::PolicyHides, format!("the resource{name} does not exist"), ids);
+        }
+        let reasons: Vec<String> = policies
+            .iter()
+            .take(NAMED)
+            .map(|policy| match &policy.reason {
+                Some(reason) => format!("{reason} (policy {})", policy.id),
+                None => format!("policy {} forbids it", policy.id),
+            })
+            .collect();
+        Self::refused(Reason::PolicyForbids, reasons.join("; "), ids)
+    }
+
+    fn refused(reason: Reason, detail: String, policies: BTreeSet<&String>) -> Self {
+        Self::Refused(Refusal { policies: policies.into_iter().cloned().collect(), ..Refusal::new(reason, detail) })
+    }
+
+    /// Whether it may serve the same question again. An error may pass, and is worth meeting anew.
+    pub(super) fn keeps(&self) -> bool {
+        !matches!(self, Self::Refused(refusal) if matches!(refusal.reason, Reason::PolicyError | Reason::Internal))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let listed = |ids: &[String]| ids.iter().map(|id| id.len() + size_of::<String>()).sum::<usize>();
+        match self {
+            Self::Permitted(policies) => listed(policies),
+            Self::Refused(refusal) => size_of::<Refusal>() + refusal.detail.len() + listed(&refusal.policies),
+        }
+    }
+
+    pub(super) fn result(&self) -> Result<Permit, Refusal> {
+        match self {
+            Self::Permitted(policies) => Ok(Permit { policies: policies.clone() }),
+            Self::Refused(refusal) => Err(refusal.clone()),
+        }
+    }
+}
+
+/// What a default deny lacks: who may not do what to which.
+fn missing(question: &Question, resource: &Node, near: &[&str]) -> String {
+    let [principal, resource] = [&question.principal, resource].map(|node| shown(&node.entity.to_string()));
+    let conditions = if near.is_empty() { String::new() } else { format!("; the conditions of {} do not hold", listed(near.iter().copied())) };
+    format!("no policy permits `{principal}` to `{}` on `{resource}`{conditions}", shown(&question.action.entity.id))
+}
+
+/// ``policies `a` and `b` ``, or how many more.
+fn listed<'i>(ids: impl ExactSizeIterator<Item = &'i str>) -> String {
+    let count = ids.len();
+    let named: Vec<String> = ids.take(NAMED).map(|id| format!("`{id}`")).collect();
+    let noun = if count == 1 { "policy" } else { "policies" };
+    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+    format!("{noun} {}{more}", named.join(", "))
+}

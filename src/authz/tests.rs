@@ -1,0 +1,5 @@
+mod decisions;
+mod equivalence;
+mod faults;
+mod reports;
+pub(super) mod world;

@@ -1,0 +1,156 @@
+//! Policy files as text: where one policy ends and the next begins, and which line an offset stands on.
+
+use std::path::Path;
+
+use crate::model::Fault;
+
+/// The text of one policy, with the comments before it, and where it stands in its file.
+///
+/// A file is parsed piecewise because one parse tree of a large file would cost many times its policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece<'t> {
+    pub(super) text: &'t str,
+    /// The byte offset of `text` in the file.
+    pub(super) offset: usize,
+    /// The byte offset in `text` of the first thing that is neither blank nor a comment.
+    pub(super) start: usize,
+}
+
+/// Something wrong at a place in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// A byte offset.
+    pub(super) offset: usize,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+/// Splits a file behind the `;` of each policy. Only blanks and comments are in no piece: nothing else escapes the parser.
+pub(super) fn pieces(file: &str) -> Vec<Piece<'_>> {
+    let (mut found, mut begin) = (Vec::new(), 0);
+    while let Some(first) = first_token(file, begin) {
+        let end = policy_end(file, first);
+        found.push(Piece { text: file.get(begin..end).unwrap_or_default(), offset: begin, start: first - begin });
+        begin = end;
+    }
+    found
+}
+
+/// The line and the column (in characters) of a byte offset, both from 1.
+pub(super) fn place(file: &str, offset: usize) -> (usize, usize) {
+    let before = file.get(..offset).unwrap_or(file);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+}
+
+/// What an operator or a caller wrote, fit for a message: escaped, at most 80 characters.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let escaped = text.escape_debug().to_string();
+    if escaped.chars().count() <= LONGEST { escaped } else { escaped.chars().take(LONGEST - 3).chain("...".chars()).collect() }
+}
+
+/// The one of `known` that `word` was likely meant to be.
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    const LIKELY: f64 = 0.75;
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(word, name), name))
+        .filter(|(likeness, _)| *likeness >= LIKELY)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
+}
+
+/// Where Cedar's comments end, a carriage return is enough.
+fn first_token(file: &str, from: usize) -> Option<usize> {
+    let mut rest = file.get(from..)?;
+    loop {
+        rest = rest.trim_start();
+        match rest.strip_prefix("//") {
+            Some(comment) => rest = comment.get(comment.find(['\n', '\r'])?..)?,
+            None => return (!rest.is_empty()).then(|| file.len() - rest.len()),
+        }
+    }
+}
+
+/// Behind the next `;` that stands in no string and no comment.
+fn policy_end(file: &str, from: usize) -> usize {
+    let mut at = from;
+    while let Some(rest) = file.get(at..).and_then(|rest| rest.get(rest.find([';', '"', '/'])?..)) {
+        at = file.len() - rest.len();
+        at += match rest.as_bytes() {
+            [b';', ..] => return at + 1,
+            [b'"', ..] => string_length(rest),
+            [b'/', b'/', ..] => rest.find(['\n', '\r']).unwrap_or(rest.len()),
+            _ => 1,
+        };
+    }
+    file.len()
+}
+
+/// Of the string literal that `text` begins with, quotes and all; of the whole text where it is not closed.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+// === impl Mark ===
+
+impl Mark {
+    pub(super) fn new(offset: usize, message: impl Into<String>, help: Option<String>) -> Self {
+        Self { offset, message: message.into(), help }
+    }
+
+    /// The fault it is in `file`, in whose text the marked text begins at `base`.
+    pub(super) fn fault(&self, path: &Path, file: &str, base: usize) -> Fault {
+        let (line, column) = place(file, base + self.offset);
+        Fault { file: path.to_owned(), line: Some(line), column: Some(column), message: self.message.clone(), help: self.help.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_split_behind_each_policy() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("", &[]),
+            (" // only; a comment\n//another", &[]),
+            ("a;b;", &["a;", "b;"]),
+            ("a; // b;\n c;", &["a;", "c;"]),
+            (r#"a ";" b; c;"#, &[r#"a ";" b;"#, "c;"]),
+            (r#"a "\";" b; c"#, &[r#"a "\";" b;"#, "c"]),
+            (r#"a "\\"; b;"#, &[r#"a "\\";"#, "b;"]),
+            ("// a\rb;", &["b;"]),
+            ("a / b; \"open; c;", &["a / b;", "\"open; c;"]),
+        ];
+        for (file, want) in cases {
+            let pieces = pieces(file);
+            let got: Vec<&str> = pieces.iter().map(|piece| &piece.text[piece.start..]).collect();
+            assert_eq!(got, want, "{file:?}");
+            assert!(pieces.iter().all(|piece| file[piece.offset..].starts_with(piece.text)), "{file:?}");
+        }
+    }
+
+    #[test]
+    fn places_count_characters_from_one() {
+        for (offset, want) in [(0, (1, 1)), (3, (1, 3)), (4, (2, 1)), (6, (2, 3)), (99, (2, 3))] {
+            assert_eq!(place("\u{e9}a\nbc", offset), want, "{offset}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_escaped_and_cut() {
+        assert_eq!(shown("a\n`b"), "a\\n`b");
+        assert_eq!(shown(&"x".repeat(81)).len(), 80);
+    }
+}

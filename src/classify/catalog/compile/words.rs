@@ -1,0 +1,63 @@
+//! The vocabulary of a catalog: each action once, with everything its entries let it act on and carry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    classify::{
+        entry::{Entry, KindRule},
+        kinds::{KindId, Kinds},
+    },
+    model::{ActionSpec, FieldKind, FieldSpec, TypeName, Vocabulary},
+};
+
+/// # Errors
+/// A message where entries of one action have different levels, or fields of one name different kinds.
+pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary, String> {
+    let mut types: Vec<_> = kinds.iter().map(|kind| kind.spec.clone()).collect();
+    types.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut actions: BTreeMap<&str, ActionSpec> = BTreeMap::new();
+    let mut fields: BTreeMap<&str, FieldKind> = BTreeMap::new();
+    for entry in entries {
+        let fresh = || ActionSpec { action: entry.action.clone(), resources: Vec::new(), fields: Vec::new() };
+        let spec = actions.entry(&entry.action.name).or_insert_with(fresh);
+        if spec.action.level != entry.action.level {
+            return Err(format!("the action `{}` has two levels", entry.action.name));
+        }
+        let resources: BTreeSet<TypeName> = spec.resources.drain(..).chain(reach(kinds, entry)).collect();
+        spec.resources = resources.into_iter().collect();
+        for field in &entry.fields {
+            if *fields.entry(&field.name).or_insert(field.kind) != field.kind {
+                return Err(format!("the field `{}` has two kinds", field.name));
+            }
+            let word = FieldSpec { name: field.name.clone(), kind: field.kind };
+            if !spec.fields.contains(&word) {
+                spec.fields.push(word);
+            }
+        }
+    }
+    Ok(Vocabulary { types, actions: actions.into_values().collect() })
+}
+
+/// Every type that `entry` can act on.
+pub(in crate::classify) fn reach(kinds: &Kinds, entry: &Entry) -> BTreeSet<TypeName> {
+    let targets = || entry.targets.iter().map(|target| TypeName::new(target.type_name()));
+    let mut all: BTreeSet<TypeName> = BTreeSet::new();
+    let mut add = |id: KindId, parent: bool| {
+        all.extend(kinds.reach(id, parent));
+        if kinds.reaches_target(id, parent) {
+            all.extend(targets());
+        }
+    };
+    for binding in &entry.bindings {
+        match &binding.kind {
+            KindRule::One(kind) => add(*kind, false),
+            KindRule::ParentOf(kind) => add(*kind, true),
+            KindRule::Shaped(flat, dotted) => [*flat, *dotted].into_iter().for_each(|kind| add(kind, false)),
+            KindRule::Chosen { kinds, .. } => kinds.iter().flat_map(|(_, choices)| choices).for_each(|choice| add(choice.kind, false)),
+        }
+    }
+    if entry.otherwise_target {
+        all.extend(targets());
+    }
+    all
+}

@@ -1,0 +1,145 @@
+//! One entry of the catalog, ready for use: what a call is, where its resource is named, what of it policies may read.
+
+use std::sync::Arc;
+
+use super::{key::Key, kinds::KindId};
+use crate::model::{Action, FieldKind, TargetKind};
+
+/// One entry of the catalog.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) action: Arc<Action>,
+    pub(super) method: Box<str>,
+    /// As the catalog writes it, alternatives and all.
+    pub(super) path: Box<str>,
+    pub(super) targets: Vec<TargetKind>,
+    pub(super) body: BodyUse,
+    pub(super) bindings: Vec<Binding>,
+    /// Where no binding finds a resource, the call acts on its target.
+    pub(super) otherwise_target: bool,
+    pub(super) fields: Vec<FieldRule>,
+    /// The parameter that must equal the target's workspace id.
+    pub(super) workspace_param: Option<usize>,
+    /// Whether the call may ask to switch protocols.
+    pub(super) upgrade: bool,
+    /// Runs what the request does not show: SQL, notebooks, agents, pipelines.
+    pub(super) opaque: bool,
+    /// Why it has its level, where that was judged.
+    pub(super) why: Option<Box<str>>,
+}
+
+/// What a body is to the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum BodyUse {
+    /// It is read, since something in it may decide.
+    Json,
+    /// It is never read and may be partial: model input, uploads, Thrift.
+    Opaque,
+    /// There is none; one that is there is refused.
+    None,
+}
+
+/// How the request names one resource, or a list of them.
+#[derive(Debug)]
+pub(super) struct Binding {
+    pub(super) kind: KindRule,
+    /// Joined by dots where there are several: `catalog_name` and `schema_name`.
+    pub(super) id: Vec<Source>,
+    /// Other keys for the same id; whichever are there must agree.
+    pub(super) also: Vec<Source>,
+    pub(super) optional: bool,
+    /// The id says neither name nor parent.
+    pub(super) orphan: bool,
+}
+
+/// Which type the id is of.
+#[derive(Debug)]
+pub(super) enum KindRule {
+    One(KindId),
+    /// The call creates such an object: it acts on what that will be in.
+    ParentOf(KindId),
+    /// A name of three dotted parts is of the second type, any other of the first.
+    Shaped(KindId, KindId),
+    /// The value of another key says it; a value that is not listed makes the call unknown.
+    Chosen {
+        by: Source,
+        kinds: Vec<(Box<str>, Vec<Choice>)>,
+    },
+}
+
+/// One type that a chosen value stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choice {
+    pub(super) kind: KindId,
+    pub(super) orphan: bool,
+}
+
+/// One key that decides, and where it can stand.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The keys from the outermost object inwards; the query has them joined by dots.
+    pub(super) steps: Vec<Step>,
+    pub(super) query_key: Key,
+    /// The parameter of the path that it is.
+    pub(super) param: Option<usize>,
+    /// The request header that holds it, in lower case.
+    pub(super) header: Option<Box<str>>,
+    /// Where it must stand (in one of these, unless it is in the path); elsewhere it may only agree.
+    pub(super) query: bool,
+    pub(super) body: bool,
+}
+
+/// One step into a body.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) key: Key,
+    /// The value is an array, and every element counts.
+    pub(super) each: bool,
+}
+
+/// A body field that policies may read.
+#[derive(Debug)]
+pub(super) struct FieldRule {
+    pub(super) name: Arc<str>,
+    pub(super) kind: FieldKind,
+    /// For a single value, at most one of these may be there; for a set, all that are there count.
+    pub(super) from: Vec<Source>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Every key that decides something.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        let ids = self.bindings.iter().flat_map(|binding| {
+            let by = if let KindRule::Chosen { by, .. } = &binding.kind { Some(by) } else { None };
+            binding.id.iter().chain(&binding.also).chain(by)
+        });
+        ids.chain(self.fields.iter().flat_map(|field| &field.from))
+    }
+}
+
+// === impl Binding ===
+
+impl Binding {
+    /// Whether its ids can be such that a policy on a name or a parent does not reach them.
+    pub(super) fn may_be_orphan(&self) -> bool {
+        let chosen = if let KindRule::Chosen { kinds, .. } = &self.kind { kinds.as_slice() } else { &[] };
+        self.orphan || chosen.iter().flat_map(|(_, choices)| choices).any(|choice| choice.orphan)
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Whether it can stand for several values.
+    pub(super) fn many(&self) -> bool {
+        self.steps.iter().any(|step| step.each)
+    }
+
+    /// As the catalog writes it, for messages.
+    pub(super) fn as_str(&self) -> &str {
+        self.header.as_deref().unwrap_or_else(|| self.query_key.as_str())
+    }
+}

@@ -1,0 +1,163 @@
+//! The values that decide: looked for in path, header, query and body, and believed only where all places agree.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::{
+    body,
+    entry::{Entry, Source},
+    key::Spelling,
+    matcher::Capture,
+    refuse,
+};
+use crate::{
+    json::Value,
+    model::{Call, Reason, Refusal},
+};
+
+/// One matched call with its body read: where all values are taken from.
+pub(super) struct Reading<'c, 'r> {
+    call: &'c Call<'r>,
+    captures: SmallVec<[Capture; 6]>,
+    body: Option<Value<'r>>,
+}
+
+/// One value as the request has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Found<'v> {
+    pub(super) text: Cow<'v, str>,
+    pub(super) wire: Wire,
+}
+
+/// What the value was on the wire; path, header and query know only texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    Untyped,
+    Text,
+    Number,
+    Bool,
+}
+
+/// The values found at one place.
+struct Place<'v> {
+    name: &'static str,
+    /// Whether the catalog says that the key stands here.
+    declared: bool,
+    values: Vec<Found<'v>>,
+}
+
+// === impl Reading ===
+
+impl<'c, 'r> Reading<'c, 'r> {
+    /// # Errors
+    /// What [`body::read`] refuses.
+    pub(super) fn new(entry: &Entry, call: &'c Call<'r>, captures: SmallVec<[Capture; 6]>) -> Result<Self, Refusal> {
+        Ok(Self { call, captures, body: body::read(entry, &call.body)? })
+    }
+
+    /// The text of a parameter of the path.
+    pub(super) fn param(&self, index: usize) -> Option<String> {
+        self.captures.get(index).map(|capture| capture.text(&self.call.path))
+    }
+
+    /// The values of `source` in canonical form, or `None` where the key is nowhere.
+    ///
+    /// # Errors
+    /// A refusal where the key stands twice, in a doubtful spelling, at a place the call does not have it, or with values that disagree.
+    pub(super) fn settle<T: PartialEq>(
+        &self,
+        source: &Source,
+        canonical: impl Fn(&Found<'_>) -> Result<T, Refusal>,
+    ) -> Result<Option<Vec<T>>, Refusal> {
+        let mut settled: Option<(&'static str, Vec<T>)> = None;
+        let mut declared = false;
+        for place in self.places(source)? {
+            declared |= place.declared;
+            let values = place.values.iter().map(&canonical).collect::<Result<Vec<T>, _>>()?;
+            match &settled {
+                Some((name, before)) if *before != values => {
+                    let detail = format!("`{}` in the {name} and in the {} disagree", source.as_str(), place.name);
+                    return Err(refuse(Reason::ResourceAmbiguous, detail));
+                }
+                Some(_) => {}
+                None => settled = Some((place.name, values)),
+            }
+        }
+        match settled {
+            Some((name, _)) if !declared => {
+                Err(refuse(Reason::ResourceMissing, format!("`{}` stands in the {name}, where the call does not take it", source.as_str())))
+            }
+            settled => Ok(settled.map(|(_, values)| values)),
+        }
+    }
+
+    /// Whether the object that holds `source`'s last key is in the body, whatever it holds.
+    pub(super) fn has_holder(&self, source: &Source) -> Result<bool, Refusal> {
+        let Some((body, (_, holder))) = self.body.as_ref().zip(source.steps.split_last()) else { return Ok(false) };
+        Ok(!body::values(body, source, holder)?.is_empty())
+    }
+
+    fn places<'v>(&'v self, source: &Source) -> Result<Vec<Place<'v>>, Refusal> {
+        let mut places = Vec::new();
+        if let Some(text) = source.param.and_then(|index| self.param(index)) {
+            places.push(Place { name: "path", declared: true, values: vec![Found { text: Cow::Owned(text), wire: Wire::Untyped }] });
+        }
+        if let Some(name) = &source.header {
+            return Ok(self.header(name)?.into_iter().chain(places).collect());
+        }
+        places.extend(self.query(source)?);
+        if let Some(body) = &self.body {
+            for values in body::values(body, source, &source.steps)? {
+                let values = values.into_iter().map(|value| scalar(source, value)).collect::<Result<_, _>>()?;
+                places.push(Place { name: "body", declared: source.body, values });
+            }
+        }
+        Ok(places)
+    }
+
+    fn header<'v>(&'v self, name: &str) -> Result<Option<Place<'v>>, Refusal> {
+        let mut values = self.call.headers.values(name);
+        let Some(value) = values.next() else { return Ok(None) };
+        let text = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b','));
+        match (text, values.next()) {
+            (Some(text), None) => {
+                Ok(Some(Place { name: "header", declared: true, values: vec![Found { text: Cow::Borrowed(text), wire: Wire::Untyped }] }))
+            }
+            _ => Err(refuse(Reason::HeaderAmbiguous, format!("the header `{name}` names what the call acts on and must have one plain value"))),
+        }
+    }
+
+    /// One place for each spelling; a list may repeat its key where the call takes it in the query.
+    fn query<'v>(&'v self, source: &Source) -> Result<Vec<Place<'v>>, Refusal> {
+        let list = source.many() && source.query;
+        let mut spellings: SmallVec<[(&str, Vec<Found<'v>>); 2]> = SmallVec::new();
+        for (name, value) in &self.call.query.pairs {
+            match source.query_key.spelling(name) {
+                Spelling::Other => {}
+                Spelling::Doubtful => {
+                    let detail = format!("the query has `{}`, which could be read as `{}`", body::short(name), source.as_str());
+                    return Err(refuse(Reason::ResourceAmbiguous, detail));
+                }
+                Spelling::Good => {
+                    let found = Found { text: Cow::Borrowed(value.as_ref()), wire: Wire::Untyped };
+                    match spellings.iter_mut().find(|(have, _)| have == name) {
+                        Some((_, values)) if list => values.push(found),
+                        Some(_) => return Err(refuse(Reason::QueryAmbiguous, format!("`{}` stands in the query more than once", source.as_str()))),
+                        None => spellings.push((name, vec![found])),
+                    }
+                }
+            }
+        }
+        Ok(spellings.into_iter().map(|(_, values)| Place { name: "query", declared: source.query, values }).collect())
+    }
+}
+
+fn scalar<'v>(source: &Source, value: &'v Value<'_>) -> Result<Found<'v>, Refusal> {
+    match value {
+        Value::Text(text) => Ok(Found { text: Cow::Borrowed(text.as_ref()), wire: Wire::Text }),
+        Value::Int(number) => Ok(Found { text: Cow::Owned(number.to_string()), wire: Wire::Number }),
+        Value::Bool(truth) => Ok(Found { text: Cow::Borrowed(if *truth { "true" } else { "false" }), wire: Wire::Bool }),
+        other => Err(body::wrong(source, "a single value", other)),
+    }
+}

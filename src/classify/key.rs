@@ -1,0 +1,91 @@
+//! Keys of queries and bodies: one name, the spellings that proto3 JSON takes for it, and those that only look like it.
+
+/// A key that decides something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// As the catalog writes it.
+    name: Box<str>,
+    /// `job_id`.
+    snake: Box<str>,
+    /// `jobId`: proto3 JSON takes both.
+    camel: Box<str>,
+    /// `jobid`: without `_` and `-`, in lower case.
+    folded: Box<str>,
+}
+
+/// How a text stands to a [`Key`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// It is the key.
+    Good,
+    /// It folds to the key, so another reader might take it for the key.
+    Doubtful,
+    /// It is another key.
+    Other,
+}
+
+// === impl Key ===
+
+impl Key {
+    pub(super) fn new(name: &str) -> Self {
+        let folded = folded(name).collect::<String>();
+        Self { name: name.into(), snake: snake(name).into(), camel: camel(name).into(), folded: folded.into() }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn spelling(&self, text: &str) -> Spelling {
+        if *text == *self.name || *text == *self.snake || *text == *self.camel {
+            Spelling::Good
+        } else if folded(text).eq(self.folded.chars()) {
+            Spelling::Doubtful
+        } else {
+            Spelling::Other
+        }
+    }
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase)
+}
+
+fn snake(name: &str) -> String {
+    name.chars().flat_map(|c| c.is_ascii_uppercase().then_some('_').into_iter().chain([c.to_ascii_lowercase()])).collect()
+}
+
+fn camel(name: &str) -> String {
+    let mut up = false;
+    name.chars()
+        .filter_map(|c| {
+            let was = std::mem::replace(&mut up, c == '_');
+            (c != '_').then(|| if was { c.to_ascii_uppercase() } else { c })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_proto3_are_the_key_and_nothing_else_is() {
+        for name in ["job_id", "jobId"] {
+            let key = Key::new(name);
+            for (text, want) in [
+                ("job_id", Spelling::Good),
+                ("jobId", Spelling::Good),
+                ("JobId", Spelling::Doubtful),
+                ("job-id", Spelling::Doubtful),
+                ("jobid", Spelling::Doubtful),
+                ("JOB_ID", Spelling::Doubtful),
+                ("_job_id", Spelling::Doubtful),
+                ("job", Spelling::Other),
+                ("job_ids", Spelling::Other),
+            ] {
+                assert_eq!(key.spelling(text), want, "{text} for {name}");
+            }
+        }
+    }
+}

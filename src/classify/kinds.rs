@@ -1,0 +1,185 @@
+//! Resource types: the canonical form of their ids, and what they are in.
+
+use std::collections::HashMap;
+
+use super::canonical;
+use crate::model::{EntityRef, IdForm, Resource, Target, TargetKind, TypeName, TypeSpec};
+
+/// Every resource type of the catalog.
+#[derive(Debug, Default)]
+pub(super) struct Kinds {
+    all: Vec<Kind>,
+    by_name: HashMap<TypeName, usize>,
+}
+
+/// The index of a type in its [`Kinds`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct KindId(usize);
+
+/// One resource type.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    pub(super) spec: TypeSpec,
+    pub(super) nesting: Nesting,
+}
+
+/// How an id says what the object is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Nesting {
+    /// It does not: the object is in its target.
+    Flat,
+    /// By a dotted name: `main.ml.churn` is in the first parent type's `main.ml`.
+    Dotted,
+    /// By a path: `/Users/a/x` is in `/Users/a`, of the same type.
+    Path,
+    /// By a path below `/Volumes/<catalog>/<schema>/<volume>`; a shorter one is the volume, the schema or the catalog itself.
+    Volume,
+}
+
+/// An id that cannot be read as one of its type, and why: one clause, user input left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BadId(pub(super) &'static str);
+
+// === impl Kinds ===
+
+impl Kinds {
+    /// Adds `kind`; `false` where its name is taken.
+    pub(super) fn add(&mut self, kind: Kind) -> bool {
+        let fresh = self.by_name.insert(kind.spec.name.clone(), self.all.len()).is_none();
+        self.all.push(kind);
+        fresh
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<KindId> {
+        self.by_name.get(&TypeName::new(name)).copied().map(KindId)
+    }
+
+    pub(super) fn get(&self, id: KindId) -> Option<&Kind> {
+        self.all.get(id.0)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Kind> {
+        self.all.iter()
+    }
+
+    /// The type that a dotted one is in, where that is dotted too.
+    fn above(&self, kind: &Kind) -> Option<&Kind> {
+        let parent = self.get(self.named(kind.spec.parents.first()?.as_str())?)?;
+        (parent.nesting == Nesting::Dotted).then_some(parent)
+    }
+
+    /// How many parts the dotted name of `kind` has.
+    fn parts(&self, kind: &Kind) -> usize {
+        // A chain longer than this is a cycle, which `Catalog::load` refuses.
+        std::iter::successors(Some(kind), |kind| self.above(kind)).take(8).count()
+    }
+
+    /// The types of all entities that [`resource`](Self::resource) can make of an id of type `id`.
+    pub(super) fn reach(&self, id: KindId, parent: bool) -> Vec<TypeName> {
+        let Some(kind) = self.get(id) else { return Vec::new() };
+        let named = |names: &[&str]| names.iter().map(|name| TypeName::new(name)).collect();
+        match (kind.nesting, parent) {
+            (Nesting::Volume, _) => named(&["Catalog", "File", "Schema", "Volume"]),
+            (Nesting::Dotted, true) => self.above(kind).map(|above| above.spec.name.clone()).into_iter().collect(),
+            (Nesting::Flat, true) => Vec::new(),
+            _ => vec![kind.spec.name.clone()],
+        }
+    }
+
+    /// Whether [`resource`](Self::resource) can fall back to the target itself.
+    pub(super) fn reaches_target(&self, id: KindId, parent: bool) -> bool {
+        self.get(id).is_some_and(|kind| match kind.nesting {
+            Nesting::Volume => true,
+            Nesting::Dotted => parent && self.above(kind).is_none(),
+            Nesting::Flat | Nesting::Path => parent,
+        })
+    }
+
+    /// The object of type `id` that `native` names in `target`, with all it is in; with `parent` what that object is directly in.
+    ///
+    /// # Errors
+    /// [`BadId`] where `native` is no id of that type.
+    pub(super) fn resource(&self, target: &Target, id: KindId, native: &str, parent: bool) -> Result<Resource, BadId> {
+        let Some(kind) = self.get(id) else { return Err(BadId("its type is not known")) };
+        let mut line = match kind.nesting {
+            Nesting::Flat => vec![entity(target, &kind.spec.name, &canonical::id(kind.spec.form, native)?)],
+            Nesting::Dotted => self.dotted(target, kind, native)?,
+            Nesting::Path if parent && !native.starts_with('/') => vec![EntityRef::new(&kind.spec.name, "")],
+            Nesting::Path => ancestry(target, &kind.spec.name, &canonical::path(native)?, 0),
+            Nesting::Volume => volume_line(target, &kind.spec.name, native)?,
+        };
+        if parent && !line.is_empty() {
+            line.remove(0);
+        }
+        Ok(whole(target, line))
+    }
+
+    fn dotted(&self, target: &Target, kind: &Kind, native: &str) -> Result<Vec<EntityRef>, BadId> {
+        let name = canonical::dotted(native, self.parts(kind))?;
+        let prefixes = std::iter::successors(Some(name.as_str()), |name| name.rsplit_once('.').map(|(head, _)| head));
+        let kinds = std::iter::successors(Some(kind), |kind| self.above(kind));
+        Ok(kinds.zip(prefixes).map(|(kind, name)| entity(target, &kind.spec.name, name)).collect())
+    }
+}
+
+/// The object of type `id` named by an id of Databricks' own that says nothing about what it is in.
+pub(super) fn orphan(kinds: &Kinds, target: &Target, id: KindId, native: &str) -> Result<Resource, BadId> {
+    let Some(kind) = kinds.get(id) else { return Err(BadId("its type is not known")) };
+    let native = canonical::id(kind.spec.form, native)?;
+    if kind.nesting != Nesting::Flat && native.contains(['.', '/']) {
+        return Err(BadId("a name stands where Databricks takes an id"));
+    }
+    Ok(whole(target, vec![entity(target, &kind.spec.name, &native)]))
+}
+
+/// The target itself as a resource.
+pub(super) fn target_resource(target: &Target) -> Resource {
+    whole(target, Vec::new())
+}
+
+fn entity(target: &Target, kind: &TypeName, native: &str) -> EntityRef {
+    EntityRef::new(kind, &format!("{}/{native}", target.name))
+}
+
+/// `line` (nearest first) completed by the target and its environment, as a resource.
+fn whole(target: &Target, line: Vec<EntityRef>) -> Resource {
+    let environment = target.environment.as_ref().map(|environment| EntityRef::new(&TypeName::new("Environment"), environment.0.as_str()));
+    let mut line = line.into_iter().chain([target.entity()]).chain(environment);
+    // The chain holds the target at least.
+    let entity = line.next().unwrap_or_else(|| target.entity());
+    Resource { entity, ancestors: line.collect() }
+}
+
+/// `path` and every directory it is in, down to `depth` segments (exclusive), nearest first.
+fn ancestry(target: &Target, kind: &TypeName, path: &str, depth: usize) -> Vec<EntityRef> {
+    let paths = std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(head, _)| head));
+    paths.take_while(|path| path.matches('/').count() > depth).map(|path| entity(target, kind, path)).collect()
+}
+
+fn volume_line(target: &Target, file: &TypeName, native: &str) -> Result<Vec<EntityRef>, BadId> {
+    let path = canonical::volume_path(native)?;
+    let mut line = ancestry(target, file, &path, 4);
+    let names: Vec<&str> = path.split('/').skip(2).take(3).filter(|name| !name.is_empty()).collect();
+    for (count, kind) in [(3, "Volume"), (2, "Schema"), (1, "Catalog")] {
+        if let Some(names) = names.get(..count) {
+            line.push(entity(target, &TypeName::new(kind), &names.join(".")));
+        }
+    }
+    Ok(line)
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// The types that stand for targets, and the environment: there without any catalog.
+    pub(super) fn built_in() -> impl Iterator<Item = Self> {
+        let environment = TypeName::new("Environment");
+        let of = |name: &str, parents: Vec<TypeName>| Self {
+            spec: TypeSpec { name: TypeName::new(name), parents, form: IdForm::Exact },
+            nesting: Nesting::Flat,
+        };
+        let targets = [TargetKind::Workspace, TargetKind::Service].map(|kind| of(kind.type_name(), vec![environment.clone()]));
+        [of("Environment", Vec::new()), of(TargetKind::Account.type_name(), Vec::new())].into_iter().chain(targets)
+    }
+}

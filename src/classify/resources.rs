@@ -1,0 +1,125 @@
+//! From an entry's bindings to the resources of one call.
+
+use smallvec::SmallVec;
+
+use super::{
+    entry::{Binding, Choice, Entry, KindRule, Source},
+    extract::{Found, Reading, Wire},
+    kinds::{self, BadId, KindId, Kinds},
+    refuse,
+};
+use crate::model::{IdForm, Reason, Refusal, Resource, Target};
+
+/// More than this many resources in one call are not decided.
+const MOST: usize = 100;
+
+/// Everything the call acts on: never empty, each once, in the order of the request.
+///
+/// # Errors
+/// `ResourceMissing` where nothing names a resource, `ResourceAmbiguous` where it is named in two ways or by no canonical id,
+/// `CallUnknown` where the path names a kind of object the catalog does not know.
+pub(super) fn of_call(kinds: &Kinds, target: &Target, entry: &Entry, reading: &Reading<'_, '_>) -> Result<SmallVec<[Resource; 1]>, Refusal> {
+    let mut all: SmallVec<[Resource; 1]> = SmallVec::new();
+    for binding in &entry.bindings {
+        let ids = ids(kinds, binding, reading)?;
+        if ids.is_empty() && !binding.optional {
+            return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing, which names what the call acts on", label(binding))));
+        }
+        for id in ids {
+            for resource in resources(kinds, target, binding, &id, reading)? {
+                if !all.contains(&resource) {
+                    all.push(resource);
+                }
+            }
+            if all.len() > MOST {
+                return Err(refuse(Reason::BodyTooLarge, format!("the call names more than {MOST} resources")));
+            }
+        }
+    }
+    match (all.is_empty(), entry.otherwise_target) {
+        (false, _) => Ok(all),
+        (true, true) => Ok(SmallVec::from_iter([kinds::target_resource(target)])),
+        (true, false) => Err(refuse(Reason::ResourceMissing, "nothing in the request names what the call acts on")),
+    }
+}
+
+/// The ids that `binding` finds: none where its keys are absent.
+fn ids(kinds: &Kinds, binding: &Binding, reading: &Reading<'_, '_>) -> Result<Vec<String>, Refusal> {
+    let form = form(kinds, binding);
+    let settle = |source: &Source| reading.settle(source, |found| plain(source, form, found));
+    if binding.id.len() > 1 {
+        let parts = binding.id.iter().map(settle).collect::<Result<Vec<_>, _>>()?;
+        let parts: Vec<String> = parts.into_iter().flatten().flatten().collect();
+        let part_missing = parts.len() != binding.id.len();
+        return match (part_missing, parts.iter().any(|part| part.contains('.'))) {
+            (_, true) => Err(refuse(Reason::ResourceAmbiguous, format!("a part of `{}` has a dot", label(binding)))),
+            (true, _) if parts.is_empty() => Ok(Vec::new()),
+            (true, _) => Err(refuse(Reason::ResourceMissing, format!("`{}` is not complete", label(binding)))),
+            (false, false) => Ok(vec![parts.join(".")]),
+        };
+    }
+    let mut settled: Option<Vec<String>> = None;
+    for source in binding.id.iter().chain(&binding.also) {
+        let Some(ids) = settle(source)? else { continue };
+        if ids.is_empty() {
+            return Err(refuse(Reason::ResourceMissing, format!("`{}` is empty, and it names what the call acts on", source.as_str())));
+        }
+        match &settled {
+            Some(before) if *before != ids => {
+                return Err(refuse(Reason::ResourceAmbiguous, format!("`{}` and `{}` disagree", label(binding), source.as_str())));
+            }
+            _ => settled = Some(ids),
+        }
+    }
+    Ok(settled.unwrap_or_default())
+}
+
+/// The id as it is compared between places: in the canonical form of its type, as far as that does not depend on the whole.
+fn plain(source: &Source, form: IdForm, found: &Found<'_>) -> Result<String, Refusal> {
+    match (form, found.wire) {
+        (IdForm::Decimal, Wire::Number) | (_, Wire::Text | Wire::Untyped) => {}
+        _ => return Err(refuse(Reason::BodyUnreadable, format!("`{}` in the body must be a string", source.as_str()))),
+    }
+    if found.text.is_empty() {
+        return Err(refuse(Reason::ResourceMissing, format!("`{}` is empty, and it names what the call acts on", source.as_str())));
+    }
+    Ok(if form == IdForm::Lower { found.text.to_lowercase() } else { found.text.clone().into_owned() })
+}
+
+fn form(kinds: &Kinds, binding: &Binding) -> IdForm {
+    let kind = match &binding.kind {
+        KindRule::One(kind) | KindRule::ParentOf(kind) => Some(*kind),
+        KindRule::Shaped(..) | KindRule::Chosen { .. } => None,
+    };
+    kind.and_then(|kind| kinds.get(kind)).map_or(IdForm::Exact, |kind| kind.spec.form)
+}
+
+fn resources(kinds: &Kinds, target: &Target, binding: &Binding, id: &str, reading: &Reading<'_, '_>) -> Result<Vec<Resource>, Refusal> {
+    let named = |kind: KindId, parent: bool, orphan: bool| {
+        let made = if orphan { kinds::orphan(kinds, target, kind, id) } else { kinds.resource(target, kind, id, parent) };
+        made.map_err(|BadId(why)| {
+            refuse(Reason::ResourceAmbiguous, format!("`{}` is not the one way to write what the call acts on: {why}", label(binding)))
+        })
+    };
+    match &binding.kind {
+        KindRule::One(kind) => Ok(vec![named(*kind, false, binding.orphan)?]),
+        KindRule::ParentOf(kind) => Ok(vec![named(*kind, true, false)?]),
+        KindRule::Shaped(flat, dotted) => Ok(vec![named(if id.split('.').count() == 3 { *dotted } else { *flat }, false, false)?]),
+        KindRule::Chosen { by, kinds: choices } => {
+            chosen(by, choices, reading)?.iter().map(|choice| named(choice.kind, false, choice.orphan)).collect()
+        }
+    }
+}
+
+fn chosen<'e>(by: &Source, choices: &'e [(Box<str>, Vec<Choice>)], reading: &Reading<'_, '_>) -> Result<&'e [Choice], Refusal> {
+    let value = reading.settle(by, |found| Ok(found.text.clone().into_owned()))?.and_then(|values| values.into_iter().next());
+    let choice = value.as_ref().and_then(|value| choices.iter().find(|(name, _)| **name == **value));
+    choice.map(|(_, choice)| choice.as_slice()).ok_or_else(|| {
+        let detail = format!("the catalog knows no `{}` of `{}`", by.as_str(), super::body::short(value.as_deref().unwrap_or_default()));
+        refuse(Reason::CallUnknown, detail)
+    })
+}
+
+fn label(binding: &Binding) -> String {
+    binding.id.iter().map(Source::as_str).collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,75 @@
+//! The commands: one file each, one meaning for each exit code, one vocabulary for what they print.
+
+mod check;
+mod explain;
+mod output;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use output::{Format, Output};
+
+/// Decides, for Envoy and Istio, which calls may leave the mesh for Databricks.
+#[derive(Debug, Parser)]
+#[command(name = "lakegate", version, about, after_help = "Exit codes: 0 yes, 1 failure, 2 denied, 3 invalid input.")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer Envoy's checks until SIGTERM
+    Serve(serve::Args),
+    /// Load a configuration with everything it names, and report every fault
+    Check(check::Args),
+    /// Say why a call is allowed or denied, stage by stage, or what a call is
+    Explain(explain::Args),
+    /// Say what lakegate makes of a token
+    Token(token::Args),
+}
+
+/// What a command came to; the exit code is its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Yes = 0,
+    Failure = 1,
+    Denied = 2,
+    Invalid = 3,
+}
+
+/// Runs the command of the process's arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // Nothing is left to be told where even this cannot be printed.
+            let _ = error.print();
+            return if asked { Exit::Yes } else { Exit::Invalid }.into();
+        }
+    };
+    let mut output = Output::new(args.output);
+    let exit = match args.command {
+        Command::Serve(args) => serve::run(&args, &mut output),
+        Command::Check(args) => check::run(&args, &mut output),
+        Command::Explain(args) => explain::run(&args, &mut output),
+        Command::Token(args) => token::run(&args, &mut output),
+    };
+    exit.into()
+}
+
+// === impl Exit ===
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a call is allowed or denied, stage by stage; or, with `--catalog`, only what a call is. It ends in a report, never in a permit.
+
+mod catalog;
+mod request;
+mod stages;
+
+use std::path::PathBuf;
+
+use super::{Exit, output::Output};
+use request::Request;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration file; with `--catalog` it may be left out
+    #[arg(long, required_unless_present = "catalog")]
+    config: Option<PathBuf>,
+    /// Say only what the call is: action, level, resources
+    #[arg(long)]
+    catalog: bool,
+    /// Read one call a line from standard input: {"method","url","headers","body"}
+    #[arg(long, requires = "catalog", conflicts_with_all = ["call", "method", "url"])]
+    batch: bool,
+    /// METHOD URL [BODY], for `--catalog`
+    #[arg(num_args = 2..=3, value_names = ["METHOD", "URL", "BODY"], conflicts_with_all = ["method", "url", "body"])]
+    call: Vec<String>,
+    #[arg(long, required_unless_present_any = ["call", "batch"])]
+    method: Option<String>,
+    /// https://<host>/<path>?<query>
+    #[arg(long, required_unless_present_any = ["call", "batch"])]
+    url: Option<String>,
+    /// A header of the call, `name: value`; may be repeated
+    #[arg(long = "header")]
+    headers: Vec<String>,
+    #[arg(long)]
+    body: Option<String>,
+    /// The SPIFFE ID of the calling workload
+    #[arg(long)]
+    peer: Option<String>,
+    /// The file that holds the caller's token
+    #[arg(long, conflicts_with = "claims")]
+    token_file: Option<PathBuf>,
+    /// A JSON file with the claims of a token that nobody has; believed without a signature
+    #[arg(long)]
+    claims: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    if args.batch {
+        return catalog::batch(args, output);
+    }
+    let request = match request(args) {
+        Ok(request) => request,
+        Err(error) => return output.error(Exit::Invalid, error),
+    };
+    if args.catalog { catalog::one(args, &request, output) } else { stages::run(args, request, output) }
+}
+
+fn request(args: &Args) -> Result<Request, String> {
+    let (method, url, body) = match args.call.as_slice() {
+        [method, url] => (method.clone(), url.clone(), None),
+        [method, url, body] => (method.clone(), url.clone(), Some(body.clone())),
+        _ => (args.method.clone().unwrap_or_default(), args.url.clone().unwrap_or_default(), args.body.clone()),
+    };
+    let headers: Result<Vec<_>, _> = args.headers.iter().map(|text| header(text)).collect();
+    Request::new(method, &url, headers?, body)
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or_else(|| format!("`{}` is no header: write `name: value`", text.escape_debug()))?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+}

@@ -1,0 +1,120 @@
+//! What a call is, without asking who makes it: action, level, resources.
+
+use std::{
+    io::{BufRead as _, stdin},
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    Args, Exit, Output,
+    request::{Line, Request},
+};
+use crate::{
+    classify::{Catalog, Classifier, TargetConfig},
+    clock::Clock,
+    model::{Environment, Fault, Intent, Name, NameError, Reason, Refusal, Target, TargetKind},
+    net, normalize,
+    reload::Compiler,
+};
+
+/// Who classifies: the configured targets, or, without a configuration, one workspace for whatever host is asked about.
+enum Words {
+    Configured(Box<(Classifier, normalize::Config)>),
+    Bare(Arc<Catalog>),
+}
+
+pub(super) fn one(args: &Args, request: &Request, output: &mut Output) -> Exit {
+    let words = match words(args) {
+        Ok(words) => words,
+        Err(faults) => return output.faults(&faults),
+    };
+    let (report, exit) = match words.classify(request) {
+        Ok(report) => (report, Exit::Yes),
+        Err(refusal) => (refused(&refusal), Exit::Denied),
+    };
+    output.result(&report, || lines(&report));
+    exit
+}
+
+/// The limits where no configuration says them.
+const LENIENT: normalize::Config = normalize::Config { body_limit: 16 << 20, path_limit: 8192, header_limit: 96 << 10, trust_prefix: String::new() };
+
+/// One line of JSON for each line of standard input, in order.
+pub(super) fn batch(args: &Args, output: &mut Output) -> Exit {
+    let words = match words(args) {
+        Ok(words) => words,
+        Err(faults) => return output.faults(&faults),
+    };
+    for (index, line) in stdin().lock().lines().enumerate() {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => return output.error(Exit::Invalid, format_args!("line {}: {error}", index + 1)),
+        };
+        if line.trim().is_empty() {
+            continue;
+        }
+        let request = serde_json::from_str::<Line>(&line).map_err(|error| error.to_string()).and_then(Request::try_from);
+        match request {
+            Ok(request) => Output::json(&words.classify(&request).unwrap_or_else(|refusal| refused(&refusal))),
+            Err(error) => return output.error(Exit::Invalid, format_args!("line {}: {error}", index + 1)),
+        }
+    }
+    Exit::Yes
+}
+
+fn words(args: &Args) -> Result<Words, Vec<Fault>> {
+    let Some(file) = &args.config else { return Ok(Words::Bare(Arc::new(Catalog::embedded()?))) };
+    let broken = |message| vec![Fault { file: file.clone(), line: None, column: None, message, help: None }];
+    let client = net::Client::new(&net::Config::default()).map_err(|error| broken(error.to_string()))?;
+    let compiled = Compiler::new(file, client, Clock::default())?.compile(None)?;
+    Ok(Words::Configured(Box::new((compiled.snapshot.classifier, compiled.snapshot.normalize))))
+}
+
+// === impl Words ===
+
+impl Words {
+    fn classify(&self, request: &Request) -> Result<Value, Refusal> {
+        let too_long = || Refusal::new(Reason::RequestMalformed, "the call is longer than any check");
+        let raw = request.raw(None).ok_or_else(too_long)?;
+        match self {
+            Self::Configured(parts) => {
+                let (classifier, config) = &**parts;
+                classifier.classify(&normalize::normalize(&raw, config)?)
+            }
+            Self::Bare(catalog) => {
+                let call = normalize::normalize(&raw, &LENIENT)?;
+                let nowhere = || Refusal::new(Reason::HostUnknown, "the host cannot be that of a workspace");
+                let target = target(call.host.as_str()).map_err(|_| nowhere())?;
+                let target = TargetConfig { target: Arc::new(target), hosts: vec![call.host.as_str().to_owned()] };
+                Classifier::new(Arc::clone(catalog), vec![target]).map_err(|_| nowhere())?.classify(&call)
+            }
+        }
+        .map(|intent| known(&intent))
+    }
+}
+
+/// A workspace named after the first label of its host.
+fn target(host: &str) -> Result<Target, NameError> {
+    let label = host.split('.').next().unwrap_or_default();
+    let name = Name::parse(label).or_else(|_| Name::parse("workspace"))?;
+    let kind = if label == "accounts" { TargetKind::Account } else { TargetKind::Workspace };
+    let environment = (kind == TargetKind::Workspace).then(|| Environment(name.clone()));
+    Ok(Target { kind, environment, name, workspace_id: None, account_id: None })
+}
+
+pub(super) fn known(intent: &Intent) -> Value {
+    let resources: Vec<String> = intent.resources.iter().map(|resource| resource.entity.to_string()).collect();
+    json!({"action": &*intent.action.name, "level": intent.action.level.as_str(), "resources": resources})
+}
+
+fn refused(refusal: &Refusal) -> Value {
+    json!({"reason": refusal.reason.code(), "detail": refusal.detail})
+}
+
+fn lines(report: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let list = |value: &Value| value.as_array().map_or_else(|| text(value), |items| items.iter().map(text).collect::<Vec<_>>().join("\n           "));
+    report.as_object().into_iter().flatten().map(|(name, value)| format!("{name:<11}{}", list(value))).collect::<Vec<_>>().join("\n")
+}

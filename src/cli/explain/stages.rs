@@ -1,0 +1,134 @@
+//! A call through every stage but the broker, with what each found.
+
+use serde::Serialize;
+
+use super::{Args, Exit, Output, request::Request};
+use crate::{
+    authz::{Explained, Explanation},
+    clock::Clock,
+    model::{Caller, Reason, Refusal, RequestFacts, SpiffeId},
+    net,
+    pipeline::Snapshot,
+    reload::Compiler,
+};
+
+/// What `explain` says, in the words of the audit record.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    decision: &'static str,
+    reason: String,
+    detail: String,
+    /// The stage that refused, or the last one.
+    stage: &'static str,
+    principal: Option<String>,
+    peer: Option<String>,
+    action: Option<String>,
+    level: Option<&'static str>,
+    resources: Vec<String>,
+    workspace: Option<String>,
+    policies: Vec<String>,
+    /// `shadow` where the decision would be recorded without being enforced.
+    mode: &'static str,
+    explanation: Option<Explanation>,
+}
+
+pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
+    let Some(file) = &args.config else { return output.error(Exit::Invalid, "name the configuration: --config <file>") };
+    let client = match net::Client::new(&net::Config::default()) {
+        Ok(client) => client,
+        Err(error) => return output.error(Exit::Failure, error),
+    };
+    let clock = Clock::default();
+    let compiled = Compiler::new(file, client, clock.clone()).and_then(|compiler| compiler.compile(None));
+    let compiled = match compiled {
+        Ok(compiled) => compiled,
+        Err(faults) => return output.faults(&faults),
+    };
+    let request = match with_token(args, request) {
+        Ok(request) => request,
+        Err(error) => return output.error(Exit::Invalid, error),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.error(Exit::Failure, error),
+    };
+    let mut report = Report { stage: "normalize", ..Report::default() };
+    let result = runtime.block_on(stages(args, &request, &compiled.snapshot, clock.now_ms(), &mut report));
+    let exit = match result {
+        Ok(()) => Exit::Yes,
+        Err(refusal) => {
+            report.decision = "deny";
+            report.reason = refusal.reason.code().to_owned();
+            report.detail = refusal.detail.into_owned();
+            if refusal.reason.is_fault() { Exit::Failure } else { Exit::Denied }
+        }
+    };
+    output.result(&report, || lines(&report));
+    exit
+}
+
+fn with_token(args: &Args, request: Request) -> Result<Request, String> {
+    let Some(file) = &args.token_file else { return Ok(request) };
+    let token = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(request.with_header("authorization", format!("Bearer {}", token.trim())))
+}
+
+async fn stages(args: &Args, request: &Request, snapshot: &Snapshot, now_ms: i64, report: &mut Report) -> Result<(), Refusal> {
+    let raw = request.raw(args.peer.as_deref()).ok_or_else(|| Refusal::new(Reason::RequestMalformed, "the call is longer than any check"))?;
+    report.mode = if snapshot.shadow.covers(raw.host()) { "shadow" } else { "enforce" };
+    let call = crate::normalize::normalize(&raw, &snapshot.normalize)?;
+    report.stage = "authn";
+    let peer = snapshot.authenticator.peer(&call)?;
+    let caller = caller(args, snapshot, &call, peer).await?;
+    report.principal = caller.principal().map(|principal| principal.entity().to_string());
+    report.peer = caller.peer.as_ref().map(ToString::to_string);
+    report.stage = "classify";
+    let intent = snapshot.classifier.classify(&call)?;
+    report.action = Some(intent.action.name.to_string());
+    report.level = Some(intent.action.level.as_str());
+    report.resources = intent.resources.iter().map(|resource| resource.entity.to_string()).collect();
+    report.workspace = Some(intent.target.name.to_string());
+    report.stage = "authz";
+    let facts = RequestFacts { method: call.method, path: call.path.raw, source_ip: call.source_ip, time_ms: now_ms };
+    let explanation = snapshot.authorizer.explain(&caller, &intent, &facts);
+    report.decision = if explanation.decision == Explained::Allow { "allow" } else { "deny" };
+    report.policies = explanation.policies.iter().map(|note| note.id.clone()).collect();
+    report.explanation = Some(explanation);
+    match snapshot.authorizer.authorize(&caller, &intent, &facts) {
+        Ok(_) => {
+            "ALLOWED".clone_into(&mut report.reason);
+            Ok(())
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn caller(args: &Args, snapshot: &Snapshot, call: &crate::model::Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
+    let Some(file) = &args.claims else { return snapshot.authenticator.authenticate(call).await };
+    let claims = std::fs::read(file).map_err(|error| Refusal::new(Reason::TokenMalformed, format!("the claims cannot be read: {error}")))?;
+    snapshot.authenticator.caller_from_claims(&claims, peer)
+}
+
+fn lines(report: &Report) -> String {
+    let mut out = vec![format!("{:<10} {} ({})", "decision", report.decision, report.reason)];
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            out.push(format!("{name:<10} {value}"));
+        }
+    };
+    line("why", &report.detail);
+    line("stage", report.stage);
+    line("mode", report.mode);
+    line("principal", report.principal.as_deref().unwrap_or_default());
+    line("peer", report.peer.as_deref().unwrap_or_default());
+    line("action", &[report.action.as_deref().unwrap_or_default(), report.level.unwrap_or_default()].join("  "));
+    line("resources", &report.resources.join(", "));
+    line("policies", &report.policies.join(", "));
+    for near in report.explanation.iter().flat_map(|explanation| &explanation.near) {
+        line("nearest", &format!("{} ({}:{}) for {}", near.policy.id, near.policy.file.display(), near.policy.line, near.resource));
+        for missing in &near.missing {
+            line("  needs", missing);
+        }
+    }
+    out.join("\n")
+}

@@ -1,0 +1,88 @@
+use std::{io::Read as _, path::PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{Exit, output::Output};
+use crate::{
+    clock::Clock,
+    model::{Refusal, Token},
+    net,
+    reload::Compiler,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration file
+    #[arg(long)]
+    config: PathBuf,
+    /// The file that holds the token; standard input where it is left out
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    let token = match read(args) {
+        Ok(token) => token,
+        Err(error) => return output.error(Exit::Invalid, format_args!("the token cannot be read: {error}")),
+    };
+    let compiled = net::Client::new(&net::Config::default())
+        .map_err(|error| error.to_string())
+        .map(|client| Compiler::new(&args.config, client, Clock::default()).and_then(|compiler| compiler.compile(None)));
+    let compiled = match compiled {
+        Ok(Ok(compiled)) => compiled,
+        Ok(Err(faults)) => return output.faults(&faults),
+        Err(error) => return output.error(Exit::Failure, error),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.error(Exit::Failure, error),
+    };
+    match runtime.block_on(compiled.snapshot.authenticator.examine(token.trim())) {
+        Ok(token) => {
+            let facts = facts(&token);
+            output.result(&facts, || lines(&facts));
+            Exit::Yes
+        }
+        Err(refusal) => refused(&refusal, output),
+    }
+}
+
+fn read(args: &Args) -> std::io::Result<String> {
+    match &args.token_file {
+        Some(file) => std::fs::read_to_string(file),
+        None => {
+            let mut text = String::new();
+            std::io::stdin().take(1 << 20).read_to_string(&mut text)?;
+            Ok(text)
+        }
+    }
+}
+
+/// What policies will see of the token.
+pub(super) fn facts(token: &Token) -> Value {
+    json!({
+        "principal": format!("{}::\"{}/{}\"", token.kind.type_name(), token.issuer, token.subject),
+        "issuer": token.issuer.as_str(),
+        "groups": token.groups,
+        "roles": token.roles,
+        "scopes": token.scopes,
+        "client": token.client,
+        "actor": token.actors,
+        "auth_time": token.auth_time,
+        "acr": token.acr,
+        "issued_at": token.issued_at,
+        "expires_at": token.expires_at,
+        "session": token.session,
+    })
+}
+
+fn lines(facts: &Value) -> String {
+    let lines = facts.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    lines.map(|(name, value)| format!("{name:<11}{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect::<Vec<_>>().join("\n")
+}
+
+fn refused(refusal: &Refusal, output: &mut Output) -> Exit {
+    let report = json!({"decision": "deny", "reason": refusal.reason.code(), "detail": refusal.detail});
+    output.result(&report, || format!("refused: {}: {}", refusal.reason.code(), refusal.detail));
+    if refusal.reason.is_fault() { Exit::Failure } else { Exit::Denied }
+}

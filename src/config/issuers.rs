@@ -1,0 +1,127 @@
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    files, forms,
+    path::KeyPath,
+    quote::quoted,
+    raw::{self, OneOrMany},
+    report::Report,
+    words::{Algorithm, Kind, Provider},
+};
+use crate::model::Name;
+
+/// One issuer of tokens. `None` means: as its provider has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    pub name: Name,
+    /// Compared with `iss` letter by letter; unique.
+    pub issuer: String,
+    pub provider: Provider,
+    /// Never empty.
+    pub audiences: Vec<String>,
+    /// In the names of RFC 7518; never empty.
+    pub algorithms: Option<Vec<String>>,
+    /// Never given together with `jwks_file`; without either, keys are found by discovery.
+    pub jwks_uri: Option<String>,
+    pub jwks_file: Option<PathBuf>,
+    pub subject_claim: Option<String>,
+    pub groups_claim: Option<String>,
+    /// Never empty.
+    pub roles_claim: Option<Vec<String>>,
+    pub kind: Option<Kind>,
+    pub leeway: Option<Duration>,
+    /// In lower case; never empty.
+    pub token_types: Option<Vec<String>>,
+}
+
+pub(super) fn issuers(raw: &[raw::Issuer], path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<Issuer>> {
+    for (index, issuer) in raw.iter().enumerate() {
+        let mut unique = |key: &str, of: fn(&raw::Issuer) -> Option<&String>| {
+            if let Some(text) = of(issuer)
+                && raw.iter().take(index).any(|earlier| of(earlier) == Some(text))
+            {
+                report.fault(&path.item(index).key(key), format!("an earlier issuer has the {key} {} too", quoted(text)), "give each issuer its own");
+            }
+        };
+        unique("name", |issuer| issuer.name.as_ref());
+        unique("issuer", |issuer| issuer.issuer.as_ref());
+    }
+    let read: Vec<Option<Issuer>> = raw.iter().enumerate().map(|(index, raw)| issuer(raw, &path.item(index), report)).collect();
+    read.into_iter().collect()
+}
+
+fn issuer(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<Issuer> {
+    let name = raw.name.as_deref().and_then(|text| forms::name(text, &path.key("name"), report));
+    let url = raw.issuer.as_deref().and_then(|text| issuer_url(text, &path.key("issuer"), report));
+    let audiences = raw.audiences.as_deref().and_then(|texts| forms::some(texts, &path.key("audiences"), report, forms::token_text));
+    let jwks_uri = raw.jwks_uri.as_deref().map(|text| forms::guarded_url(text, &path.key("jwks_uri"), report));
+    let jwks_file = raw.jwks_file.as_deref().map(|written| files::file(written, &path.key("jwks_file"), report));
+    if jwks_uri.is_some() && jwks_file.is_some() {
+        report.fault(&path.key("jwks_file"), "`jwks_uri` and `jwks_file` exclude each other", "remove one of them");
+    }
+    let token_types = raw.token_types.as_deref().map(|texts| forms::some(texts, &path.key("token_types"), report, token_type));
+    let roles_claim = raw.roles_claim.as_ref().map(|claims| roles_claim(claims, &path.key("roles_claim"), report));
+    let mut claim = |key: &str, text: &Option<String>| text.as_deref().map(|text| forms::token_text(text, &path.key(key), report));
+    let (subject_claim, groups_claim) = (claim("subject_claim", &raw.subject_claim), claim("groups_claim", &raw.groups_claim));
+    let algorithms = raw.algorithms.as_deref().map(|list| algorithms(list, &path.key("algorithms"), report));
+    let leeway = raw.leeway.map(|span| span.0);
+    if leeway.is_some_and(|leeway| leeway > LEEWAY_MAX) {
+        report.fault(&path.key("leeway"), "the leeway is longer than 5m", "set the issuer's clock, and write `5m` or less");
+    }
+    Some(Issuer {
+        name: name?,
+        issuer: url?,
+        provider: raw.provider?,
+        audiences: audiences?,
+        algorithms,
+        jwks_uri: jwks_uri.flatten(),
+        jwks_file: jwks_file.flatten(),
+        subject_claim: subject_claim.flatten(),
+        groups_claim: groups_claim.flatten(),
+        roles_claim: roles_claim.flatten(),
+        kind: raw.kind,
+        leeway,
+        token_types: token_types.flatten(),
+    })
+}
+
+/// An issuer identifier (OpenID Connect Discovery 1.0 §3): a URL without query and fragment.
+fn issuer_url(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
+    let url = forms::guarded_url(text, path, report)?;
+    if url.contains('?') {
+        report.fault(path, format!("{} has a query", quoted(text)), "write the `iss` of its tokens, which has none");
+        return None;
+    }
+    Some(url)
+}
+
+fn algorithms(list: &[Algorithm], path: &KeyPath, report: &mut Report<'_>) -> Vec<String> {
+    if list.is_empty() {
+        report.fault(path, "the list is empty, so no token could be accepted", "name at least one, as `RS256`, or remove the key");
+    }
+    list.iter().map(|algorithm| algorithm.as_str().to_owned()).collect()
+}
+
+fn roles_claim(claims: &OneOrMany, path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<String>> {
+    match claims {
+        OneOrMany::One(claim) => forms::token_text(claim, path, report).map(|claim| vec![claim]),
+        OneOrMany::Many(claims) => forms::some(claims, path, report, forms::token_text),
+    }
+}
+
+/// A `typ` as it is compared: in lower case and without `application/` (RFC 7515 §4.1.9).
+fn token_type(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
+    let good = !text.is_empty() && !text.starts_with("application/") && text.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase());
+    if !good {
+        let right = text.to_ascii_lowercase();
+        let right = quoted(right.strip_prefix("application/").unwrap_or(&right));
+        report.fault(
+            path,
+            format!("{} is not a token type in the form it is compared in", quoted(text)),
+            format!("write it in lower case without `application/`: {right}"),
+        );
+    }
+    good.then(|| text.to_owned())
+}
+
+const LEEWAY_MAX: Duration = Duration::from_secs(300);

@@ -1,0 +1,62 @@
+//! What the interface names and this version does not have. Each is refused by name, so that nobody believes in a guard that is not there.
+
+/// A key, or one word of a key's values, that this version refuses.
+struct Later {
+    /// As `KeyPath::pattern` gives it.
+    at: &'static str,
+    /// `None` where the key itself is meant.
+    word: Option<&'static str>,
+    help: &'static str,
+}
+
+const fn key(at: &'static str, help: &'static str) -> Later {
+    Later { at, word: None, help }
+}
+
+const fn word(at: &'static str, word: &'static str, help: &'static str) -> Later {
+    Later { at, word: Some(word), help }
+}
+
+const OTHER_PROVIDER: &str = "use `generic` and say the claims";
+const OTHER_MODE: &str = "use `passthrough` or `strip`";
+
+const LATER: &[Later] = &[
+    key("peers.proxies", "remove it: every proxy is believed for `source.principal` alone"),
+    word("peers.source", "xfcc", "use `principal`"),
+    word("peers.source", "connection", "use `principal`"),
+    word("issuers[].provider", "okta", OTHER_PROVIDER),
+    word("issuers[].provider", "entra", OTHER_PROVIDER),
+    word("issuers[].provider", "google", OTHER_PROVIDER),
+    word("issuers[].provider", "github-actions", OTHER_PROVIDER),
+    word("issuers[].provider", "kubernetes", OTHER_PROVIDER),
+    word("issuers[].provider", "databricks", OTHER_PROVIDER),
+    word("issuers[].provider", "aws", OTHER_PROVIDER),
+    word("issuers[].provider", "spiffe", OTHER_PROVIDER),
+    key("issuers[].require", "remove the issuer if anyone can get a token from it"),
+    key("issuers[].bindings", "remove it"),
+    key("issuers[].actors", "remove it and decide on `context.actor` in a policy"),
+    key("issuers[].introspection", "remove it: only signed tokens are read"),
+    word("workspaces[].credentials.mode", "exchange", OTHER_MODE),
+    word("workspaces[].credentials.mode", "service-principal", OTHER_MODE),
+    word("workspaces[].credentials.mode", "client-credentials", OTHER_MODE),
+    key("workspaces[].credentials.token_endpoint", "remove it: no credential is minted"),
+    word("workspaces[].trust", "assertion", "remove it from the list"),
+    word("accounts[].credentials.mode", "exchange", OTHER_MODE),
+    word("accounts[].credentials.mode", "service-principal", OTHER_MODE),
+    word("accounts[].credentials.mode", "client-credentials", OTHER_MODE),
+    key("accounts[].credentials.token_endpoint", "remove it: no credential is minted"),
+    word("accounts[].trust", "assertion", "remove it from the list"),
+    key("services", "remove it: only Databricks workspaces and accounts are guarded"),
+    key("trust.assertion", "remove it: no assertion is signed"),
+];
+
+/// What to do in place of the key at `pattern`, where this version does not have it.
+pub(super) fn key_help(pattern: &str) -> Option<&'static str> {
+    LATER.iter().find(|later| later.word.is_none() && later.at == pattern).map(|later| later.help)
+}
+
+/// What to write in place of `text` at `pattern`, where this version does not have it.
+pub(super) fn word_help(pattern: &str, text: &str) -> Option<&'static str> {
+    let pattern = pattern.strip_suffix("[]").unwrap_or(pattern);
+    LATER.iter().find(|later| later.word == Some(text) && later.at == pattern).map(|later| later.help)
+}

@@ -1,0 +1,64 @@
+use std::fmt;
+
+/// One step down the tree of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Item(usize),
+}
+
+/// The way to one value of the configuration, shown as `issuers[0].audiences`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct KeyPath(Vec<Step>);
+
+// === impl KeyPath ===
+
+impl KeyPath {
+    pub(super) fn key(&self, key: &str) -> Self {
+        self.with(Step::Key(key.to_owned()))
+    }
+
+    pub(super) fn item(&self, index: usize) -> Self {
+        self.with(Step::Item(index))
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The last key, by which a reader knows the value: `audiences` for `issuers[0].audiences[1]`.
+    pub(super) fn last_key(&self) -> Option<&str> {
+        self.0.iter().rev().find_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None })
+    }
+
+    /// The path with every index left out: `issuers[].audiences[]`, the same for all items of a list.
+    pub(super) fn pattern(&self) -> String {
+        self.written(|_| String::new())
+    }
+
+    fn with(&self, step: Step) -> Self {
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+
+    fn written(&self, index: impl Fn(usize) -> String) -> String {
+        let mut text = String::new();
+        for step in &self.0 {
+            match step {
+                Step::Item(item) => text.push_str(&format!("[{}]", index(*item))),
+                Step::Key(key) => {
+                    if !text.is_empty() {
+                        text.push('.');
+                    }
+                    text.push_str(key);
+                }
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written(|index| index.to_string()))
+    }
+}

@@ -1,0 +1,151 @@
+//! What `lakegate.yaml` says, as it is written: nothing here has been checked beyond its type.
+//!
+//! Every field is optional, so that a file with faults can still be read as far as it is good and all its faults are found at once;
+//! which keys are required is said to the JSON Schema, and the walk over the file holds it. A doc comment is the key's description there.
+
+mod issuers;
+mod listen;
+mod targets;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use self::{
+    issuers::{Issuer, OneOrMany},
+    listen::{Listen, Peers, Tls},
+    targets::{Account, Credentials, Trust, TrustWord, Workspace},
+};
+use super::{
+    units::{Size, Span},
+    words::{Explain, Fsync, LogFormat, LogLevel, Mode, OnFailure},
+};
+
+/// The configuration of lakegate: who may ask, whose tokens count, which hosts are guarded, and by which policies.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "lakegate.yaml")]
+pub struct Raw {
+    /// The version of this file's form. Always 1.
+    #[schemars(required, example = 1)]
+    pub version: Option<u64>,
+    /// Where lakegate listens, and who may ask it.
+    #[schemars(required)]
+    pub listen: Option<Listen>,
+    /// Which workloads of the mesh are known.
+    #[schemars(required)]
+    pub peers: Option<Peers>,
+    /// Whose tokens count. Without any, callers are workloads alone and a call that brings a token is refused.
+    pub issuers: Option<Vec<Issuer>>,
+    /// The guarded Databricks workspaces. At least one workspace or account is needed.
+    pub workspaces: Option<Vec<Workspace>>,
+    /// The guarded Databricks account consoles.
+    pub accounts: Option<Vec<Account>>,
+    /// The policies that decide.
+    #[schemars(required)]
+    pub policy: Option<Policy>,
+    /// The headers that tell the far side who calls.
+    pub trust: Option<TrustHeaders>,
+    /// Where every decision is recorded.
+    pub audit: Option<Audit>,
+    /// How much of a denial the caller reads.
+    #[schemars(extend("default" = "own"))]
+    pub explain_to_caller: Option<Explain>,
+    /// Where a refused caller finds help. `{decision}` becomes the id of the decision.
+    #[schemars(example = &"https://wiki.example.com/lakegate?decision={decision}")]
+    pub help_url: Option<String>,
+    /// Traces and logs.
+    pub telemetry: Option<Telemetry>,
+    /// How much of anything is accepted.
+    pub limits: Option<Limits>,
+    /// How faults of lakegate's own, or of what it depends on, are answered.
+    pub faults: Option<Faults>,
+}
+
+/// The policies that decide.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The folder of the Cedar policies: every `*.cedar` file below it, hidden files and folders left out. Watched; a good change is served at once.
+    #[schemars(required, example = &"policies")]
+    pub dir: Option<PathBuf>,
+    /// An inventory of resources: tags, owners, extra groups. Watched.
+    #[schemars(example = &"entities.json")]
+    pub entities: Option<PathBuf>,
+    /// Whether decisions bind. A workspace or account may say it for itself.
+    #[schemars(extend("default" = "enforce"))]
+    pub mode: Option<Mode>,
+}
+
+/// The headers that tell the far side who calls.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrustHeaders {
+    /// What the name of every trust header begins with: `x-`, then `a-z`, `0-9` and `-`, ending in `-`. Whatever a caller sends below it is removed.
+    #[schemars(extend("default" = "x-lakegate-"))]
+    pub prefix: Option<String>,
+}
+
+/// Where every decision is recorded.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// The file that records are appended to, one JSON object a line; `stdout` is standard output.
+    #[schemars(extend("default" = "stdout"), example = &"audit.jsonl")]
+    pub file: Option<PathBuf>,
+    /// What happens to a call whose record cannot be kept.
+    #[schemars(extend("default" = "deny"))]
+    pub on_failure: Option<OnFailure>,
+    /// When records are forced to disk.
+    #[schemars(extend("default" = "batch"))]
+    pub fsync: Option<Fsync>,
+}
+
+/// Traces and logs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// The OpenTelemetry collector that traces are sent to, over gRPC. Without it none are made.
+    #[schemars(example = &"http://otel-collector:4317")]
+    pub otlp: Option<String>,
+    /// The least severe log line that is written.
+    #[schemars(extend("default" = "info"))]
+    pub log: Option<LogLevel>,
+    /// The form of a log line.
+    #[schemars(extend("default" = "json"))]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How much of anything is accepted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The longest body of a call, as Envoy passes it on; 1KiB to 256MiB.
+    #[schemars(extend("default" = "16MiB"))]
+    pub body: Option<Size>,
+    /// All bodies that are being decoded at one time, together; at least `body`, up to 16GiB.
+    #[schemars(extend("default" = "64MiB"))]
+    pub bodies: Option<Size>,
+    /// The longest token; 1KiB to 64KiB.
+    #[schemars(extend("default" = "16KiB"))]
+    pub token: Option<Size>,
+    /// All header names and values of a call, together; at least `token`, up to 1MiB.
+    #[schemars(extend("default" = "96KiB"))]
+    pub headers: Option<Size>,
+    /// Checks in flight on one connection; 1 to 10000.
+    #[schemars(extend("default" = 200))]
+    pub streams: Option<u64>,
+    /// Open connections to the check port; 1 to 65536.
+    #[schemars(extend("default" = 1024))]
+    pub connections: Option<u64>,
+}
+
+/// How faults of lakegate's own, or of what it depends on, are answered.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// After this long a fault is answered with 403 in place of 503, so that SDKs stop retrying and show it; up to 10m.
+    #[schemars(extend("default" = "20s"))]
+    pub visible_after: Option<Span>,
+}

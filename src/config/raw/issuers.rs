@@ -1,0 +1,63 @@
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::{
+    units::Span,
+    words::{Algorithm, Kind, Provider},
+};
+
+/// One issuer of tokens. What it does not say follows from its provider.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// The name in policies and records: `User::"<name>/<subject>"`. 1 to 63 of `a-z`, `0-9` and `-`.
+    #[schemars(required, example = &"corp")]
+    pub name: Option<String>,
+    /// The `iss` of its tokens, compared letter by letter. `https:`, or `http:` on loopback.
+    #[schemars(required, example = &"https://keycloak.example.com/realms/ml")]
+    pub issuer: Option<String>,
+    /// Whose tokens these are; decides the defaults of what follows.
+    #[schemars(required, example = &"keycloak")]
+    pub provider: Option<Provider>,
+    /// The audiences of which a token must name at least one.
+    #[schemars(required, example = ["lakegate"])]
+    pub audiences: Option<Vec<String>>,
+    /// The signature algorithms that are accepted.
+    #[schemars(example = ["RS256"])]
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// Where its key set is fetched from; found by OpenID discovery where neither this nor `jwks_file` is given. `https:`, or `http:` on loopback.
+    #[schemars(example = &"https://keycloak.example.com/realms/ml/protocol/openid-connect/certs")]
+    pub jwks_uri: Option<String>,
+    /// A file with its key set, in place of `jwks_uri`. Watched.
+    #[schemars(example = &"corp.jwks.json")]
+    pub jwks_file: Option<PathBuf>,
+    /// The claim that is the subject. Choose one that never changes hands: `sub` or `oid`, not an e-mail address.
+    #[schemars(example = &"sub")]
+    pub subject_claim: Option<String>,
+    /// The claim that lists the groups.
+    #[schemars(example = &"groups")]
+    pub groups_claim: Option<String>,
+    /// The claim, or the claims, that list the roles.
+    #[schemars(example = &"realm_access.roles")]
+    pub roles_claim: Option<OneOrMany>,
+    /// Which kind of principal its subjects are.
+    #[schemars(example = &"detect")]
+    pub kind: Option<Kind>,
+    /// How far its clock may be off; up to 5m.
+    #[schemars(example = &"30s")]
+    pub leeway: Option<Span>,
+    /// The header `typ` values that are accepted, in lower case.
+    #[schemars(example = ["at+jwt"])]
+    pub token_types: Option<Vec<String>>,
+}
+
+/// One text, or a list of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}

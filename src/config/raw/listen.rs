@@ -1,0 +1,59 @@
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::words::PeerSource;
+
+/// Where lakegate listens, and who may ask it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Where Envoy asks (ext_authz over gRPC): an address and a port. Off loopback it needs `tls`, or `insecure: true`.
+    #[schemars(required, example = &"0.0.0.0:9191")]
+    pub check: Option<String>,
+    /// Mutual TLS on the check port.
+    pub tls: Option<Tls>,
+    /// Serve the check port off loopback without mutual TLS. Whoever reaches the port can then ask anything, so no credential is ever minted.
+    #[schemars(extend("default" = false))]
+    pub insecure: Option<bool>,
+    /// Liveness, readiness, metrics and status, over plain HTTP: an address and a port. Nothing secret is shown there.
+    #[schemars(extend("default" = "127.0.0.1:9192"))]
+    pub admin: Option<String>,
+    /// The Unix socket of the commands that show or change state.
+    #[schemars(example = &"lakegate.sock")]
+    pub control: Option<String>,
+}
+
+/// Mutual TLS on the check port.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain that lakegate shows, in PEM. Read again when it changes, as are the next two.
+    #[schemars(required, example = &"tls.crt")]
+    pub cert: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[schemars(required, example = &"tls.key")]
+    pub key: Option<PathBuf>,
+    /// The certificate authorities whose clients are believed, in PEM.
+    #[schemars(required, example = &"ca.crt")]
+    pub client_ca: Option<PathBuf>,
+    /// The SPIFFE IDs of the proxies that may ask. `*` stands for one whole segment of the path.
+    #[schemars(required, example = ["spiffe://cluster.local/ns/istio-egress/sa/*"])]
+    pub allow: Option<Vec<String>>,
+}
+
+/// Which workloads of the mesh are known.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Peers {
+    /// The SPIFFE trust domains whose workloads are believed.
+    #[schemars(required, example = ["cluster.local"])]
+    pub trust_domains: Option<Vec<String>>,
+    /// Who says which workload calls.
+    #[schemars(extend("default" = "principal"))]
+    pub source: Option<PeerSource>,
+    /// Refuse a call without a mesh identity.
+    #[schemars(extend("default" = true))]
+    pub required: Option<bool>,
+}

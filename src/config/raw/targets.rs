@@ -1,0 +1,83 @@
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::words::{CredentialMode, Mode, TrustHeader};
+
+/// A guarded Databricks workspace.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workspace {
+    /// The name in policies and records: `Workspace::"<name>"`. 1 to 63 of `a-z`, `0-9` and `-`.
+    #[schemars(required, example = &"prod")]
+    pub name: Option<String>,
+    /// Its hosts: lower case, without port. Several workspaces may share one if each says its `workspace_id`; then a request must name which it means.
+    #[schemars(required, example = ["dbc-1a2b3c4d-5e6f.cloud.databricks.com"])]
+    pub hosts: Option<Vec<String>>,
+    /// Its Databricks workspace id: a plain decimal number, in quotes.
+    #[schemars(example = &"1234567890123456")]
+    pub workspace_id: Option<String>,
+    /// The Databricks account it belongs to: a UUID.
+    #[schemars(example = &"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")]
+    pub account_id: Option<String>,
+    /// Its environment in policies: `Environment::"<environment>"`.
+    #[schemars(required, example = &"prod")]
+    pub environment: Option<String>,
+    /// With which credential an allowed call goes on.
+    pub credentials: Option<Credentials>,
+    /// Whether decisions about it bind; `policy.mode` unless given.
+    #[schemars(example = &"shadow")]
+    pub mode: Option<Mode>,
+    /// Which trust headers may leave the mesh with a call to it.
+    #[schemars(extend("default" = "all"), example = ["subject", "peer"])]
+    pub trust: Option<Trust>,
+}
+
+/// A guarded Databricks account console.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// The name in policies and records: `Account::"<name>"`. 1 to 63 of `a-z`, `0-9` and `-`.
+    #[schemars(required, example = &"main")]
+    pub name: Option<String>,
+    /// Its hosts: lower case, without port.
+    #[schemars(required, example = ["accounts.cloud.databricks.com"])]
+    pub hosts: Option<Vec<String>>,
+    /// Its Databricks account id: a UUID.
+    #[schemars(required, example = &"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")]
+    pub account_id: Option<String>,
+    /// With which credential an allowed call goes on.
+    pub credentials: Option<Credentials>,
+    /// Whether decisions about it bind; `policy.mode` unless given.
+    #[schemars(example = &"shadow")]
+    pub mode: Option<Mode>,
+    /// Which trust headers may leave the mesh with a call to it.
+    #[schemars(extend("default" = "all"), example = ["subject", "peer"])]
+    pub trust: Option<Trust>,
+}
+
+/// With which credential an allowed call goes on.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// How the credential is had.
+    #[schemars(extend("default" = "strip"))]
+    pub mode: Option<CredentialMode>,
+}
+
+/// Which trust headers may leave the mesh: a word, or a list of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Trust {
+    Word(TrustWord),
+    Only(Vec<TrustHeader>),
+}
+
+/// All trust headers, or none.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum TrustWord {
+    All,
+    None,
+}

@@ -1,0 +1,150 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    forms,
+    path::KeyPath,
+    quote::quoted,
+    raw::{self, TrustWord},
+    report::Report,
+    words::{CredentialMode, Mode, TrustHeader},
+};
+use crate::model::{Environment, Target, TargetKind};
+
+/// One guarded target and how calls to it are treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetEntry {
+    pub target: Arc<Target>,
+    /// In canonical form; never empty. A host that several workspaces share is followed by the workspace id of each.
+    pub hosts: Vec<String>,
+    pub credentials: CredentialMode,
+    /// `None`: as the policy has it.
+    pub mode: Option<Mode>,
+    pub trust: Trust,
+}
+
+/// Which trust headers may leave the mesh with a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    All,
+    None,
+    /// Sorted, without duplicates; never empty.
+    Only(Vec<TrustHeader>),
+}
+
+/// What two entries may not have in common, as it is written.
+struct Claims<'r> {
+    path: KeyPath,
+    kind: TargetKind,
+    name: Option<&'r str>,
+    hosts: &'r [String],
+    id: Option<&'r str>,
+}
+
+pub(super) fn targets(raw: &raw::Raw, report: &mut Report<'_>) -> Option<Vec<TargetEntry>> {
+    let (workspaces, accounts) = (raw.workspaces.as_deref().unwrap_or_default(), raw.accounts.as_deref().unwrap_or_default());
+    if workspaces.is_empty() && accounts.is_empty() && report.is_clean() {
+        report.fault(&KeyPath::default(), "no host is guarded", "add `workspaces:` with at least one");
+    }
+    let at = |key: &str, index: usize| KeyPath::default().key(key).item(index);
+    let claims = workspaces.iter().enumerate().map(|(index, raw)| Claims::of_workspace(raw, at("workspaces", index)));
+    unique(&claims.chain(accounts.iter().enumerate().map(|(index, raw)| Claims::of_account(raw, at("accounts", index)))).collect::<Vec<_>>(), report);
+    let mut entries: Vec<_> = workspaces.iter().enumerate().map(|(index, raw)| workspace(raw, &at("workspaces", index), report)).collect();
+    entries.extend(accounts.iter().enumerate().map(|(index, raw)| account(raw, &at("accounts", index), report)));
+    entries.into_iter().collect()
+}
+
+// === impl Claims ===
+
+impl<'r> Claims<'r> {
+    fn of_workspace(raw: &'r raw::Workspace, path: KeyPath) -> Self {
+        let (name, hosts) = (raw.name.as_deref(), raw.hosts.as_deref().unwrap_or_default());
+        Self { path, kind: TargetKind::Workspace, name, hosts, id: raw.workspace_id.as_deref() }
+    }
+
+    fn of_account(raw: &'r raw::Account, path: KeyPath) -> Self {
+        let (name, hosts) = (raw.name.as_deref(), raw.hosts.as_deref().unwrap_or_default());
+        Self { path, kind: TargetKind::Account, name, hosts, id: raw.account_id.as_deref() }
+    }
+
+    /// Two targets may share a host only where a request can tell them apart: by the workspace id that both have.
+    fn may_share_with(&self, other: &Self) -> bool {
+        self.kind == TargetKind::Workspace && other.kind == TargetKind::Workspace && self.id.is_some() && other.id.is_some()
+    }
+}
+
+fn unique(all: &[Claims<'_>], report: &mut Report<'_>) {
+    for (index, one) in all.iter().enumerate() {
+        for earlier in all.iter().take(index) {
+            let same_kind = one.kind == earlier.kind;
+            if let Some(name) = one.name.filter(|_| same_kind && one.name == earlier.name) {
+                report.fault(&one.path.key("name"), format!("the name {} stands twice", quoted(name)), "give each its own");
+            }
+            if let Some(id) = one.id.filter(|_| same_kind && one.id == earlier.id) {
+                let key = if one.kind == TargetKind::Workspace { "workspace_id" } else { "account_id" };
+                report.fault(&one.path.key(key), format!("{key} {} stands twice", quoted(id)), "write one entry with all its hosts");
+            }
+            for (at, host) in one.hosts.iter().enumerate().filter(|(_, host)| earlier.hosts.contains(host) && !one.may_share_with(earlier)) {
+                let help = "several workspaces may share a host if each says its `workspace_id`; nothing else may";
+                report.fault(&one.path.key("hosts").item(at), format!("the host {} belongs to `{}` too", quoted(host), earlier.path), help);
+            }
+        }
+    }
+}
+
+fn workspace(raw: &raw::Workspace, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
+    let name = raw.name.as_deref().and_then(|text| forms::name(text, &path.key("name"), report));
+    let hosts = raw.hosts.as_deref().and_then(|texts| forms::some(texts, &path.key("hosts"), report, forms::host));
+    let environment = raw.environment.as_deref().and_then(|text| forms::name(text, &path.key("environment"), report));
+    let workspace_id = raw.workspace_id.as_deref().and_then(|text| workspace_id(text, &path.key("workspace_id"), report));
+    let account_id = raw.account_id.as_deref().and_then(|text| account_id(text, &path.key("account_id"), report));
+    let trust = trust(raw.trust.as_ref(), &path.key("trust"), report);
+    let target = Target { kind: TargetKind::Workspace, name: name?, workspace_id, account_id, environment: Some(Environment(environment?)) };
+    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, credentials: credentials(raw.credentials.as_ref()), mode: raw.mode, trust })
+}
+
+fn account(raw: &raw::Account, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
+    let name = raw.name.as_deref().and_then(|text| forms::name(text, &path.key("name"), report));
+    let hosts = raw.hosts.as_deref().and_then(|texts| forms::some(texts, &path.key("hosts"), report, forms::host));
+    let account_id = raw.account_id.as_deref().and_then(|text| account_id(text, &path.key("account_id"), report));
+    let trust = trust(raw.trust.as_ref(), &path.key("trust"), report);
+    let target = Target { kind: TargetKind::Account, name: name?, workspace_id: None, account_id: Some(account_id?), environment: None };
+    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, credentials: credentials(raw.credentials.as_ref()), mode: raw.mode, trust })
+}
+
+fn credentials(raw: Option<&raw::Credentials>) -> CredentialMode {
+    raw.and_then(|raw| raw.mode).unwrap_or_default()
+}
+
+fn trust(raw: Option<&raw::Trust>, path: &KeyPath, report: &mut Report<'_>) -> Trust {
+    match raw {
+        None | Some(raw::Trust::Word(TrustWord::All)) => Trust::All,
+        Some(raw::Trust::Word(TrustWord::None)) => Trust::None,
+        Some(raw::Trust::Only(headers)) => {
+            if headers.is_empty() {
+                report.fault(path, "the list is empty", "write `none`");
+            }
+            Trust::Only(headers.iter().copied().collect::<BTreeSet<_>>().into_iter().collect())
+        }
+    }
+}
+
+/// A workspace id as Databricks writes it in `X-Databricks-Workspace-Id`: decimal, without sign and leading zero, within 64 bits.
+fn workspace_id(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Arc<str>> {
+    let good = text.parse::<u64>().is_ok_and(|id| id != 0 && id.to_string() == text);
+    if !good {
+        report.fault(path, format!("{} is not a workspace id", quoted(text)), "write the plain decimal number, as `\"1234567890123456\"`");
+    }
+    good.then(|| text.into())
+}
+
+fn account_id(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Arc<str>> {
+    let good = uuid::Uuid::try_parse(text).is_ok_and(|id| id.hyphenated().to_string() == text);
+    if !good {
+        report.fault(
+            path,
+            format!("{} is not an account id", quoted(text)),
+            "write the UUID in lower case, as `0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9`",
+        );
+    }
+    good.then(|| text.into())
+}

@@ -1,0 +1,175 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whether decisions bind, or are only recorded while every call passes as if lakegate were not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A refused call does not pass.
+    #[default]
+    Enforce,
+    /// Every call passes unchanged; the record holds what enforcement would have answered.
+    Shadow,
+}
+
+/// With which credential an allowed call goes on to its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialMode {
+    /// The caller's own token goes on as it came.
+    Passthrough,
+    /// No credential goes on.
+    #[default]
+    Strip,
+}
+
+/// Whose token an issuer's is; decides the defaults of everything an issuer does not say itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// Any `OpenID` provider: subject from `sub`, groups from `groups`.
+    Generic,
+    /// Keycloak: roles from `realm_access` and `resource_access`, service accounts recognized.
+    Keycloak,
+}
+
+/// Which kind of principal the subjects of an issuer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Each is a `User`.
+    User,
+    /// Each is a `ServicePrincipal`.
+    ServicePrincipal,
+    /// Told apart by the provider's own marks in the token.
+    Detect,
+}
+
+/// A signature algorithm of RFC 7518 or RFC 8037. None is symmetric: an HMAC key that was fetched proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Algorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+/// Who says which workload calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerSource {
+    /// Envoy, in `source.principal` of the check: the URI of the certificate it has verified.
+    #[default]
+    Principal,
+}
+
+/// A trust header: what follows the prefix in its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrustHeader {
+    Subject,
+    Groups,
+    Roles,
+    Peer,
+    Actor,
+    Decision,
+}
+
+/// What happens to a call whose record cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It is refused with 503.
+    #[default]
+    Deny,
+    /// It is decided as if the record had been kept.
+    Allow,
+}
+
+/// When audit records are forced to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fsync {
+    /// Once per batch, after the answers have left.
+    #[default]
+    Batch,
+    /// Before each answer leaves; one sync serves all that wait for it.
+    Always,
+}
+
+/// How much of a denial the caller reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Explain {
+    /// The reason and the decision id alone.
+    None,
+    /// Also who the caller is taken for, what the call would have done and what is missing.
+    #[default]
+    Own,
+    /// Also the ids of the policies that decided.
+    Full,
+}
+
+/// The least severe log line that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+// === impl LogLevel ===
+
+impl LogLevel {
+    /// As a log filter names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+// === impl Algorithm ===
+
+impl Algorithm {
+    /// The name in RFC 7518 §3.1 and RFC 8037 §3.1.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Birth and death of the process: readiness by guards, the signal to stop, draining with a deadline.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+/// Whether the process may be asked. Ready once every guard handed out has been dropped, and until draining begins.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: AtomicUsize,
+    draining: AtomicBool,
+    started: Instant,
+    ready: watch::Sender<bool>,
+}
+
+/// Holds readiness back until it is dropped.
+#[derive(Debug)]
+pub struct Guard {
+    state: Arc<State>,
+    what: &'static str,
+}
+
+/// Begins the end: dropped or fired, every [`Drain`] wakes.
+#[derive(Debug)]
+pub struct DrainTrigger(watch::Sender<bool>);
+
+/// Waits for the end to begin.
+#[derive(Clone, Debug)]
+pub struct Drain(watch::Receiver<bool>);
+
+// === impl Readiness ===
+
+impl Default for Readiness {
+    fn default() -> Self {
+        let state =
+            State { waiting: AtomicUsize::new(0), draining: AtomicBool::new(false), started: Instant::now(), ready: watch::Sender::new(false) };
+        Self { state: Arc::new(state) }
+    }
+}
+
+impl Readiness {
+    /// A guard for `what`; hold it until that part can serve.
+    #[must_use]
+    pub fn hold(&self, what: &'static str) -> Guard {
+        self.state.waiting.fetch_add(1, Ordering::AcqRel);
+        Guard { state: Arc::clone(&self.state), what }
+    }
+
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self.state.ready.borrow()
+    }
+
+    /// Follows the state, for those who must tell others (gRPC health).
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<bool> {
+        self.state.ready.subscribe()
+    }
+
+    /// Unready from now on, whatever guards still fall.
+    pub fn drain(&self) {
+        self.state.draining.store(true, Ordering::Release);
+        self.state.ready.send_replace(false);
+    }
+}
+
+// === impl Guard ===
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let took_ms = u64::try_from(self.state.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(part = self.what, took_ms, "ready");
+        if self.state.waiting.fetch_sub(1, Ordering::AcqRel) == 1 && !self.state.draining.load(Ordering::Acquire) {
+            self.state.ready.send_replace(true);
+            tracing::info!(took_ms, "lakegate is ready");
+        }
+    }
+}
+
+// === impl Drain ===
+
+/// A trigger and what it wakes.
+#[must_use]
+pub fn drain() -> (DrainTrigger, Drain) {
+    let (sender, receiver) = watch::channel(false);
+    (DrainTrigger(sender), Drain(receiver))
+}
+
+impl DrainTrigger {
+    /// Begins the end.
+    pub fn fire(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Drain {
+    /// Returns when the end has begun.
+    pub async fn begun(mut self) {
+        // An error means that the trigger is gone: the end has begun as well.
+        let _ = self.0.wait_for(|begun| *begun).await;
+    }
+}
+
+/// Returns at SIGTERM or SIGINT, with its name.
+///
+/// # Errors
+/// The system's, where no handler can be installed.
+pub async fn terminated() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+/// How long an ending process keeps answering as if nothing were, so that Envoys learn that it is unready before its connections say so.
+pub const LAME_DUCK: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn ready_when_the_last_guard_falls_and_never_while_draining() {
+        let readiness = Readiness::default();
+        assert!(!readiness.is_ready());
+        let (policy, audit) = (readiness.hold("policy"), readiness.hold("audit"));
+        drop(policy);
+        assert!(!readiness.is_ready());
+        drop(audit);
+        assert!(readiness.is_ready());
+        readiness.drain();
+        assert!(!readiness.is_ready());
+        drop(readiness.hold("late"));
+        assert!(!readiness.is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_dropped_trigger_also_ends() {
+        let (trigger, drain) = drain();
+        drop(trigger);
+        drain.begun().await;
+    }
+}

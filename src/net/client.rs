@@ -1,0 +1,112 @@
+use std::{error::Error, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, header};
+
+use super::{Endpoint, dial::Guard};
+
+/// The limits of one exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// For the whole exchange, from the look-up of the name to the last byte; connecting may take half of it.
+    pub timeout: Duration,
+    /// The longest body that is read, in bytes.
+    pub max_bytes: usize,
+}
+
+/// The client; cheap to clone, connections are shared.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    max_bytes: usize,
+}
+
+/// Why there is no answer. Messages name no byte of the answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    #[error("the client cannot be made: {0}")]
+    Setup(String),
+    #[error("it took too long")]
+    TimedOut,
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("it answered with status {0}")]
+    Status(u16),
+    #[error("its answer is compressed, which was not asked for")]
+    Encoded,
+    #[error("its answer is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(5), max_bytes: 512 * 1024 }
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    /// # Errors
+    /// [`NetError::Setup`] where the system has no certificate roots, or TLS cannot be set up.
+    pub fn new(config: &Config) -> Result<Self, NetError> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("lakegate/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .dns_resolver(Arc::new(Guard))
+            .connect_timeout(config.timeout / 2)
+            .timeout(config.timeout)
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()
+            .map_err(|error| NetError::Setup(causes(&error)))?;
+        Ok(Self { http, max_bytes: config.max_bytes })
+    }
+
+    /// Asks `url` and returns the body of a 200.
+    ///
+    /// # Errors
+    /// [`NetError`] for every other end, a redirect among them.
+    pub async fn get(&self, url: &Endpoint) -> Result<Bytes, NetError> {
+        let request = self.http.get(url.url()).header(header::ACCEPT, "application/json");
+        let response = request.send().await.map_err(failure)?;
+        if response.status() != StatusCode::OK {
+            return Err(NetError::Status(response.status().as_u16()));
+        }
+        if response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            return Err(NetError::Encoded);
+        }
+        self.read(response).await
+    }
+
+    /// Reads no further than the limit, whatever length was announced.
+    async fn read(&self, mut response: reqwest::Response) -> Result<Bytes, NetError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(failure)? {
+            if body.len().saturating_add(chunk.len()) > self.max_bytes {
+                return Err(NetError::TooLong(self.max_bytes));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+fn failure(error: reqwest::Error) -> NetError {
+    if error.is_timeout() { NetError::TimedOut } else { NetError::Unreachable(causes(&error)) }
+}
+
+/// The innermost cause: what stands before it in the chain only says that a request was sent, and to where.
+fn causes(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,218 @@
+//! What the stages found of one call, and how it is written into the record.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Outcome;
+use crate::{
+    audit::{Entry, Identity, Param, Response},
+    model::{Call, Caller, DecisionId, FieldValue, Intent, RawCall, TargetKind, Verdict},
+    telemetry::trace::TraceParent,
+};
+
+/// One call on its way: what is known so far.
+#[derive(Debug)]
+pub(super) struct Found<'r> {
+    pub(super) decision: DecisionId,
+    pub(super) now_ms: i64,
+    pub(super) started: Instant,
+    pub(super) generation: u64,
+    pub(super) shadow: bool,
+    pub(super) stage: Stage,
+    pub(super) call: Option<Call<'r>>,
+    pub(super) caller: Option<Caller>,
+    pub(super) intent: Option<Intent>,
+    pub(super) policies: Vec<String>,
+}
+
+/// The stage a call is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Normalize,
+    Authn,
+    Classify,
+    Authz,
+    Broker,
+    Respond,
+}
+
+/// Bytes of one text from the request that the record keeps.
+const LONGEST: usize = 1024;
+
+// === impl Stage ===
+
+impl Stage {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Normalize => "normalize",
+            Self::Authn => "authn",
+            Self::Classify => "classify",
+            Self::Authz => "authz",
+            Self::Broker => "broker",
+            Self::Respond => "respond",
+        }
+    }
+}
+
+// === impl Found ===
+
+impl Found<'_> {
+    pub(super) fn new(decision: DecisionId, now_ms: i64, generation: u64, shadow: bool) -> Self {
+        Self {
+            decision,
+            now_ms,
+            started: Instant::now(),
+            generation,
+            shadow,
+            stage: Stage::Normalize,
+            call: None,
+            caller: None,
+            intent: None,
+            policies: Vec::new(),
+        }
+    }
+
+    /// The trace that the call belongs to.
+    pub(super) fn trace(&self) -> Option<TraceParent> {
+        TraceParent::parse(self.call.as_ref()?.headers.traceparent?)
+    }
+
+    /// Writes everything but the answer into `entry`.
+    pub(super) fn describe(&self, raw: &RawCall, outcome: &Outcome, took: Duration, entry: &mut Entry) {
+        self.begin(entry);
+        entry.reason = outcome.code();
+        entry.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        entry.policies.clone_from(&self.policies);
+        if let Outcome::Refused(refusal) = outcome {
+            entry.detail = redacted(&refusal.detail);
+            entry.policies.clone_from(&refusal.policies);
+        }
+        self.describe_request(raw, entry);
+        if let Some(caller) = &self.caller {
+            describe_caller(caller, entry);
+        }
+        if let Some(intent) = &self.intent {
+            describe_intent(intent, entry);
+        } else if let Outcome::Discovery(target) = outcome {
+            entry.workspace = Some(target.name.to_string());
+            entry.workspace_id = target.workspace_id.as_deref().map(str::to_owned);
+        }
+    }
+
+    /// Writes what is known from the first moment, so that an aborted record has it too.
+    pub(super) fn begin(&self, entry: &mut Entry) {
+        entry.version = "1";
+        entry.event_id = self.decision.to_string();
+        entry.event_time = time(self.now_ms);
+        entry.stage = self.stage.as_str();
+        entry.mode = if self.shadow { "shadow" } else { "enforce" };
+        entry.generation = self.generation;
+    }
+
+    fn describe_request(&self, raw: &RawCall, entry: &mut Entry) {
+        let path = raw.path().split(|byte| *byte == b'?').next().unwrap_or_default();
+        for (name, value) in [("method", raw.method()), ("host", raw.host()), ("path", path)] {
+            entry.request_params.push(Param { name: name.to_owned(), value: redacted(&String::from_utf8_lossy(value)) });
+        }
+        let Some(call) = &self.call else { return };
+        entry.request_id = call.headers.request_id.map(redacted);
+        entry.user_agent = call.headers.user_agent.map(redacted);
+        entry.source_ip_address = call.source_ip.map(|ip| ip.to_string());
+        entry.trace_id = self.trace().map(|trace| trace.trace_id());
+    }
+}
+
+fn describe_caller(caller: &Caller, entry: &mut Entry) {
+    entry.principal = caller.principal().map(|principal| principal.entity().to_string());
+    entry.peer = caller.peer.as_ref().map(ToString::to_string);
+    if let Some(token) = &caller.token {
+        entry.actor.clone_from(&token.actors);
+        entry.session_id.clone_from(&token.session);
+        entry.user_identity = Some(Identity {
+            issuer: token.issuer.to_string(),
+            subject_name: token.subject.clone(),
+            token_id: token.id.clone(),
+            client: token.client.clone(),
+        });
+    }
+}
+
+fn describe_intent(intent: &Intent, entry: &mut Entry) {
+    let action = &intent.action;
+    entry.action = Some(action.name.to_string());
+    entry.level = Some(action.level.as_str());
+    entry.service_name = Some(action.service.to_string());
+    entry.action_name = Some(action.name.rsplit('.').next().unwrap_or_default().to_owned());
+    entry.resources = intent.resources.iter().map(|resource| resource.entity.to_string()).collect();
+    entry.workspace = Some(intent.target.name.to_string());
+    entry.workspace_id = intent.target.workspace_id.as_deref().map(str::to_owned);
+    entry.account_id = intent.target.account_id.as_deref().map(str::to_owned);
+    entry.audit_level = Some(if intent.target.kind == TargetKind::Account { "ACCOUNT_LEVEL" } else { "WORKSPACE_LEVEL" });
+    for field in &intent.fields {
+        let value = match &field.value {
+            FieldValue::Text(text) => redacted(text),
+            FieldValue::Long(number) => number.to_string(),
+            FieldValue::Bool(truth) => truth.to_string(),
+            FieldValue::Texts(texts) => redacted(&texts.join(",")),
+        };
+        entry.request_params.push(Param { name: field.name.to_string(), value });
+    }
+}
+
+/// What the caller got, for the record.
+pub(super) fn response(verdict: &Verdict) -> Response {
+    match verdict {
+        Verdict::Allow(_) => Response::default(),
+        Verdict::Answer(_) => Response { status_code: 200, error_message: None },
+        Verdict::Deny(deny) => {
+            let phrase = deny.headers.iter().find(|edit| edit.name == "x-databricks-reason-phrase");
+            Response { status_code: deny.status.code(), error_message: phrase.map(|edit| String::from_utf8_lossy(&edit.value).into_owned()) }
+        }
+    }
+}
+
+/// `2026-11-21T23:59:59.123Z`
+fn time(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms).map(|time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()).unwrap_or_default()
+}
+
+/// `text` cut at 1 KiB, and from the first thing on that looks like a credential: a JWT (`eyJ…`) or a personal access token (`dapi…`).
+fn redacted(text: &str) -> String {
+    let token = |from: &str| {
+        let tail = |prefix: &str, good: fn(&u8) -> bool| from.strip_prefix(prefix).is_some_and(|rest| rest.bytes().take_while(good).count() >= 8);
+        tail("eyJ", |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) || tail("dapi", u8::is_ascii_hexdigit)
+    };
+    let end = text.char_indices().map(|(at, _)| at).find(|at| text.get(*at..).is_some_and(token));
+    let shown = end.and_then(|end| text.get(..end)).unwrap_or(text);
+    let mut out: String = shown.chars().take(LONGEST).collect();
+    if end.is_some() {
+        out.push_str("[redacted]");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_credential_is_not_recorded() {
+        let cases = [
+            ("/serving-endpoints/adapi-model/x", "/serving-endpoints/adapi-model/x"),
+            ("/x/eyJhbGciOiJSUzI1NiJ9.e30.AAAA/y", "/x/[redacted]"),
+            ("agent dapi0123456789abcdef0123", "agent [redacted]"),
+            ("héé eyJ", "héé eyJ"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(redacted(text), expected);
+        }
+        assert_eq!(redacted(&"x".repeat(5000)).len(), LONGEST);
+    }
+
+    #[test]
+    fn times_are_rfc_3339_in_utc() {
+        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time(1_795_305_599_123), "2026-11-21T23:59:59.123Z");
+    }
+}

@@ -1,0 +1,12 @@
+//! From files to a published snapshot: watch, read a listing that holds still, compile, publish; the last good set stays until a better one is whole.
+
+mod compile;
+mod compose;
+mod listing;
+mod published;
+mod watch;
+
+pub use compile::{Compiled, Compiler};
+pub use listing::{Listing, read_stable};
+pub use published::{Published, ReloadStatus};
+pub use watch::Watcher;

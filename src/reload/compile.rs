@@ -1,0 +1,98 @@
+//! From one configuration file to a snapshot: everything it names is read and checked before any of it is served.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{compose, listing};
+use crate::{
+    authn::Authenticator,
+    authz::{Authorizer, Source},
+    broker::Broker,
+    classify::{Catalog, Classifier},
+    clock::Clock,
+    config::Config,
+    model::Fault,
+    net,
+    pipeline::Snapshot,
+    respond::Responder,
+};
+
+/// What is needed to compile a set, and outlives it.
+#[derive(Clone, Debug)]
+pub struct Compiler {
+    pub file: PathBuf,
+    pub client: net::Client,
+    pub clock: Clock,
+    catalog: Arc<Catalog>,
+}
+
+/// A set that can be served, with the configuration it came from.
+#[derive(Debug)]
+pub struct Compiled {
+    pub config: Config,
+    pub snapshot: Snapshot,
+}
+
+// === impl Compiler ===
+
+impl Compiler {
+    /// # Errors
+    /// What is wrong with the catalog that this binary carries.
+    pub fn new(file: &Path, client: net::Client, clock: Clock) -> Result<Self, Vec<Fault>> {
+        Ok(Self { file: file.to_owned(), client, clock, catalog: Arc::new(Catalog::embedded()?) })
+    }
+
+    /// Reads everything anew; keys, verified tokens and validated policies that did not change come from `previous`.
+    ///
+    /// # Errors
+    /// Every fault of every file; nothing of the set is served then.
+    pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled, Vec<Fault>> {
+        let config = Config::load(&self.file)?;
+        let authenticator =
+            Authenticator::new(compose::authn(&config)?, self.client.clone(), self.clock.clone(), previous.map(|set| &*set.authenticator));
+        let classifier = Classifier::new(Arc::clone(&self.catalog), compose::targets(&config)).map_err(|messages| self.faults(messages));
+        let authorizer = source(&config)
+            .and_then(|source| Authorizer::load(self.catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer)));
+        let mut faults = Vec::new();
+        let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults));
+        let (Some(authenticator), Some(classifier), Some(authorizer)) = parts else { return Err(faults) };
+        let snapshot = Snapshot {
+            generation: previous.map_or(1, |set| set.generation + 1),
+            normalize: compose::normalize(&config),
+            authenticator: Arc::new(authenticator),
+            classifier,
+            authorizer,
+            broker: Broker::new(compose::modes(&config)),
+            responder: Responder::new(compose::respond(&config)),
+            shadow: compose::shadow(&config),
+        };
+        Ok(Compiled { config, snapshot })
+    }
+
+    fn faults(&self, messages: Vec<String>) -> Vec<Fault> {
+        let fault = |message| Fault { file: self.file.clone(), line: None, column: None, message, help: None };
+        messages.into_iter().map(fault).collect()
+    }
+}
+
+/// The value, or its faults added to `all`, so that one report has the faults of every part.
+fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
+    part.map_err(|faults| all.extend(faults)).ok()
+}
+
+/// The policies and the inventory, each read whole and unchanged while reading.
+fn source(config: &Config) -> Result<Source, Vec<Fault>> {
+    let listing = listing::read_stable(&config.policy.dir).map_err(|fault| vec![fault])?;
+    let inventory = match &config.policy.entities {
+        Some(file) => Some((
+            file.clone(),
+            std::fs::read_to_string(file).map_err(|error| {
+                vec![Fault { file: file.clone(), line: None, column: None, message: format!("the inventory cannot be read: {error}"), help: None }]
+            })?,
+        )),
+        None => None,
+    };
+    Ok(Source { files: listing.files, inventory })
+}

@@ -1,0 +1,143 @@
+//! Each stage's own configuration, taken out of the whole; no stage ever sees the whole.
+
+use std::collections::HashMap;
+
+use crate::{
+    authn::{self, ClaimPath, IssuerConfig, KeySource, KindRule},
+    broker,
+    classify::TargetConfig,
+    config::{Config, CredentialMode, Explain, Issuer, Kind, Mode, Provider, Trust, TrustHeader},
+    model::{Fault, Name, TargetKind},
+    net::Endpoint,
+    normalize,
+    pipeline::ShadowTargets,
+    respond::{self, Trusted},
+};
+
+/// Bytes of decisions that are remembered.
+pub(super) const DECISION_CACHE: u64 = 32 << 20;
+
+/// Bytes of verified tokens that are remembered.
+const TOKEN_CACHE: u64 = 32 << 20;
+
+/// Bytes of path and query together.
+const PATH_LIMIT: usize = 8192;
+
+pub(super) fn normalize(config: &Config) -> normalize::Config {
+    normalize::Config {
+        body_limit: config.limits.body,
+        path_limit: PATH_LIMIT,
+        header_limit: config.limits.headers,
+        trust_prefix: config.trust_prefix.clone(),
+    }
+}
+
+pub(super) fn authn(config: &Config) -> Result<authn::Config, Vec<Fault>> {
+    let issuers: Result<Vec<_>, _> = config.issuers.iter().map(|issuer| self::issuer(config, issuer)).collect();
+    Ok(authn::Config {
+        peers: authn::PeerConfig { trust_domains: config.peers.trust_domains.clone(), required: config.peers.required },
+        issuers: issuers.map_err(|fault| vec![fault])?,
+        token_limit: config.limits.token,
+        cache_bytes: TOKEN_CACHE,
+    })
+}
+
+fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
+    let provider = match from.provider {
+        Provider::Generic => authn::Provider::Generic,
+        Provider::Keycloak => authn::Provider::Keycloak,
+    };
+    let mut issuer = IssuerConfig::new(from.name.clone(), &from.issuer, provider);
+    let wrong = |message: String| Fault {
+        file: config.file.clone(),
+        line: None,
+        column: None,
+        message: format!("issuer `{}`: {message}", from.name),
+        help: None,
+    };
+    issuer.audiences.clone_from(&from.audiences);
+    issuer.keys = match (&from.jwks_file, &from.jwks_uri) {
+        (Some(file), _) => KeySource::File(file.clone()),
+        (None, Some(uri)) => KeySource::Uri(Endpoint::parse(uri).map_err(|error| wrong(error.to_string()))?),
+        (None, None) => KeySource::Discovery,
+    };
+    if let Some(names) = &from.algorithms {
+        issuer.algorithms = names
+            .iter()
+            .map(|name| authn::Algorithm::parse(name).ok_or_else(|| wrong(format!("`{name}` is no algorithm"))))
+            .collect::<Result<_, _>>()?;
+    }
+    if let Some(claim) = &from.subject_claim {
+        issuer.subject_claim.clone_from(claim);
+    }
+    if let Some(claim) = &from.groups_claim {
+        issuer.groups_claim = ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))?;
+    }
+    if let Some(claims) = &from.roles_claim {
+        issuer.roles_claims =
+            claims.iter().map(|claim| ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))).collect::<Result<_, _>>()?;
+    }
+    if let Some(kind) = from.kind {
+        issuer.kind = match kind {
+            Kind::User => KindRule::User,
+            Kind::ServicePrincipal => KindRule::ServicePrincipal,
+            Kind::Detect => KindRule::Detect,
+        };
+    }
+    if let Some(leeway) = from.leeway {
+        issuer.leeway_s = i64::try_from(leeway.as_secs()).unwrap_or(i64::MAX);
+    }
+    if let Some(types) = &from.token_types {
+        issuer.token_types.clone_from(types);
+    }
+    Ok(issuer)
+}
+
+pub(super) fn targets(config: &Config) -> Vec<TargetConfig> {
+    config.targets.iter().map(|entry| TargetConfig { target: entry.target.clone(), hosts: entry.hosts.clone() }).collect()
+}
+
+pub(super) fn modes(config: &Config) -> HashMap<(TargetKind, Name), broker::Mode> {
+    let mode = |mode| match mode {
+        CredentialMode::Passthrough => broker::Mode::Passthrough,
+        CredentialMode::Strip => broker::Mode::Strip,
+    };
+    config.targets.iter().map(|entry| ((entry.target.kind, entry.target.name.clone()), mode(entry.credentials))).collect()
+}
+
+pub(super) fn respond(config: &Config) -> respond::Config {
+    respond::Config {
+        prefix: config.trust_prefix.clone(),
+        help_url: config.help_url.clone(),
+        explain: match config.explain_to_caller {
+            Explain::None => respond::Explain::None,
+            Explain::Own => respond::Explain::Own,
+            Explain::Full => respond::Explain::Full,
+        },
+        faults_visible_after_ms: i64::try_from(config.faults_visible_after.as_millis()).unwrap_or(i64::MAX),
+        trust: config.targets.iter().map(|entry| ((entry.target.kind, entry.target.name.clone()), trusted(&entry.trust))).collect(),
+    }
+}
+
+fn trusted(trust: &Trust) -> Trusted {
+    let header = |header: &TrustHeader| match header {
+        TrustHeader::Subject => respond::TrustHeader::Subject,
+        TrustHeader::Groups => respond::TrustHeader::Groups,
+        TrustHeader::Roles => respond::TrustHeader::Roles,
+        TrustHeader::Peer => respond::TrustHeader::Peer,
+        TrustHeader::Actor => respond::TrustHeader::Actor,
+        TrustHeader::Decision => respond::TrustHeader::Decision,
+    };
+    match trust {
+        Trust::All => Trusted::All,
+        Trust::None => Trusted::None,
+        Trust::Only(headers) => Trusted::Only(headers.iter().map(header).collect()),
+    }
+}
+
+pub(super) fn shadow(config: &Config) -> ShadowTargets {
+    let shadow = |mode: Option<Mode>| mode.unwrap_or(config.policy.mode) == Mode::Shadow;
+    let hosts = config.targets.iter().flat_map(|entry| entry.hosts.iter().map(move |host| (host.clone(), shadow(entry.mode))));
+    let everywhere = config.policy.mode == Mode::Shadow && config.targets.iter().all(|entry| shadow(entry.mode));
+    ShadowTargets::new(everywhere, hosts)
+}

@@ -1,0 +1,224 @@
+//! The policy files of a folder, read so that what comes back once stood on disk as a whole.
+//!
+//! A set that was read while it was being written could lack a `forbid`. So a listing counts only where names, sizes and times were the same before
+//! and after the reading; else it is read again, and after a few attempts refused.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, Metadata},
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use crate::model::Fault;
+
+/// Every `*.cedar` file below a folder with its text, sorted by path; no file stands in it twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub files: Vec<(PathBuf, String)>,
+}
+
+/// What tells one state of a file from another. The change time notices what a restored modification time hides.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stamp {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// Why a folder could not be read this time.
+enum Trouble {
+    /// It changed under the reading, so another attempt may go well.
+    Unstable,
+    Fault(Box<Fault>),
+}
+
+/// How much of a folder is read.
+#[derive(Clone, Copy)]
+struct Caps {
+    files: usize,
+    file_bytes: u64,
+    total_bytes: u64,
+}
+
+/// Reads every `*.cedar` file below `dir`, from a listing that was the same before and after. It blocks, for 20 ms at least.
+///
+/// Hidden files and folders are left out: editors keep their drafts there, and Kubernetes the folder (`..data`) that the names of a mounted
+/// `ConfigMap` point into. Symbolic links are followed; a file that several names lead to is read once, under the first.
+///
+/// # Errors
+/// A [`Fault`] that names the file or folder: it cannot be read, is not UTF-8, there is too much of it, or it does not hold still.
+pub fn read_stable(dir: &Path) -> Result<Listing, Fault> {
+    for _ in 0..ATTEMPTS {
+        match attempt(dir, CAPS, || thread::sleep(SETTLE)) {
+            Ok(listing) => return Ok(listing),
+            Err(Trouble::Fault(fault)) => return Err(*fault),
+            Err(Trouble::Unstable) => thread::sleep(PAUSE),
+        }
+    }
+    Err(fault(dir, "it does not hold still while it is read".to_owned(), "write files beside it and move them in"))
+}
+
+/// One reading; `between` runs after the reading and before the second look.
+fn attempt(dir: &Path, caps: Caps, between: impl FnOnce()) -> Result<Listing, Trouble> {
+    let before = stamps(dir, caps)?;
+    let files = before.iter().map(|stamp| Ok((stamp.path.clone(), text(stamp)?))).collect::<Result<Vec<_>, Trouble>>()?;
+    between();
+    if stamps(dir, caps)? == before { Ok(Listing { files }) } else { Err(Trouble::Unstable) }
+}
+
+/// The stamps of the `*.cedar` files below `dir` as they are now, or `None` where they cannot be told.
+pub(super) fn stamps_now(dir: &Path) -> Option<Vec<Stamp>> {
+    stamps(dir, CAPS).ok()
+}
+
+/// `dir` and the folders below it that are looked into.
+pub(super) fn folders(dir: &Path) -> Vec<PathBuf> {
+    let mut walk = Walk::new(CAPS);
+    // A fault ends the walk early; the folders seen by then are still worth watching.
+    drop(walk.folder(dir, 0));
+    walk.folders
+}
+
+fn stamps(dir: &Path, caps: Caps) -> Result<Vec<Stamp>, Trouble> {
+    let mut walk = Walk::new(caps);
+    walk.folder(dir, 0)?;
+    if walk.files.iter().map(|stamp| stamp.size).fold(0, u64::saturating_add) > caps.total_bytes {
+        return Err(refused(dir, format!("its policies are longer than {}MiB together", caps.total_bytes >> 20), "keep other files elsewhere"));
+    }
+    Ok(walk.files)
+}
+
+/// The way through a folder, in the order of names.
+struct Walk {
+    caps: Caps,
+    files: Vec<Stamp>,
+    folders: Vec<PathBuf>,
+    /// Device and inode of all files and folders seen, so that links in circles end.
+    seen: HashSet<(u64, u64)>,
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    pub(super) fn new(path: &Path, meta: &Metadata) -> Self {
+        Self {
+            path: path.to_owned(),
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+}
+
+// === impl Walk ===
+
+impl Walk {
+    fn new(caps: Caps) -> Self {
+        Self { caps, files: Vec::new(), folders: Vec::new(), seen: HashSet::new() }
+    }
+
+    fn folder(&mut self, dir: &Path, depth: usize) -> Result<(), Trouble> {
+        let meta = fs::metadata(dir).map_err(|error| trouble(dir, &error, depth))?;
+        if !self.seen.insert((meta.dev(), meta.ino())) {
+            return Ok(());
+        }
+        if depth > DEPTH_MAX {
+            return Err(refused(dir, format!("it stands deeper than {DEPTH_MAX} folders"), "keep policies nearer to the top"));
+        }
+        self.folders.push(dir.to_owned());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir).map_err(|error| trouble(dir, &error, depth))? {
+            let name = entry.map_err(|error| trouble(dir, &error, depth))?.file_name();
+            if !name.as_encoded_bytes().starts_with(b".") {
+                names.push(name);
+            }
+        }
+        names.sort();
+        names.iter().try_for_each(|name| self.entry(&dir.join(name), depth))
+    }
+
+    fn entry(&mut self, path: &Path, depth: usize) -> Result<(), Trouble> {
+        let is_policy = path.extension().is_some_and(|extension| extension == "cedar");
+        let meta = match fs::metadata(path) {
+            Ok(meta) => meta,
+            // What is no policy may be unreadable or lead nowhere; a policy may not.
+            Err(_) if !is_policy => return Ok(()),
+            Err(error) => return Err(dangling(path, &error)),
+        };
+        if meta.is_dir() {
+            return self.folder(path, depth + 1);
+        }
+        if !is_policy {
+            return Ok(());
+        }
+        if !meta.is_file() {
+            return Err(refused(path, "it is not a regular file".to_owned(), "remove it, or give it another name"));
+        }
+        if !self.seen.insert((meta.dev(), meta.ino())) {
+            return Ok(());
+        }
+        if meta.len() > self.caps.file_bytes {
+            return Err(refused(path, format!("it is longer than {}MiB", self.caps.file_bytes >> 20), "split it"));
+        }
+        if self.files.len() >= self.caps.files {
+            return Err(refused(path, format!("there are more than {} policy files", self.caps.files), "put several policies into one file"));
+        }
+        self.files.push(Stamp::new(path, &meta));
+        Ok(())
+    }
+}
+
+/// The text of a file, which must be as long as its stamp says.
+fn text(stamp: &Stamp) -> Result<String, Trouble> {
+    let mut bytes = Vec::new();
+    let read = File::open(&stamp.path).and_then(|file| file.take(stamp.size.saturating_add(1)).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if length as u64 == stamp.size => {}
+        Ok(_) => return Err(Trouble::Unstable),
+        Err(error) => return Err(trouble(&stamp.path, &error, 1)),
+    }
+    String::from_utf8(bytes).map_err(|_| refused(&stamp.path, "it is not UTF-8".to_owned(), "save it as UTF-8"))
+}
+
+/// What was there a moment ago and is gone has changed under the reading; only the folder itself (depth 0) must be there.
+fn trouble(path: &Path, error: &io::Error, depth: usize) -> Trouble {
+    if error.kind() == io::ErrorKind::NotFound && depth > 0 {
+        return Trouble::Unstable;
+    }
+    refused(path, format!("it cannot be read: {}", error.kind()), "let the account that lakegate runs as read it")
+}
+
+/// A policy whose name is there and whose content is not: a link into nothing, or a file removed since it was listed.
+fn dangling(path: &Path, error: &io::Error) -> Trouble {
+    if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() {
+        return Trouble::Unstable;
+    }
+    refused(path, format!("it cannot be read: {}", error.kind()), "restore what the link leads to, or remove it")
+}
+
+fn refused(path: &Path, message: String, help: &str) -> Trouble {
+    Trouble::Fault(Box::new(fault(path, message, help)))
+}
+
+fn fault(path: &Path, message: String, help: &str) -> Fault {
+    Fault { file: path.to_owned(), line: None, column: None, message, help: Some(help.to_owned()) }
+}
+
+const ATTEMPTS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long a listing must hold still: longer than the grain of file times (a kernel tick, at most 10 ms).
+const SETTLE: Duration = Duration::from_millis(20);
+const DEPTH_MAX: usize = 16;
+const CAPS: Caps = Caps { files: 20_000, file_bytes: 8 << 20, total_bytes: 128 << 20 };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! The snapshot that is served, and what became of the last attempt to replace it.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicI64, Ordering},
+};
+
+use arc_swap::ArcSwap;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use serde::Serialize;
+
+use crate::{clock::Clock, model::Fault, pipeline::Snapshot, telemetry::Registry};
+
+/// The current snapshot and the news of its successors.
+#[derive(Debug)]
+pub struct Published {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    clock: Clock,
+    loaded_ms: AtomicI64,
+    news: Mutex<News>,
+    metrics: Metrics,
+}
+
+/// What the last attempt came to.
+#[derive(Debug, Default)]
+struct News {
+    faults: Vec<Fault>,
+    restart: Vec<&'static str>,
+}
+
+/// What `/status` says of the configuration.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReloadStatus {
+    pub generation: u64,
+    /// Seconds since the served set was published.
+    pub age_s: i64,
+    /// The files say something else than what is served.
+    pub degraded: bool,
+    /// Why the files cannot be served.
+    pub faults: Vec<Fault>,
+    /// Settings that changed but wait for a restart.
+    pub restart_needed_for: Vec<&'static str>,
+}
+
+#[derive(Debug, Default)]
+struct Metrics {
+    generation: Gauge,
+    degraded: Gauge,
+    published: Counter,
+    failed: Counter,
+    policies: Gauge,
+}
+
+// === impl Published ===
+
+impl Published {
+    #[must_use]
+    pub fn new(first: Snapshot, clock: Clock, registry: &mut Registry) -> Self {
+        let metrics = Metrics::default();
+        registry.register("lakegate_config_generation", "The generation that is served", metrics.generation.clone());
+        registry.register("lakegate_config_degraded", "1 where the files cannot be served and the last good set is", metrics.degraded.clone());
+        registry.register("lakegate_config_reloads", "Sets published since the start", metrics.published.clone());
+        registry.register("lakegate_config_reload_failures", "Sets that could not be published", metrics.failed.clone());
+        registry.register("lakegate_policies", "Policies served", metrics.policies.clone());
+        metrics.show(&first);
+        let loaded_ms = AtomicI64::new(clock.now_ms());
+        Self { snapshot: Arc::new(ArcSwap::from_pointee(first)), clock, loaded_ms, news: Mutex::default(), metrics }
+    }
+
+    /// The cell that the pipeline reads.
+    #[must_use]
+    pub fn cell(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.snapshot)
+    }
+
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Serves `next` from the next call on; `restart` names the settings that only a restart applies.
+    pub fn publish(&self, next: Snapshot, restart: Vec<&'static str>) {
+        tracing::info!(generation = next.generation, policies = next.authorizer.policy_count(), "a new set is served");
+        self.metrics.show(&next);
+        self.metrics.published.inc();
+        self.snapshot.store(Arc::new(next));
+        self.loaded_ms.store(self.clock.now_ms(), Ordering::Relaxed);
+        *self.lock() = News { faults: Vec::new(), restart };
+    }
+
+    /// Keeps what is served, and says why.
+    pub fn keep(&self, faults: Vec<Fault>) {
+        for fault in &faults {
+            tracing::error!(%fault, "the files cannot be served; the last good set stays");
+        }
+        self.metrics.failed.inc();
+        self.metrics.degraded.set(1);
+        self.lock().faults = faults;
+    }
+
+    #[must_use]
+    pub fn status(&self) -> ReloadStatus {
+        let news = self.lock();
+        ReloadStatus {
+            generation: self.snapshot.load().generation,
+            age_s: (self.clock.now_ms() - self.loaded_ms.load(Ordering::Relaxed)).div_euclid(1000),
+            degraded: !news.faults.is_empty(),
+            faults: news.faults.clone(),
+            restart_needed_for: news.restart.clone(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    fn show(&self, snapshot: &Snapshot) {
+        self.generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
+        self.policies.set(i64::try_from(snapshot.authorizer.policy_count()).unwrap_or(i64::MAX));
+        self.degraded.set(0);
+    }
+}

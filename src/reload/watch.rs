@@ -1,0 +1,171 @@
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::{
+    sync::Notify,
+    time::{Interval, MissedTickBehavior, interval, sleep},
+};
+
+use super::listing::{self, Stamp};
+
+/// A watch over files and policy folders, which says when something about them has changed and has held still since.
+///
+/// The system's own notices wake it, and a look each second besides: inotify is silent on some volumes and forgets a folder that was replaced.
+/// What counts as a change is told from the files themselves, so that a neighbour's writing (an audit log in the same folder) is none.
+pub struct Watcher {
+    paths: Arc<[PathBuf]>,
+    /// What the files looked like when a change was last reported.
+    seen: Vec<Look>,
+    notices: Arc<Notify>,
+    /// `None` where the system gives no notices; then only the look each second is left.
+    system: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+    poll: Interval,
+}
+
+/// What one watched path looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Look {
+    File {
+        stamp: Stamp,
+        real: Option<PathBuf>,
+    },
+    /// `None` where the folder cannot be read as a whole.
+    Folder {
+        real: Option<PathBuf>,
+        policies: Option<Vec<Stamp>>,
+    },
+    Absent,
+}
+
+// === impl Watcher ===
+
+impl Watcher {
+    /// Begins to watch. A path may be a file, or a folder whose `*.cedar` files are meant; it need not be there yet.
+    ///
+    /// Changes from here on are reported, so make the watcher before reading what it watches. It must be made within a tokio runtime.
+    #[must_use]
+    pub fn new(paths: Vec<PathBuf>) -> Self {
+        let notices = Arc::new(Notify::new());
+        let waker = Arc::clone(&notices);
+        let system = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.map_or(true, |event| !event.kind.is_access()) {
+                waker.notify_one();
+            }
+        });
+        let system =
+            system.inspect_err(|error| tracing::warn!(%error, "the system gives no notice of changed files; looking each second instead")).ok();
+        let mut poll = interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watcher = Self { seen: looks(&paths), paths: paths.into(), notices, system, watched: BTreeSet::new(), poll };
+        let folders = folders(&watcher.paths);
+        watcher.watch(folders);
+        watcher
+    }
+
+    /// Waits until something has changed and then held still for 100 ms (or gone on changing for two seconds).
+    ///
+    /// A change made while the caller is busy is reported by the next call. The future may be dropped: nothing is lost.
+    pub async fn changed(&mut self) {
+        loop {
+            tokio::select! {
+                () = self.notices.notified() => {}
+                _ = self.poll.tick() => {}
+            }
+            if let Some(now) = self.settled().await {
+                let paths = Arc::clone(&self.paths);
+                let folders = in_background(move || folders(&paths)).await.unwrap_or_default();
+                self.watch(folders);
+                self.seen = now;
+                return;
+            }
+        }
+    }
+
+    /// How everything looks once it holds still; `None` where that is as it was.
+    async fn settled(&self) -> Option<Vec<Look>> {
+        let mut last = self.look().await?;
+        if last == self.seen {
+            return None;
+        }
+        for _ in 0..SETTLE_ROUNDS {
+            sleep(DEBOUNCE).await;
+            let now = self.look().await?;
+            if now == last {
+                break;
+            }
+            last = now;
+        }
+        (last != self.seen).then_some(last)
+    }
+
+    async fn look(&self) -> Option<Vec<Look>> {
+        let paths = Arc::clone(&self.paths);
+        in_background(move || looks(&paths)).await
+    }
+
+    /// Asks the system for notices of `folders`, anew for those that may have been replaced under their name.
+    fn watch(&mut self, folders: BTreeSet<PathBuf>) {
+        let Some(system) = &mut self.system else { return };
+        for folder in &self.watched {
+            // A folder that is gone has taken its watch with it.
+            drop(system.unwatch(folder));
+        }
+        for folder in &folders {
+            if let Err(error) = system.watch(folder, RecursiveMode::NonRecursive) {
+                tracing::debug!(folder = %folder.display(), %error, "no notice of changes in a folder; looking each second");
+            }
+        }
+        self.watched = folders;
+    }
+}
+
+// === impl Look ===
+
+impl Look {
+    fn at(path: &Path) -> Self {
+        let real = fs::canonicalize(path).ok();
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => Self::Folder { real, policies: listing::stamps_now(path) },
+            Ok(meta) => Self::File { stamp: Stamp::new(path, &meta), real },
+            Err(_) => Self::Absent,
+        }
+    }
+}
+
+fn looks(paths: &[PathBuf]) -> Vec<Look> {
+    paths.iter().map(|path| Look::at(path)).collect()
+}
+
+/// The folders in which a change of `paths` shows: those that hold their names, those that their links lead into, and policy folders with all below.
+fn folders(paths: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
+    for path in paths {
+        let real = fs::canonicalize(path).ok();
+        for name in [Some(path.as_path()), real.as_deref()].into_iter().flatten() {
+            let parent = name.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+            folders.extend(parent.filter(|parent| parent.is_dir()).map(Path::to_owned));
+        }
+        if path.is_dir() {
+            folders.extend(listing::folders(path));
+        }
+    }
+    folders
+}
+
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+const POLL: Duration = Duration::from_secs(1);
+const DEBOUNCE: Duration = Duration::from_millis(100);
+const SETTLE_ROUNDS: usize = 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! The sentence that a refused caller reads: who, from where, what, why not, and where to ask.
+
+use std::fmt::Write as _;
+
+use super::{Config, Explain, Scene, deny, text};
+use crate::model::{Intent, Reason, Refusal};
+
+/// What an answer says of the decision, in words and as `ErrorInfo.metadata`.
+pub(super) struct Told {
+    pub(super) message: String,
+    pub(super) metadata: Vec<(&'static str, String)>,
+}
+
+const MOST_RESOURCES: usize = 3;
+
+/// What the caller may know of `refusal`, as far as the configuration allows.
+pub(super) fn tell(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) -> Told {
+    let decision = scene.decision.to_string();
+    let mut message = String::new();
+    let mut metadata = vec![("decision", decision.clone())];
+    if refusal.reason == Reason::PolicyHides {
+        message.push_str(&hidden(scene.intent));
+    } else if config.explain == Explain::None {
+        message.push_str(deny::title(refusal.reason));
+    } else {
+        describe(scene, &mut message, &mut metadata);
+        message.push_str(&refusal.detail);
+        if config.explain == Explain::Full && !refusal.policies.is_empty() {
+            metadata.push(("policies", refusal.policies.join(",")));
+        }
+    }
+    let _ = write!(message, " [{}, decision {decision}]", deny::shown(refusal.reason));
+    if let Some(url) = help(config, &decision) {
+        let _ = write!(message, ", see {url}");
+    }
+    Told { message: text::unretried(&message), metadata: metadata.into_iter().map(|(key, value)| (key, text::unretried(&value))).collect() }
+}
+
+/// The configured help address for one decision.
+pub(super) fn help(config: &Config, decision: &str) -> Option<String> {
+    config.help_url.as_ref().map(|url| url.replace("{decision}", decision))
+}
+
+/// `User::"corp/alice" from spiffe://… may not jobs.run_now on Job::"stage/43": `
+fn describe(scene: &Scene<'_, '_>, message: &mut String, metadata: &mut Vec<(&'static str, String)>) {
+    let Some(caller) = scene.caller else { return };
+    let principal = caller.principal().map(|principal| principal.entity().to_string()).unwrap_or_default();
+    message.push_str(&principal);
+    metadata.push(("principal", principal));
+    if let Some(peer) = &caller.peer {
+        if caller.token.is_some() {
+            let _ = write!(message, " from {peer}");
+        }
+        metadata.push(("peer", peer.to_string()));
+    }
+    if let Some(intent) = scene.intent {
+        let resources = resources(intent);
+        let _ = write!(message, " may not {} on {resources}", intent.action.name);
+        metadata.push(("action", intent.action.name.to_string()));
+        metadata.push(("resources", resources));
+        metadata.push(("workspace", intent.target.name.to_string()));
+    }
+    message.push_str(": ");
+}
+
+fn resources(intent: &Intent) -> String {
+    let mut out = String::new();
+    for (index, resource) in intent.resources.iter().take(MOST_RESOURCES).enumerate() {
+        let _ = write!(out, "{}{}", if index > 0 { ", " } else { "" }, resource.entity);
+    }
+    if let Some(more) = intent.resources.len().checked_sub(MOST_RESOURCES).filter(|more| *more > 0) {
+        let _ = write!(out, " and {more} more");
+    }
+    out
+}
+
+fn hidden(intent: Option<&Intent>) -> String {
+    intent.map_or_else(|| "it does not exist".to_owned(), |intent| format!("{} does not exist", resources(intent)))
+}
