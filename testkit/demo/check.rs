@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What came of a call, as lakegate recorded it and the client measured it.
 pub(crate) struct Row {
     pub(crate) record: Value,
+    /// The workload that sent it; the record names it only once lakegate got as far as looking.
+    pub(crate) sender: &'static str,
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) status: u16,
@@ -45,7 +47,7 @@ pub(crate) async fn play(world: &World, call: &Call) -> io::Result<Row> {
     }
     let notes = compare_headers(&call.seen, reached.as_ref(), &mut wrong);
     let target = String::from_utf8_lossy(&request.target).into_owned();
-    Ok(Row { record, method: request.method, target, status: answer.status, took, notes, wrong })
+    Ok(Row { record, sender: call.workload.name(), method: request.method, target, status: answer.status, took, notes, wrong })
 }
 
 /// The record of the decision, by the id in the denial or in the request as the workspace saw it.

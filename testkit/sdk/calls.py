@@ -49,9 +49,9 @@ def main():
     logging.disable(logging.WARNING)
     # `pat` is the SDK's word for a bearer token that is sent as it is; a 503 would be retried for five minutes
     client = WorkspaceClient(config=Config(host=host, token=sys.stdin.read().strip(), auth_type="pat", retry_timeout_seconds=15))
-    tell("databricks-sdk runs a job", "POST", "/api/2.2/jobs/run-now", lambda: client.jobs.run_now(job_id=42))
+    tell("databricks-sdk: a job", "POST", "/api/2.2/jobs/run-now", lambda: client.jobs.run_now(job_id=42))
     tell(
-        "databricks-sdk queries a closed endpoint",
+        "databricks-sdk: a closed endpoint",
         "POST",
         "/serving-endpoints/closed/invocations",
         lambda: client.serving_endpoints.query(name="closed", inputs=[[1, 2, 3]]),
