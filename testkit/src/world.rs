@@ -14,7 +14,7 @@ use crate::audit::Audit;
 use crate::authority::{Authority, Identity, Names, spiffe_id};
 use crate::envoy::{Envoy, Gateway, Listener, Sidecar};
 use crate::issuer::Issuer;
-use crate::lakegate::{self, Lakegate};
+use crate::lakegate::{self, Lakegate, Serve};
 use crate::raw::Client;
 use crate::workspace::Workspace;
 use crate::{ports, yaml};
@@ -22,6 +22,8 @@ pub use config::{STAGE, WORKSPACES, WorkspaceFacts};
 
 /// How often lakegate is started on other ports, should one be taken in the meantime.
 const PORT_ATTEMPTS: usize = 5;
+
+const CLOCK_FILE: &str = "clock";
 
 /// What a world is made of.
 pub struct Options {
@@ -35,6 +37,8 @@ pub struct Options {
     pub policies: Vec<(String, String)>,
     /// Changes to the configuration before it is written; none by default.
     pub configure: Box<dyn Fn(&mut Value) + Send + Sync>,
+    /// Whether lakegate's clock can be moved (`World::move_clock`); needs a binary built with the feature `test-clock`.
+    pub test_clock: bool,
 }
 
 /// A running world; everything in it ends when it is dropped.
@@ -83,6 +87,7 @@ impl Options {
             folder: None,
             policies: vec![("demo.cedar".to_owned(), include_str!("../demo/policies/demo.cedar").to_owned())],
             configure: Box::new(|_| {}),
+            test_clock: false,
         }
     }
 
@@ -104,6 +109,17 @@ impl Options {
     pub fn configure(mut self, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         self.configure = Box::new(change);
         self
+    }
+
+    /// Lets the test move lakegate's clock.
+    #[must_use]
+    pub fn test_clock(mut self) -> Self {
+        self.test_clock = true;
+        self
+    }
+
+    fn serve<'a>(&'a self, folder: &'a Path, config: &'a Path, clock: &'a Path, admin: u16) -> Serve<'a> {
+        Serve { binary: &self.lakegate, folder, config, admin, test_clock: self.test_clock.then_some(clock) }
     }
 }
 
@@ -240,6 +256,17 @@ impl World {
         Ok(())
     }
 
+    /// Moves lakegate's clock by so many seconds from the real time, as `Options::test_clock` allows; it follows a moment later, so ask until it has.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn move_clock(&self, seconds: i64) -> io::Result<()> {
+        // renamed into place: a half-written number would be another time
+        let (file, new) = (self.folder().join(CLOCK_FILE), self.folder().join("clock.new"));
+        fs::write(&new, (seconds * 1000).to_string())?;
+        fs::rename(new, file)
+    }
+
     /// The running lakegate, for signals and logs.
     pub fn lakegate(&mut self) -> &mut Lakegate {
         &mut self.lakegate
@@ -252,7 +279,8 @@ impl World {
     pub async fn restart_lakegate(&mut self) -> io::Result<ExitStatus> {
         self.lakegate.process().signal(rustix::process::Signal::TERM)?;
         let status = self.lakegate.process().wait(std::time::Duration::from_mins(1)).await?;
-        self.lakegate = Lakegate::start(&self.options.lakegate, self.folder.path(), &self.config_file(), self.admin).await?;
+        let (folder, config, clock) = (self.folder.path(), self.config_file(), self.folder().join(CLOCK_FILE));
+        self.lakegate = Lakegate::start(&self.options.serve(folder, &config, &clock, self.admin)).await?;
         Ok(status)
     }
 }
@@ -267,14 +295,14 @@ impl Drop for World {
 
 /// Starts lakegate on ports free a moment ago, and on others should somebody have been faster.
 async fn start_lakegate(options: &Options, folder: &Path, issuers: &[&Issuer]) -> io::Result<(Lakegate, Value, [u16; 2])> {
-    let file = folder.join("lakegate.yaml");
+    let (file, clock) = (folder.join("lakegate.yaml"), folder.join(CLOCK_FILE));
     let mut attempt = 1;
     loop {
         let taken @ [check, admin] = ports::free()?;
         let mut config = config::default(check, admin, issuers);
         (options.configure)(&mut config);
         fs::write(&file, yaml::write(&config))?;
-        match Lakegate::start(&options.lakegate, folder, &file, admin).await {
+        match Lakegate::start(&options.serve(folder, &file, &clock, admin)).await {
             Ok(lakegate) => return Ok((lakegate, config, taken)),
             Err(e) if attempt < PORT_ATTEMPTS && e.to_string().to_ascii_lowercase().contains("address already in use") => attempt += 1,
             Err(e) => return Err(e),
