@@ -5,6 +5,7 @@
 
 mod cache;
 mod canonical;
+mod configured;
 mod constraint;
 mod engine;
 mod explain;
@@ -40,6 +41,7 @@ use self::{
     policy::Compiled,
 };
 pub use self::{
+    configured::Scope,
     explain::{Explained, Explanation, NearMiss, PolicyNote},
     permit::Permit,
     schema::schema,
@@ -116,7 +118,7 @@ impl Authorizer {
         {
             return self.hit(&outcome);
         }
-        let question = Question::new(caller, intent, &self.engine.inventory).ok_or_else(nothing_to_judge)?;
+        let question = Question::new(caller, intent, &self.engine.inventory)?;
         let candidates = known.unwrap_or_else(|| self.candidates(&question));
         let outcome = Arc::new(self.decide(&question, &candidates, caller, intent, facts));
         self.keep(key, &candidates, &outcome, || key.extended(candidates.footprint, caller, intent, facts));
@@ -216,10 +218,6 @@ fn covers(policy: &Compiled, question: &Question, resource: &Node) -> bool {
 fn cannot_be_asked(error: &Unposable) -> Outcome {
     tracing::error!(%error, "a question could not be put to the policies");
     Outcome::Refused(Refusal::new(Reason::Internal, "the request cannot be put to the policies"))
-}
-
-fn nothing_to_judge() -> Refusal {
-    Refusal::new(Reason::CredentialMissing, "the call has neither a token nor a mesh identity that policies could judge")
 }
 
 fn no_files() -> Fault {

@@ -16,6 +16,7 @@ mod node;
 mod path;
 mod quote;
 pub mod raw;
+mod reference;
 mod report;
 mod schema;
 mod service;
@@ -37,6 +38,7 @@ use std::{
 pub use self::{
     issuers::Issuer,
     listen::{Control, Listen, Peers, Tls},
+    reference::reference,
     schema::json_schema,
     service::{Audit, AuditSink, Limits, Policy, Telemetry},
     targets::{TargetEntry, Trust},
@@ -143,7 +145,7 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
         audit: audit?,
         explain_to_caller: raw.explain_to_caller.unwrap_or_default(),
         help_url,
-        telemetry: telemetry?,
+        telemetry,
         limits: limits?,
         faults_visible_after: visible_after?,
     })

@@ -123,7 +123,9 @@ impl Hasher {
             FieldValue::Texts(texts) => {
                 self.text("texts");
                 self.count(texts.len());
-                texts.iter().for_each(|text| self.text(text));
+                for text in texts {
+                    self.text(text);
+                }
             }
         }
     }
@@ -153,10 +155,10 @@ impl Cache {
         self.entries.insert(key, entry);
     }
 
-    /// The candidates with these numbers, made once by `make`.
-    pub(super) fn candidates(&self, numbers: Box<[u32]>, make: impl FnOnce(Box<[u32]>) -> Candidates) -> Arc<Candidates> {
+    /// The candidates with these numbers, made once by `prepare`.
+    pub(super) fn candidates(&self, numbers: Box<[u32]>, prepare: impl FnOnce(Box<[u32]>) -> Candidates) -> Arc<Candidates> {
         self.candidates.get(&numbers).unwrap_or_else(|| {
-            let made = Arc::new(make(numbers.clone()));
+            let made = Arc::new(prepare(numbers.clone()));
             self.candidates.insert(numbers, made.clone());
             made
         })

@@ -63,12 +63,19 @@ impl Engine {
         intent: &Intent,
         facts: &RequestFacts<'_>,
     ) -> Result<Posed, Unposable> {
-        let named: Vec<Node> = literals.iter().map(|literal| Node::new(literal.clone(), Vec::new(), &self.inventory)).collect();
         let parties = [&question.principal, &question.peer, &question.action].into_iter().chain(&question.resources);
-        // a workload that calls without a token is both principal and peer; and what a request says of an entity outweighs a bare literal
-        let mut seen = HashSet::new();
-        let nodes = parties.chain(&named).filter(|node| seen.insert(&node.entity));
-        let entities = nodes.map(|node| self.entity(node)).collect::<Result<Vec<_>, _>>()?;
+        let named: Vec<Node> = literals.iter().map(|literal| Node::new(literal.clone(), Vec::new(), &self.inventory)).collect();
+        let mut nodes: HashMap<&EntityRef, &Node> = HashMap::new();
+        for party in parties {
+            // a workload that calls without a token is both principal and peer; but of two accounts of one entity, either could grant too much
+            if nodes.insert(&party.entity, party).is_some_and(|known| known != party) {
+                return Err(Unposable("one entity stands in the request in two different places".to_owned()));
+            }
+        }
+        for node in &named {
+            nodes.entry(&node.entity).or_insert(node);
+        }
+        let entities = nodes.into_values().map(|node| self.entity(node)).collect::<Result<Vec<_>, _>>()?;
         let entities = Entities::from_entities(entities, None).map_err(unposable)?;
         let context = self.context(question, caller, intent, facts)?;
         let (principal, action) = (self.uid(&question.principal.entity)?, self.uid(&question.action.entity)?);

@@ -11,7 +11,6 @@ use super::{
     engine::Posed,
     load::Placed,
     node::{Node, Question},
-    nothing_to_judge,
     permit::Outcome,
 };
 use crate::model::{Caller, Intent, Refusal, RequestFacts};
@@ -69,8 +68,9 @@ pub struct NearMiss {
 const TOLD: usize = 3;
 
 pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Explanation {
-    let Some(question) = Question::new(caller, intent, &authorizer.engine.inventory) else {
-        return report(None, intent, &Outcome::Refused(nothing_to_judge()));
+    let question = match Question::new(caller, intent, &authorizer.engine.inventory) {
+        Ok(question) => question,
+        Err(refusal) => return report(None, intent, &Outcome::Refused(refusal)),
     };
     let candidates = authorizer.candidates(&question);
     let outcome = authorizer.decide(&question, &candidates, caller, intent, facts);
@@ -160,22 +160,33 @@ fn failing_condition(authorizer: &Authorizer, policy: &Policy, posed: &Posed) ->
         // `unless` holds unless all of its conjuncts do, so only the whole of it can be named
         let parts = if kind == "when" { conjuncts(body) } else { vec![body] };
         for part in parts {
-            let alone = json!({
-                "effect": "permit",
-                "principal": { "op": "All" },
-                "action": { "op": "All" },
-                "resource": { "op": "All" },
-                "conditions": [{ "kind": kind, "body": part }],
-            });
-            let alone = Policy::from_json(Some(PolicyId::new("alone")), alone).ok()?;
-            let written = alone.to_cedar().and_then(|text| Some(text.split_once(kind)?.1.trim_end().trim_end_matches(';').trim().to_owned()));
-            let set = PolicySet::from_policies([alone]).ok()?;
+            let set = PolicySet::from_policies([alone(kind, part)?]).ok()?;
             if !authorizer.engine.ask(posed, &set).iter().all(|answer| answer.allowed) {
-                return Some(format!("{kind} {}", written?));
+                return written(kind, part);
             }
         }
     }
     None
+}
+
+/// A permit for everything on one condition.
+fn alone(kind: &str, body: &Value) -> Option<Policy> {
+    let policy = json!({
+        "effect": "permit",
+        "principal": { "op": "All" },
+        "action": { "op": "All" },
+        "resource": { "op": "All" },
+        "conditions": [{ "kind": kind, "body": body }],
+    });
+    Policy::from_json(Some(PolicyId::new("alone")), policy).ok()
+}
+
+/// The condition in Cedar's syntax, on one line. Cedar prints an `unless` as the `when` of its opposite, so the body is printed as a `when`.
+fn written(kind: &str, body: &Value) -> Option<String> {
+    let text = alone("when", body)?.to_cedar()?;
+    let (_, body) = text.split_once("when")?;
+    let words: Vec<&str> = body.trim_end().trim_end_matches(';').split_whitespace().collect();
+    Some(format!("{kind} {}", words.join(" ")))
 }
 
 fn conjuncts(body: &Value) -> Vec<&Value> {

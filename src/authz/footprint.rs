@@ -51,6 +51,13 @@ impl Footprint {
             self.read(&path);
             return;
         }
+        if let Some(path) = node.get("has").and_then(step) {
+            // whether there is a token, and a request, follows from what is in every key
+            if !matches!(path.as_slice(), ["token" | "request"]) {
+                self.read(&path);
+            }
+            return;
+        }
         match node {
             Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
             Value::Object(members) => members.values().for_each(|member| self.walk(member)),
@@ -60,9 +67,8 @@ impl Footprint {
 
     fn read(&mut self, path: &[&str]) {
         match path {
-            ["peer" | "actor", ..] => {}
             ["token"] | ["token", "expires", ..] => self.expires = true,
-            ["token", ..] => {}
+            ["peer" | "actor" | "token", ..] => {}
             ["request", "method", ..] => self.method = true,
             ["request", "path", ..] => self.path = true,
             ["request", "source_ip", ..] => self.source_ip = true,
@@ -73,15 +79,18 @@ impl Footprint {
     }
 }
 
-/// The names of `context.a.b` or `context.a has b`, outermost first; `None` for any other expression.
+/// The names of `context.a.b`, outermost first; `None` for any other expression.
 fn context_path(node: &Value) -> Option<Vec<&str>> {
-    let members = node.as_object()?;
-    if members.get("Var").and_then(Value::as_str) == Some("context") {
+    if node.get("Var").and_then(Value::as_str) == Some("context") {
         return Some(Vec::new());
     }
-    let step = members.get(".").or_else(|| members.get("has"))?;
-    let mut path = context_path(step.get("left")?)?;
-    match step.get("attr")? {
+    step(node.get(".")?)
+}
+
+/// One attribute further, as `.` and `has` write it.
+fn step(access: &Value) -> Option<Vec<&str>> {
+    let mut path = context_path(access.get("left")?)?;
+    match access.get("attr")? {
         Value::String(name) => path.push(name),
         Value::Array(names) => path.extend(names.iter().filter_map(Value::as_str)),
         _ => return None,

@@ -13,7 +13,7 @@ use std::{
 use super::{
     canonical,
     schema::{PARTIES, parents_of},
-    text::{Mark, nearest, shown},
+    text::{Mark, nearest, shown, shown_entity},
 };
 use crate::{
     json::{self, Object, Value},
@@ -82,14 +82,14 @@ fn flatten(entries: Vec<Entry>, marks: &mut Vec<Mark>) -> HashMap<EntityRef, Ite
     let mut parents: HashMap<EntityRef, Vec<EntityRef>> = HashMap::new();
     for entry in &entries {
         if parents.insert(entry.entity.clone(), entry.parents.clone()).is_some() {
-            marks.push(Mark::new(entry.offset, format!("`{}` is listed twice", shown(&entry.entity.to_string())), None));
+            marks.push(Mark::new(entry.offset, format!("`{}` is listed twice", shown_entity(&entry.entity)), None));
         }
     }
     let mut items = HashMap::with_capacity(entries.len());
     for entry in entries {
         let ancestors = ancestors_of(&entry.entity, &parents);
         if ancestors.contains(&entry.entity) {
-            marks.push(Mark::new(entry.offset, format!("`{}` is in itself, by way of its parents", shown(&entry.entity.to_string())), None));
+            marks.push(Mark::new(entry.offset, format!("`{}` is in itself, by way of its parents", shown_entity(&entry.entity)), None));
         }
         items.insert(entry.entity, Item { ancestors: ancestors.into(), tags: entry.tags });
     }
@@ -171,7 +171,7 @@ fn reference(object: &Object<'_>, vocabulary: &Vocabulary) -> Result<EntityRef, 
         None => Ok(entity),
         Some((message, right)) => {
             let help = right.map(|right| format!("did you mean `{}`?", shown(&right)));
-            Err((format!("`{}` can name nothing: {message}", shown(&entity.to_string())), help))
+            Err((format!("`{}` can name nothing: {message}", shown_entity(&entity)), help))
         }
     }
 }
@@ -188,7 +188,7 @@ fn misplaced(entity: &EntityRef, parent: &EntityRef, vocabulary: &Vocabulary) ->
     let allowed = parent_types(entity.kind.as_str(), vocabulary)?;
     (!allowed.contains(&parent.kind.as_str())).then(|| {
         let help = if allowed.is_empty() { "it stands in nothing".to_owned() } else { format!("it may stand in {}", allowed.join(", ")) };
-        (format!("`{}` cannot stand in `{}`", shown(&entity.to_string()), shown(&parent.to_string())), Some(help))
+        (format!("`{}` cannot stand in `{}`", shown_entity(entity), shown_entity(parent)), Some(help))
     })
 }
 

@@ -1,7 +1,7 @@
 //! The parties of one question, each with everything it is in.
 
 use super::{canonical::NO_PEER, inventory::Inventory, schema::service_group};
-use crate::model::{Action, Caller, EntityRef, Intent, Principal, SpiffeId, Token, TypeName};
+use crate::model::{Action, Caller, EntityRef, Intent, Principal, Reason, Refusal, SpiffeId, Token, TypeName};
 
 /// An entity with all its ancestors, flattened: groups and containers need not exist as entities of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +44,11 @@ impl Node {
 // === impl Question ===
 
 impl Question {
-    /// `None` where there is nobody or nothing to judge.
-    pub(super) fn new(caller: &Caller, intent: &Intent, inventory: &Inventory) -> Option<Self> {
-        let principal = caller.principal()?;
+    /// # Errors
+    /// The refusal where there is nobody or nothing to judge.
+    pub(super) fn new(caller: &Caller, intent: &Intent, inventory: &Inventory) -> Result<Self, Refusal> {
+        const NOBODY: &str = "the call has neither a token nor a mesh identity that policies could judge";
+        let principal = caller.principal().ok_or_else(|| Refusal::new(Reason::CredentialMissing, NOBODY))?;
         let ancestors = match &principal {
             Principal::Token(token) => token_ancestors(token),
             Principal::Workload(peer) => namespace(peer).into_iter().collect(),
@@ -55,7 +57,10 @@ impl Question {
         let peer_id = peer.map_or(NO_PEER, SpiffeId::as_str);
         let resources: Vec<Node> =
             intent.resources.iter().map(|resource| Node::new(resource.entity.clone(), resource.ancestors.clone(), inventory)).collect();
-        (!resources.is_empty()).then(|| Self {
+        if resources.is_empty() {
+            return Err(Refusal::new(Reason::Internal, "the call was taken for one on no resource at all"));
+        }
+        Ok(Self {
             principal: Node::new(principal.entity(), ancestors, inventory),
             peer: Node::new(entity("Workload", peer_id), peer.and_then(namespace).into_iter().collect(), inventory),
             action: action_node(&intent.action),

@@ -6,7 +6,7 @@ use super::{
     engine::Answer,
     node::{Node, Question},
     policy::Compiled,
-    text::shown,
+    text::{shown, shown_entity},
 };
 use crate::model::{Reason, Refusal};
 
@@ -74,7 +74,7 @@ impl Outcome {
         if policies.iter().any(|policy| policy.hide) {
             let hides = |id: &String| policies.iter().any(|policy| policy.hide && *policy.id == **id);
             let hidden = question.resources.iter().zip(answers).find(|(_, answer)| answer.determining.iter().any(hides));
-            let name = hidden.map_or_else(String::new, |(resource, _)| format!(" `{}`", shown(&resource.entity.to_string())));
+            let name = hidden.map_or_else(String::new, |(resource, _)| format!(" `{}`", shown_entity(&resource.entity)));
             return Self::refused(Reason::PolicyHides, format!("the resource{name} does not exist"), ids);
         }
         let reasons: Vec<String> = policies
@@ -115,7 +115,7 @@ impl Outcome {
 
 /// What a default deny lacks: who may not do what to which.
 fn missing(question: &Question, resource: &Node, near: &[&str]) -> String {
-    let [principal, resource] = [&question.principal, resource].map(|node| shown(&node.entity.to_string()));
+    let [principal, resource] = [&question.principal, resource].map(|node| shown_entity(&node.entity));
     let conditions = if near.is_empty() { String::new() } else { format!("; the conditions of {} do not hold", listed(near.iter().copied())) };
     format!("no policy permits `{principal}` to `{}` on `{resource}`{conditions}", shown(&question.action.entity.id))
 }

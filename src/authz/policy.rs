@@ -9,7 +9,7 @@ use super::{
     canonical,
     constraint::{Constraint, entity_ref},
     footprint::Footprint,
-    text::{Mark, Piece, nearest, shown},
+    text::{Mark, Piece, nearest, shown, shown_entity},
 };
 use crate::model::{EntityRef, Vocabulary};
 
@@ -100,8 +100,8 @@ impl Checker<'_> {
         let result = self.validator.validate(&set, ValidationMode::Strict);
         let mut found: Vec<Mark> = result.validation_errors().map(|error| mark(error, piece)).collect();
         found.sort_by(|one, other| (one.offset, &one.message).cmp(&(other.offset, &other.message)));
-        // the same fault is found once in each request environment
-        found.dedup();
+        // one mistake is found once in each request environment, in words that differ by the action alone
+        found.dedup_by(|one, other| one.offset == other.offset && one.help == other.help);
         faults.extend(found);
         result.validation_warnings().map(|warning| mark(warning, piece)).collect()
     }
@@ -110,9 +110,10 @@ impl Checker<'_> {
         let fault = |uid: &cedar_policy::EntityUid| {
             let entity = entity_ref(uid);
             let (message, right) = canonical::fault_of(&entity, self.vocabulary)?;
-            let offset = uid.as_ref().loc().map_or(piece.start, |loc| loc.start());
+            // the engine's own representation is the only one that says where a literal stands
+            let offset = if let Some(loc) = uid.as_ref().loc() { loc.start() } else { piece.start };
             let right = right.map(|id| format!("did you mean `{}`?", EntityRef::new(&entity.kind, &id)));
-            Some(Mark::new(offset, format!("`{}` can name nothing: {message}", shown(&entity.to_string())), right))
+            Some(Mark::new(offset, format!("`{}` can name nothing: {message}", shown_entity(&entity)), right))
         };
         policy.entity_literals().iter().filter_map(fault).collect()
     }

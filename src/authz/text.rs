@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::model::Fault;
+use crate::model::{EntityRef, Fault};
 
 /// The text of one policy, with the comments before it, and where it stands in its file.
 ///
@@ -45,20 +45,24 @@ pub(super) fn place(file: &str, offset: usize) -> (usize, usize) {
 
 /// What an operator or a caller wrote, fit for a message: escaped, at most 80 characters.
 pub(super) fn shown(text: &str) -> String {
-    const LONGEST: usize = 80;
-    let escaped = text.escape_debug().to_string();
-    if escaped.chars().count() <= LONGEST { escaped } else { escaped.chars().take(LONGEST - 3).chain("...".chars()).collect() }
+    cut(text.escape_debug().to_string())
 }
 
-/// The one of `known` that `word` was likely meant to be.
+/// The same of an entity, whose written form escapes its id.
+pub(super) fn shown_entity(entity: &EntityRef) -> String {
+    cut(entity.to_string())
+}
+
+fn cut(text: String) -> String {
+    const LONGEST: usize = 80;
+    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST - 3).chain("...".chars()).collect() }
+}
+
+/// The one of `known` that `word` was likely meant to be: at most one typing error in four letters, and one more.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    const LIKELY: f64 = 0.75;
-    known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(likeness, _)| *likeness >= LIKELY)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name)
+    let tolerated = 1 + word.chars().count() / 4;
+    let distances = known.into_iter().map(|name| (strsim::damerau_levenshtein(word, name), name));
+    distances.filter(|(distance, _)| *distance <= tolerated).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
 /// Where Cedar's comments end, a carriage return is enough.
@@ -135,9 +139,9 @@ mod tests {
         ];
         for (file, want) in cases {
             let pieces = pieces(file);
-            let got: Vec<&str> = pieces.iter().map(|piece| &piece.text[piece.start..]).collect();
+            let got: Vec<&str> = pieces.iter().map(|piece| piece.text.get(piece.start..).unwrap()).collect();
             assert_eq!(got, want, "{file:?}");
-            assert!(pieces.iter().all(|piece| file[piece.offset..].starts_with(piece.text)), "{file:?}");
+            assert!(pieces.iter().all(|piece| file.get(piece.offset..).unwrap().starts_with(piece.text)), "{file:?}");
         }
     }
 

@@ -70,16 +70,16 @@ pub(super) fn values<'v, 'a>(body: &'v Value<'a>, source: &Source, steps: &[Step
 }
 
 /// The values of the last key. Below a list, one spelling for each element; at a single place, each spelling apart, so that they can be compared.
-fn spelled<'v, 'a>(at: &[&'v Value<'a>], last: &Step, source: &Source, single: bool) -> Result<Vec<Vec<&'v Value<'a>>>, Refusal> {
+fn spelled<'v, 'a>(holders: &[&'v Value<'a>], key: &Step, source: &Source, single: bool) -> Result<Vec<Vec<&'v Value<'a>>>, Refusal> {
     let (mut lists, mut all, mut any) = (Vec::new(), Vec::new(), false);
-    for value in at {
-        let found = members(object(value, source)?, last, source)?;
+    for value in holders {
+        let found = members(object(value, source)?, key, source)?;
         if !single && found.len() > 1 {
             return Err(refuse(Reason::ResourceAmbiguous, format!("`{}` stands in the body twice, in two spellings", source.as_str())));
         }
         for value in found {
             let mut list = Vec::new();
-            descend(value, last, source, &mut list)?;
+            descend(value, key, source, &mut list)?;
             any = true;
             if single {
                 lists.push(list);

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use super::canonical;
 use crate::model::{EntityRef, IdForm, Resource, Target, TargetKind, TypeName, TypeSpec};
 
+/// More parts than a dotted name can have: a chain of types this long is a cycle.
+const DEEPEST: usize = 8;
+
 /// Every resource type of the catalog.
 #[derive(Debug, Default)]
 pub(super) struct Kinds {
@@ -71,8 +74,12 @@ impl Kinds {
 
     /// How many parts the dotted name of `kind` has.
     fn parts(&self, kind: &Kind) -> usize {
-        // A chain longer than this is a cycle, which `Catalog::load` refuses.
-        std::iter::successors(Some(kind), |kind| self.above(kind)).take(8).count()
+        std::iter::successors(Some(kind), |kind| self.above(kind)).take(DEEPEST).count()
+    }
+
+    /// Whether the types that dotted names are in lead back to where they began.
+    pub(super) fn is_endless(&self, id: KindId) -> bool {
+        self.get(id).is_some_and(|kind| self.parts(kind) == DEEPEST)
     }
 
     /// The types of all entities that [`resource`](Self::resource) can make of an id of type `id`.

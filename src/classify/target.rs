@@ -27,7 +27,10 @@ impl Targets {
         let mut by_host: HashMap<Box<str>, Vec<Arc<Target>>> = HashMap::new();
         for config in configs {
             for host in config.hosts {
-                by_host.entry(host.into()).or_default().push(config.target.clone());
+                let targets = by_host.entry(host.into()).or_default();
+                if !targets.contains(&config.target) {
+                    targets.push(config.target.clone());
+                }
             }
         }
         let mut faults: Vec<String> = by_host.iter().filter_map(|(host, targets)| shared(host, targets)).collect();

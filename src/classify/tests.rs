@@ -154,7 +154,10 @@ fn cases(file: &str) -> Vec<Case> {
 }
 
 fn run(file: &str) {
-    let classifier = classifier();
+    run_with(&classifier(), file);
+}
+
+fn run_with(classifier: &Classifier, file: &str) {
     let wrong: Vec<String> = cases(file)
         .iter()
         .filter_map(|case| {
@@ -175,7 +178,173 @@ fn what_can_be_read_in_two_ways_is_refused() {
     run("refusals.yaml");
 }
 
+/// What a catalog can say that the shipped one does not need.
+#[test]
+fn a_catalog_of_ones_own_is_read_by_the_same_rules() {
+    let files = ["types", "calls"].map(|name| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/classify/own/{name}.yaml"));
+        (path.clone(), std::fs::read_to_string(path).unwrap())
+    });
+    let catalog = Catalog::load(&files).unwrap();
+    run_with(&Classifier::new(Arc::new(catalog), targets()).unwrap(), "own.yaml");
+}
+
 #[test]
 fn targets_are_found_by_host_and_workspace_id() {
     run("targets.yaml");
+}
+
+fn load(text: &str) -> Vec<String> {
+    let types = "types: [{ name: Job, form: decimal }]";
+    let files = [("types.yaml", types), ("mine.yaml", text)].map(|(path, text)| (PathBuf::from(path), text.to_owned()));
+    Catalog::load(&files).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_catalog_with_faults_names_all_of_them() {
+    let call = |rest: &str| format!("calls:\n  - {{ action: jobs.get, level: read, method: GET, {rest} }}\n");
+    for (text, want) in [
+        (call("path: /a, resource: { type: Moon, id: x }"), "the type `Moon` is not declared"),
+        (call("path: a"), "a path begins with `/`"),
+        (call("path: /a, colour: red"), "colour"),
+        (call("path: /a, resource: { type: Job, id: x, in: [body] }"), "a body that is not read"),
+        (call("path: /a, workspace_param: w"), "no parameter `w`"),
+        (call("path: /a, fields: [{ name: method }]"), "cannot be called `method`"),
+        (call("path: /a, fields: [{ name: x, from: \"x[]\" }]"), "must be `texts`"),
+        (call("path: /a, resource: { id: x }"), "a resource has one of"),
+        ("calls: [{ action: get, level: read, method: GET, path: /a }]".to_owned(), "not an action"),
+        ("calls: [{ action: a.b, level: read, method: FETCH, path: /a }]".to_owned(), "not a method"),
+        ("types: [{ name: Job, form: exact }]".to_owned(), "declared twice"),
+        ("types: [{ name: A, form: exact, in: [B] }]".to_owned(), "is not declared"),
+        ("types: [{ name: User, form: exact }]".to_owned(), "not a name for a type"),
+        (
+            "types: [{ name: A, form: lower, in: [B], nesting: dotted }, { name: B, form: lower, in: [A], nesting: dotted }]".to_owned(),
+            "is in itself",
+        ),
+        ("types: [{ name: F, form: path, nesting: volume }]".to_owned(), "needs the types"),
+        (call("path: '/{a}/{a}'"), "one parameter twice"),
+        (call("path: /a, fields: [{ name: in }]"), "cannot be called `in`"),
+        ("calls: [{ action: a.b, level: read, method: GET, path: /a }, { action: a.b, level: use, method: PUT, path: /a }]".to_owned(), "two levels"),
+    ] {
+        let faults = load(&text);
+        assert!(faults.iter().any(|fault| fault.contains(want)), "{text}\n{faults:?}");
+    }
+    let two = "calls:\n  - { action: a.b, level: read, method: GET, path: a }\n  - { action: a.c, level: read, method: GET, path: b }\n";
+    assert_eq!(load(two).len(), 2);
+}
+
+#[test]
+fn templates_that_cannot_be_told_apart_are_a_fault_that_names_both() {
+    let text =
+        "calls:\n  - { action: a.one, level: read, method: GET, path: '/x/{y}' }\n  - { action: a.two, level: read, method: GET, path: '/x/{z}' }\n";
+    let faults = load(text);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("mine.yaml:3:"), "{faults:?}");
+    assert!(["`a.one`", "`a.two`", "`/x/{y}`", "`GET /x/{z}`"].iter().all(|part| faults[0].contains(part)), "{faults:?}");
+}
+
+#[test]
+fn the_vocabulary_is_whole() {
+    let catalog = Catalog::embedded().unwrap();
+    let vocabulary = catalog.vocabulary();
+    assert!(vocabulary.types.is_sorted_by_key(|spec| &spec.name));
+    assert!(vocabulary.actions.is_sorted_by_key(|spec| &spec.action.name));
+    for name in ["Workspace", "Account", "Service", "Environment", "Job", "Table", "File"] {
+        assert!(vocabulary.type_named(name).is_some(), "{name}");
+    }
+    for parent in vocabulary.types.iter().flat_map(|spec| &spec.parents) {
+        assert!(vocabulary.type_named(parent.as_str()).is_some(), "{parent}");
+    }
+    for spec in &vocabulary.actions {
+        assert!(!spec.resources.is_empty(), "{} acts on nothing", spec.action.name);
+        assert!(spec.resources.is_sorted());
+    }
+}
+
+/// Policies are checked against the vocabulary, so that a resource outside of it could never be permitted.
+#[test]
+fn what_a_call_is_stands_in_the_vocabulary() {
+    let classifier = classifier();
+    for case in cases("calls.yaml") {
+        let sent = Sent::read(&case.send);
+        let Ok(intent) = classifier.classify(&sent.call(&case)) else { continue };
+        let spec = classifier.catalog().vocabulary().actions.iter().find(|spec| spec.action == intent.action).unwrap();
+        for resource in &intent.resources {
+            assert!(spec.resources.contains(&resource.entity.kind), "{} on {}", spec.action.name, resource.entity);
+            let mut below = &resource.entity;
+            for above in &resource.ancestors {
+                let parents = &classifier.catalog().vocabulary().type_named(below.kind.as_str()).unwrap().parents;
+                // An orphan stands directly in its target, though its type has a parent.
+                let target = ["Workspace", "Service", "Account"].contains(&above.kind.as_str());
+                assert!(target || parents.contains(&above.kind), "{below} in {above}");
+                below = above;
+            }
+        }
+        for field in &intent.fields {
+            assert!(spec.fields.iter().any(|word| word.name == field.name), "{} has no {}", spec.action.name, field.name);
+        }
+    }
+}
+
+#[test]
+fn discovery_is_seen_and_nothing_else_is() {
+    let classifier = classifier();
+    let asked = |send: &str| {
+        let case = Case { send: send.to_owned(), ..serde_saphyr::from_str("send: x").unwrap() };
+        let sent = Sent::read(&case.send);
+        classifier.discovery(&sent.call(&case)).map(|answer| answer.map(|target| target.name.to_string()).map_err(|refusal| refusal.reason))
+    };
+    assert_eq!(asked("GET /.well-known/databricks-config"), Some(Ok("stage".to_owned())));
+    assert_eq!(asked("HEAD https://acme.databricks.com/.well-known/databricks-config?o=3333333333333333"), Some(Ok("left".to_owned())));
+    assert_eq!(asked("GET https://else.where/.well-known/databricks-config"), Some(Err(Reason::HostUnknown)));
+    assert_eq!(asked("POST /.well-known/databricks-config"), None);
+    assert_eq!(asked("GET /.well-known/databricks-config/"), None);
+    assert_eq!(asked("GET /api/2.0/serving-endpoints"), None);
+}
+
+#[test]
+fn a_shared_host_needs_workspace_ids() {
+    let catalog = Arc::new(Catalog::embedded().unwrap());
+    let of = |name: &str, id| target(TargetKind::Workspace, name, id, None, "acme.databricks.com");
+    for (left, right) in [(Some("1"), Some("1")), (Some("1"), None), (None, None)] {
+        let faults = Classifier::new(catalog.clone(), vec![of("left", left), of("right", right)]).unwrap_err();
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].contains("`left`, `right` share the host `acme.databricks.com`"), "{faults:?}");
+    }
+}
+
+#[test]
+fn more_resources_than_can_be_decided_are_refused() {
+    let ids = |count: usize| format!("{{\"experiment_ids\":[{}]}}", (0..count).map(|id| id.to_string()).collect::<Vec<_>>().join(","));
+    for (count, refused) in [(100, false), (101, true)] {
+        let case = Case { send: "POST /api/2.0/mlflow/runs/search".to_owned(), body: Some(ids(count)), ..serde_saphyr::from_str("send: x").unwrap() };
+        let sent = Sent::read(&case.send);
+        let got = classifier().classify(&sent.call(&case)).map_err(|refusal| refusal.reason).err();
+        assert_eq!(got, refused.then_some(Reason::BodyTooLarge));
+    }
+}
+
+#[test]
+fn what_is_echoed_is_escaped_and_short() {
+    let path = format!("/{}\u{1b}", "x".repeat(500));
+    let case = Case { send: format!("GET {path}"), ..serde_saphyr::from_str("send: x").unwrap() };
+    let sent = Sent::read(&case.send);
+    let refusal = classifier().classify(&sent.call(&case)).unwrap_err();
+    assert!(refusal.detail.len() < 200 && !refusal.detail.contains('\u{1b}'), "{}", refusal.detail);
+}
+
+fn page() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/catalog.md")
+}
+
+#[test]
+fn the_documentation_shows_the_catalog() {
+    let written = std::fs::read_to_string(page()).unwrap_or_default();
+    assert!(written == Catalog::embedded().unwrap().reference(), "docs/catalog.md is not what the catalog says: run `make docs`");
+}
+
+#[test]
+#[ignore = "writes docs/catalog.md, for `make docs`"]
+fn write_the_documentation() {
+    std::fs::write(page(), Catalog::embedded().unwrap().reference()).unwrap();
 }

@@ -85,7 +85,7 @@ fn issuer(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<
     })
 }
 
-/// An issuer identifier (OpenID Connect Discovery 1.0 §3): a URL without query and fragment.
+/// An issuer identifier (`OpenID` Connect Discovery 1.0 §3): a URL without query and fragment.
 fn issuer_url(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
     let url = forms::guarded_url(text, path, report)?;
     if url.contains('?') {
@@ -124,4 +124,4 @@ fn token_type(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Str
     good.then(|| text.to_owned())
 }
 
-const LEEWAY_MAX: Duration = Duration::from_secs(300);
+const LEEWAY_MAX: Duration = Duration::from_mins(5);

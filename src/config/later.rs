@@ -60,3 +60,34 @@ pub(super) fn word_help(pattern: &str, text: &str) -> Option<&'static str> {
     let pattern = pattern.strip_suffix("[]").unwrap_or(pattern);
     LATER.iter().find(|later| later.word == Some(text) && later.at == pattern).map(|later| later.help)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{quote::quoted, schema};
+
+    /// The schema at a pattern such as `issuers[].provider`, if the schema has it.
+    fn schema_at(pattern: &str) -> Option<&'static serde_json::Value> {
+        pattern.split('.').try_fold(schema::root(), |schema, step| {
+            let key = step.trim_end_matches("[]");
+            let property = schema::resolved(schema::resolved(schema).get("properties")?.get(key)?);
+            if key == step { Some(property) } else { property.get("items").map(schema::resolved) }
+        })
+    }
+
+    #[test]
+    fn the_table_names_only_what_the_schema_does_not_have_yet() {
+        for Later { at, word, help } in LATER {
+            let found = schema_at(at);
+            if let Some(word) = word {
+                let words = found.unwrap_or_else(|| panic!("`{at}` is nowhere")).to_string();
+                assert!(!words.contains(&format!("\"{word}\"")), "`{at}` knows `{word}`: remove it here");
+            } else {
+                assert!(found.is_none(), "`{at}` is in the schema: remove it here");
+            }
+            let (owner, _) = at.rsplit_once('.').unwrap_or_default();
+            assert!(owner.is_empty() || schema_at(owner).is_some(), "{} is nowhere, so its fault would never be seen", quoted(owner));
+            assert!(!help.is_empty() && !help.ends_with('.'));
+        }
+    }
+}

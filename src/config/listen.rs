@@ -58,7 +58,7 @@ pub(super) fn listen(raw: &raw::Listen, path: &KeyPath, report: &mut Report<'_>)
     {
         report.fault(&path.key("admin"), format!("`{admin}` has the port of `listen.check`"), "give each a port of its own");
     }
-    Some(Listen { check: check?, tls: optional(tls)?, insecure, admin: admin?, control: optional(control)? })
+    Some(Listen { check: check?, tls: tls.flatten(), insecure, admin: admin?, control: control.flatten() })
 }
 
 pub(super) fn peers(raw: &raw::Peers, path: &KeyPath, report: &mut Report<'_>) -> Option<Peers> {
@@ -89,11 +89,6 @@ fn control(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Contro
 /// Whether one of two listeners would find its port taken; port 0 is a free one each time.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
-}
-
-/// What was not given is good; what was given must have been read.
-fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    read.map_or(Some(None), |read| read.map(Some))
 }
 
 const ADMIN: &str = "127.0.0.1:9192";

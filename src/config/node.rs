@@ -35,6 +35,8 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
+    /// Something that is not read, of which a fault has been noted: it is there, and nothing more is known of it.
+    Refused,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +53,7 @@ pub(super) struct YamlFault {
     pub(super) help: Option<&'static str>,
 }
 
-/// Reads `text`. A fault of the grammar ends the reading and no tree comes back; faults of content are gathered, and the tree leaves out what they concern.
+/// Reads `text`. A fault of the grammar ends the reading and no tree comes back; faults of content are gathered, and what they concern stands as refused in the tree.
 pub(super) fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
     let mut options = granit_parser::options! { disallow_directives: true, emit_unresolved_aliases: true, flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
     options.set_emit_comments(false);
@@ -93,6 +95,7 @@ impl Node {
             Value::Text(_) => "a text",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
+            Value::Refused => "refused",
         }
     }
 
@@ -128,19 +131,18 @@ impl From<ScanError> for YamlFault {
 // === impl Reader ===
 
 impl<'t> Reader<'t> {
+    /// `None` where there is nothing but space and comments.
     fn document(&mut self) -> Result<Option<Node>, ScanError> {
-        let node = match self.start()? {
-            None => return Ok(None),
-            Some(start) => self.node(start)?,
-        };
+        let Some(start) = self.start()? else { return Ok(None) };
+        let node = self.node(start)?;
         while let Some(next) = self.events.next_event() {
             let (event, span) = next?;
             if matches!(event, Event::DocumentStart(..)) {
                 self.fault(span.start.into(), "a second document begins", Some("one file holds one configuration: remove what follows `---`"));
-                return Ok(node);
+                return Ok(Some(node));
             }
         }
-        Ok(node.filter(|node| node.value != Value::Null))
+        Ok(Some(node).filter(|node| node.value != Value::Null))
     }
 
     /// The next event that is about content; `None` at the end of a mapping, list or document.
@@ -157,33 +159,27 @@ impl<'t> Reader<'t> {
         Ok(None)
     }
 
-    /// `None` where the node is refused; its faults are noted.
-    fn node(&mut self, start: Start<'t>) -> Result<Option<Node>, ScanError> {
+    fn node(&mut self, start: Start<'t>) -> Result<Node, ScanError> {
         let Start { event, place } = start;
         let decorated = event.tag().is_some() || event.anchor_id().is_some();
-        let alias = matches!(event, Event::Alias(_) | Event::UnresolvedAlias(_));
         let value = match event {
             Event::Scalar(text, style, ..) => Some(scalar(&text, style)),
-            Event::SequenceStart(..) => self.list()?.map(Value::List),
+            Event::SequenceStart(..) => Some(Value::List(self.list()?)),
             Event::MappingStart(..) => Some(Value::Map(self.map()?)),
+            // An alias: its value stands elsewhere.
             _ => None,
         };
-        if decorated || alias {
+        let value = value.filter(|_| !decorated).unwrap_or_else(|| {
             self.fault(place, "anchors, aliases and tags are not read", Some("write the value itself"));
-            return Ok(None);
-        }
-        Ok(value.map(|value| Node { place, value }))
+            Value::Refused
+        });
+        Ok(Node { place, value })
     }
 
-    /// `None` where an item is refused: the places of those after it would no longer be theirs.
-    fn list(&mut self) -> Result<Option<Vec<Node>>, ScanError> {
-        let mut items = Some(Vec::new());
+    fn list(&mut self) -> Result<Vec<Node>, ScanError> {
+        let mut items = Vec::new();
         while let Some(start) = self.start()? {
-            let node = self.node(start)?;
-            items = items.zip(node).map(|(mut items, node)| {
-                items.push(node);
-                items
-            });
+            items.push(self.node(start)?);
         }
         Ok(items)
     }
@@ -192,28 +188,25 @@ impl<'t> Reader<'t> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         while let Some(start) = self.start()? {
             let place = start.place;
-            let key = match &start.event {
-                Event::Scalar(text, ..) if !text.is_empty() => Some(text.to_string()),
-                _ => None,
-            };
-            let usable = self.node(start)?.is_some();
+            let text = if let Event::Scalar(text, ..) = &start.event { Some(text.to_string()) } else { None };
+            let refused = self.node(start)?.value == Value::Refused;
             let Some(value) = self.start()? else { break };
             let node = self.node(value)?;
-            match key {
-                None if usable => self.fault(place, "a key must be a word", None),
+            match text {
+                _ if refused => {}
+                None => self.fault(place, "a key must be a word", Some("write `key: value`")),
                 Some(text) if text == "<<" => self.fault(place, "merge keys are not read", Some("write the keys out")),
                 Some(text) => self.enter(&mut entries, Key { place, text }, node),
-                None => {}
             }
         }
         Ok(entries)
     }
 
-    fn enter(&mut self, entries: &mut Vec<(Key, Node)>, key: Key, node: Option<Node>) {
+    fn enter(&mut self, entries: &mut Vec<(Key, Node)>, key: Key, node: Node) {
         if let Some((first, _)) = entries.iter().find(|(have, _)| have.text == key.text) {
             let message = format!("{} stands twice, first in line {}", quoted(&key.text), first.place.line);
             self.fault(key.place, &message, Some("remove one of them"));
-        } else if let Some(node) = node {
+        } else {
             entries.push((key, node));
         }
     }
@@ -236,5 +229,85 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
         _ => text
             .parse()
             .map_or_else(|_| if text.parse::<f64>().is_ok() { Value::Number(text.to_owned()) } else { Value::Text(text.to_owned()) }, Value::Int),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    use super::*;
+
+    /// What a tree says, without the places.
+    fn json(node: &Node) -> Json {
+        match &node.value {
+            Value::Null | Value::Refused => Json::Null,
+            Value::Bool(yes) => Json::Bool(*yes),
+            Value::Int(number) => Json::from(*number),
+            Value::Number(text) => text.parse::<f64>().map(Json::from).unwrap(),
+            Value::Text(text) => Json::String(text.clone()),
+            Value::List(items) => items.iter().map(json).collect(),
+            Value::Map(entries) => entries.iter().map(|(key, value)| (key.text.clone(), json(value))).collect(),
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Json::Bool),
+            any::<i64>().prop_map(Json::from),
+            (-1e12..1e12_f64).prop_map(Json::from),
+            "\\PC{0,20}".prop_map(Json::String),
+            prop::sample::select(&["", "~", "null", "true", "1", "<<", "a: b", "- a", "#", "\n", "\t\"\\"][..]).prop_map(Json::from)
+        ];
+        leaf.prop_recursive(4, 24, 5, |inner| {
+            let map = prop::collection::btree_map("[a-z]{1,6}", inner.clone(), 0..5).prop_map(|map| map.into_iter().collect());
+            prop_oneof![prop::collection::vec(inner, 0..5).prop_map(Json::Array), map]
+        })
+    }
+
+    proptest! {
+        /// JSON is YAML 1.2, so a document of the one read as the other says the same.
+        #[test]
+        fn json_read_as_yaml_is_the_same(value in any_json(), pretty in any::<bool>()) {
+            let text = if pretty { format!("{value:#}") } else { value.to_string() };
+            let (node, faults) = read(&text);
+            prop_assert_eq!(faults, []);
+            prop_assert_eq!(json(&node.unwrap()), value);
+        }
+    }
+
+    #[test]
+    fn only_what_is_written_plainly_can_be_more_than_a_text() {
+        let cases = [
+            ("true", Value::Bool(true)),
+            ("'true'", Value::Text("true".to_owned())),
+            ("yes", Value::Text("yes".to_owned())),
+            ("on", Value::Text("on".to_owned())),
+            ("0123", Value::Int(123)),
+            ("-7", Value::Int(-7)),
+            ("1.5", Value::Number("1.5".to_owned())),
+            ("99999999999999999999", Value::Number("99999999999999999999".to_owned())),
+            ("127.0.0.1", Value::Text("127.0.0.1".to_owned())),
+            ("0x10", Value::Text("0x10".to_owned())),
+            ("16MiB", Value::Text("16MiB".to_owned())),
+            ("1111-2222", Value::Text("1111-2222".to_owned())),
+            ("|\n  1\n", Value::Text("1\n".to_owned())),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read(text).0.map(|node| node.value), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_count_lines_and_characters_from_one() {
+        for text in ["# ü\nä: [é, {b: 1}]\n", "# ü\r\nä: [é, {b: 1}]\r\n", "\u{feff}# ü\nä: [é, {b: 1}]\n"] {
+            let node = read(text).0.unwrap();
+            let place = |steps: &[Step]| node.place_of(steps);
+            let (key, item) = (|key: &str| Step::Key(key.to_owned()), Step::Item);
+            assert_eq!(place(&[key("ä"), item(0)]), Place { line: 2, column: 5 }, "{text:?}");
+            assert_eq!(place(&[key("ä"), item(1), key("b")]), Place { line: 2, column: 12 }, "{text:?}");
+            assert_eq!(place(&[key("ä"), item(1), key("none")]), Place { line: 2, column: 8 }, "as far as the path goes");
+        }
     }
 }

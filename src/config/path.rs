@@ -44,13 +44,9 @@ impl KeyPath {
         let mut text = String::new();
         for step in &self.0 {
             match step {
-                Step::Item(item) => text.push_str(&format!("[{}]", index(*item))),
-                Step::Key(key) => {
-                    if !text.is_empty() {
-                        text.push('.');
-                    }
-                    text.push_str(key);
-                }
+                Step::Item(item) => text.extend(["[", &index(*item), "]"]),
+                Step::Key(key) if text.is_empty() => text.push_str(key),
+                Step::Key(key) => text.extend([".", key]),
             }
         }
         text

@@ -28,7 +28,7 @@ use super::{
 #[schemars(title = "lakegate.yaml")]
 pub struct Raw {
     /// The version of this file's form. Always 1.
-    #[schemars(required, example = 1)]
+    #[schemars(required, example = 1, extend("const" = 1))]
     pub version: Option<u64>,
     /// Where lakegate listens, and who may ask it.
     #[schemars(required)]

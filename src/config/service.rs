@@ -105,15 +105,14 @@ pub(super) fn help_url(text: &str, path: &KeyPath, report: &mut Report<'_>) -> O
     forms::plain_url(&filled, path, report).map(|_| text.to_owned())
 }
 
-pub(super) fn telemetry(raw: &raw::Telemetry, path: &KeyPath, report: &mut Report<'_>) -> Option<Telemetry> {
+pub(super) fn telemetry(raw: &raw::Telemetry, path: &KeyPath, report: &mut Report<'_>) -> Telemetry {
     let otlp = raw.otlp.as_deref().map(|text| forms::plain_url(text, &path.key("otlp"), report));
-    let otlp = otlp.map_or(Some(None), |read| read.map(Some))?;
-    Some(Telemetry { otlp, log: raw.log.unwrap_or_default(), log_format: raw.log_format.unwrap_or_default() })
+    Telemetry { otlp: otlp.flatten(), log: raw.log.unwrap_or_default(), log_format: raw.log_format.unwrap_or_default() }
 }
 
 pub(super) fn limits(raw: &raw::Limits, path: &KeyPath, report: &mut Report<'_>) -> Option<Limits> {
     let mut size = |key: &str, written: Option<Size>, default: u64, least: u64, most: u64| {
-        bounded(written.map_or(default, |size| size.0), &path.key(key), (least, most), |bytes| in_units(bytes), report)
+        bounded(written.map_or(default, |size| size.0), &path.key(key), (least, most), in_units, report)
     };
     let body = size("body", raw.body, 16 * MIB, KIB, 256 * MIB);
     let bodies = size("bodies", raw.bodies, 64 * MIB, body.unwrap_or(KIB), 16 * GIB);
@@ -163,4 +162,4 @@ const PREFIX_MAX: usize = 61;
 /// Headers that Envoy, proxies and Databricks themselves live by: everything below the prefix is removed from each request.
 const FOREIGN_PREFIXES: [&str; 4] = ["x-envoy-", "x-forwarded-", "x-databricks-", "x-request-"];
 const VISIBLE_AFTER: Duration = Duration::from_secs(20);
-const VISIBLE_AFTER_MAX: Duration = Duration::from_secs(600);
+const VISIBLE_AFTER_MAX: Duration = Duration::from_mins(10);

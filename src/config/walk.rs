@@ -28,6 +28,9 @@ impl Walk<'_, '_> {
     /// since the places of those after them would no longer be theirs.
     fn value(&mut self, node: &Node, schema: &'static Json, path: &KeyPath) -> Option<Json> {
         let schema = schema::resolved(schema);
+        if node.value == Value::Refused {
+            return None;
+        }
         if node.value == Value::Null {
             return self.wrong(node, path, &format!("{} has no value", quoted(&path.to_string())), "write one, or remove the key".to_owned());
         }
@@ -105,7 +108,7 @@ impl Walk<'_, '_> {
             return self.wrong(node, path, &format!("{key} {} is not available in this version", quoted(text)), help.to_owned());
         }
         let help = nearest(text, words.iter().copied()).map_or_else(|| format!("write {}", choices(words)), |word| format!("did you mean `{word}`?"));
-        self.wrong(node, path, &format!("{} is not a {key}", quoted(text)), help)
+        self.wrong(node, path, &format!("{} is not a value of `{path}`", quoted(text)), help)
     }
 
     fn text(&mut self, node: &Node, text: &str, schema: &'static Json, path: &KeyPath) -> Option<Json> {
@@ -155,7 +158,7 @@ fn fits(node: &Node, schema: &'static Json) -> bool {
         Value::Text(_) => kind == Some("string") || !schema::words(schema).is_empty(),
         Value::Bool(_) => kind == Some("boolean"),
         Value::Int(_) => kind == Some("integer"),
-        Value::Number(_) | Value::Null => false,
+        Value::Number(_) | Value::Null | Value::Refused => false,
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) struct Check<D> {
     places: Meter,
 }
 
+/// One more check in flight, until dropped.
+struct Flying<'m>(&'m Metrics);
+
 // === impl Check ===
 
 impl<D: Decide> Check<D> {
@@ -114,9 +117,6 @@ fn last_resort() -> Verdict {
     Verdict::Deny(Deny { decision: DecisionId::new(0), status: DenyStatus::Unavailable, headers: Vec::new(), body: Bytes::new() })
 }
 
-/// One more check in flight, until dropped.
-struct Flying<'m>(&'m Metrics);
-
 // === impl Flying ===
 
 impl<'m> Flying<'m> {
@@ -145,3 +145,6 @@ impl Failed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

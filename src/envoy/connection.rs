@@ -45,8 +45,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// A PING after so long without a frame, and how long its answer may take: finds peers that are gone without a word.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
-/// How many streams a peer may make us reset by its own errors before it is sent away (CVE-2025-8671).
-const ERROR_RESETS: usize = 128;
+/// How many streams a peer may make us reset by its own errors before it is sent away (CVE-2025-8671). h2 counts them over the whole life of a
+/// connection, which for a proxy is days, so this is no place to be stingy.
+const ERROR_RESETS: usize = 1024;
 /// How long a connection that was told to go stays open with no check on it, for what else is open there (a health watch never ends).
 const FAREWELL: Duration = Duration::from_secs(1);
 

@@ -167,25 +167,24 @@ impl Listener {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => match places.take(1) {
-                    Some(share) => {
+                Ok((stream, _)) => {
+                    failing = false;
+                    if let Some(share) = places.take(1) {
                         let place = Place::new(&connections.metrics, share);
                         let connections = Arc::clone(&connections);
                         tasks.spawn(async move { connections.run(stream, place).await });
+                    } else {
+                        // Closed at once: a proxy that is refused tries another replica, one that waits does not.
+                        connections.metrics.refused(Refused::Full);
                     }
-                    // Closed at once: a proxy that is refused tries another replica, one that waits does not.
-                    None => connections.metrics.refused(Refused::Full),
-                },
+                }
                 Err(error) => {
-                    if !failing {
+                    if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(%error, "connections cannot be accepted");
                     }
-                    failing = true;
                     tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
                 }
             }
-            failing = false;
         }
         drop(socket);
         stop.cancel();

@@ -41,6 +41,14 @@ pub(super) struct Reply {
     ended: bool,
 }
 
+/// What has arrived of a message. The usual one comes in a single DATA frame and is never copied.
+#[derive(Debug)]
+struct Gathering {
+    share: Share,
+    first: Bytes,
+    rest: BytesMut,
+}
+
 /// Reads `body` to its end: exactly one uncompressed message of at most `limit` bytes, metered by `room` as it arrives.
 ///
 /// A message that is refused is read to the end all the same (and dropped): answered earlier, the stream would be reset, and a caller that still
@@ -59,13 +67,6 @@ where
         }
     }
     gathering?.finish()
-}
-
-/// What has arrived of a message. The usual one comes in a single DATA frame and is never copied.
-struct Gathering {
-    share: Share,
-    first: Bytes,
-    rest: BytesMut,
 }
 
 // === impl Gathering ===

@@ -7,10 +7,10 @@ use std::sync::{
 
 /// How much of a limit is in use.
 #[derive(Clone, Debug)]
-pub(super) struct Meter(Arc<Gauge>);
+pub(super) struct Meter(Arc<Count>);
 
 #[derive(Debug)]
-struct Gauge {
+struct Count {
     used: AtomicUsize,
     limit: usize,
 }
@@ -26,7 +26,7 @@ pub(super) struct Share {
 
 impl Meter {
     pub(super) fn new(limit: usize) -> Self {
-        Self(Arc::new(Gauge { used: AtomicUsize::new(0), limit }))
+        Self(Arc::new(Count { used: AtomicUsize::new(0), limit }))
     }
 
     /// `amount` of what is left, or `None` where less is left.
@@ -46,9 +46,9 @@ impl Meter {
 impl Share {
     /// Takes `more` on top; false, and nothing taken, where less is left.
     pub(super) fn grow(&mut self, more: usize) -> bool {
-        let gauge = &self.meter.0;
-        let fits = |used: usize| used.checked_add(more).filter(|sum| *sum <= gauge.limit);
-        let taken = gauge.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok();
+        let count = &self.meter.0;
+        let fits = |used: usize| used.checked_add(more).filter(|sum| *sum <= count.limit);
+        let taken = count.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok();
         if taken {
             // Bounded by the limit just checked.
             self.amount = self.amount.saturating_add(more);

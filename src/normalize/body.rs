@@ -3,7 +3,9 @@ use crate::model::{Body, BodyFault, MediaType, RawCall};
 
 /// What can be known from the body, by what Envoy says about it and by its length.
 ///
-/// Both are looked at each time: with `allow_partial_message: false` Envoy still sent bodies cut at its limit (measured over HTTP/2).
+/// Both are looked at each time: with `allow_partial_message: false` Envoy still sent bodies cut at its limit (measured over HTTP/2). Its flag
+/// says that we see all it has buffered, and it asks as soon as the buffer is full: of a body without an announced length, exactly as much as
+/// the limit may be followed by more. JSON that is complete cannot go on; a form can, so a form without a length decides nothing.
 pub(super) fn read<'r>(raw: &'r RawCall, found: &Found<'_>, limit: usize) -> Body<'r> {
     let bytes = raw.body().unwrap_or_default();
     if found.partial == Some(Partial::Cut) || !length_agrees(bytes, raw, found) || bytes.len() > limit {
@@ -15,7 +17,11 @@ pub(super) fn read<'r>(raw: &'r RawCall, found: &Found<'_>, limit: usize) -> Bod
     if found.encoded {
         return Body::Unusable(BodyFault::Encoded);
     }
-    Body::Whole { bytes, media: media(found.content_type) }
+    let media = media(found.content_type);
+    if media == MediaType::Form && found.content_length.is_none() {
+        return Body::Unusable(BodyFault::Cut);
+    }
+    Body::Whole { bytes, media }
 }
 
 /// Whether no length that was announced or counted says anything else than `bytes`.

@@ -55,27 +55,43 @@ struct Caps {
 /// # Errors
 /// A [`Fault`] that names the file or folder: it cannot be read, is not UTF-8, there is too much of it, or it does not hold still.
 pub fn read_stable(dir: &Path) -> Result<Listing, Fault> {
+    insist(dir, || attempt(|| stamps(dir, CAPS), || thread::sleep(SETTLE)))
+}
+
+/// Reads one file, such as an inventory, in the same way.
+///
+/// # Errors
+/// A [`Fault`] that names the file: it cannot be read, is not UTF-8, too long, or does not hold still.
+pub fn read_stable_file(path: &Path) -> Result<String, Fault> {
+    let listing = insist(path, || attempt(|| single(path, CAPS), || thread::sleep(SETTLE)))?;
+    Ok(listing.files.into_iter().map(|(_, text)| text).collect())
+}
+
+fn insist(path: &Path, mut read: impl FnMut() -> Result<Listing, Trouble>) -> Result<Listing, Fault> {
     for _ in 0..ATTEMPTS {
-        match attempt(dir, CAPS, || thread::sleep(SETTLE)) {
+        match read() {
             Ok(listing) => return Ok(listing),
             Err(Trouble::Fault(fault)) => return Err(*fault),
             Err(Trouble::Unstable) => thread::sleep(PAUSE),
         }
     }
-    Err(fault(dir, "it does not hold still while it is read".to_owned(), "write files beside it and move them in"))
+    Err(fault(path, "it does not hold still while it is read".to_owned(), "write beside it and move what is complete in its place"))
 }
 
-/// One reading; `between` runs after the reading and before the second look.
-fn attempt(dir: &Path, caps: Caps, between: impl FnOnce()) -> Result<Listing, Trouble> {
-    let before = stamps(dir, caps)?;
+/// One reading between two looks; `between` runs before the second.
+fn attempt(look: impl Fn() -> Result<Vec<Stamp>, Trouble>, between: impl FnOnce()) -> Result<Listing, Trouble> {
+    let before = look()?;
     let files = before.iter().map(|stamp| Ok((stamp.path.clone(), text(stamp)?))).collect::<Result<Vec<_>, Trouble>>()?;
     between();
-    if stamps(dir, caps)? == before { Ok(Listing { files }) } else { Err(Trouble::Unstable) }
+    if look()? == before { Ok(Listing { files }) } else { Err(Trouble::Unstable) }
 }
 
-/// The stamps of the `*.cedar` files below `dir` as they are now, or `None` where they cannot be told.
-pub(super) fn stamps_now(dir: &Path) -> Option<Vec<Stamp>> {
-    stamps(dir, CAPS).ok()
+/// The stamps of the `*.cedar` files below `dir` as they are now, or what is in the way (`None`: they are changing).
+pub(super) fn stamps_now(dir: &Path) -> Result<Vec<Stamp>, Option<Fault>> {
+    stamps(dir, CAPS).map_err(|trouble| match trouble {
+        Trouble::Unstable => None,
+        Trouble::Fault(fault) => Some(*fault),
+    })
 }
 
 /// `dir` and the folders below it that are looked into.
@@ -93,6 +109,17 @@ fn stamps(dir: &Path, caps: Caps) -> Result<Vec<Stamp>, Trouble> {
         return Err(refused(dir, format!("its policies are longer than {}MiB together", caps.total_bytes >> 20), "keep other files elsewhere"));
     }
     Ok(walk.files)
+}
+
+fn single(path: &Path, caps: Caps) -> Result<Vec<Stamp>, Trouble> {
+    let meta = fs::metadata(path).map_err(|error| trouble(path, &error, 0))?;
+    if !meta.is_file() {
+        return Err(refused(path, "it is not a regular file".to_owned(), "name a file"));
+    }
+    if meta.len() > caps.total_bytes {
+        return Err(refused(path, format!("it is longer than {}MiB", caps.total_bytes >> 20), "shorten it"));
+    }
+    Ok(vec![Stamp::new(path, &meta)])
 }
 
 /// The way through a folder, in the order of names.
@@ -147,17 +174,12 @@ impl Walk {
     }
 
     fn entry(&mut self, path: &Path, depth: usize) -> Result<(), Trouble> {
-        let is_policy = path.extension().is_some_and(|extension| extension == "cedar");
-        let meta = match fs::metadata(path) {
-            Ok(meta) => meta,
-            // What is no policy may be unreadable or lead nowhere; a policy may not.
-            Err(_) if !is_policy => return Ok(()),
-            Err(error) => return Err(dangling(path, &error)),
-        };
+        // A name that leads nowhere may have led to policies, or to a folder of them.
+        let meta = fs::metadata(path).map_err(|error| dangling(path, &error))?;
         if meta.is_dir() {
             return self.folder(path, depth + 1);
         }
-        if !is_policy {
+        if path.extension().is_none_or(|extension| extension != "cedar") {
             return Ok(());
         }
         if !meta.is_file() {
@@ -197,7 +219,7 @@ fn trouble(path: &Path, error: &io::Error, depth: usize) -> Trouble {
     refused(path, format!("it cannot be read: {}", error.kind()), "let the account that lakegate runs as read it")
 }
 
-/// A policy whose name is there and whose content is not: a link into nothing, or a file removed since it was listed.
+/// A name is there and what it names is not: a link into nothing, or a file removed since it was listed.
 fn dangling(path: &Path, error: &io::Error) -> Trouble {
     if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() {
         return Trouble::Unstable;

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::listing::{self, Stamp};
+use crate::model::Fault;
 
 /// A watch over files and policy folders, which says when something about them has changed and has held still since.
 ///
@@ -36,12 +37,14 @@ enum Look {
         stamp: Stamp,
         real: Option<PathBuf>,
     },
-    /// `None` where the folder cannot be read as a whole.
+    /// What is in the way of reading the folder is a part of its look, so that another hindrance is a change.
     Folder {
         real: Option<PathBuf>,
-        policies: Option<Vec<Stamp>>,
+        policies: Result<Vec<Stamp>, Option<Fault>>,
     },
     Absent,
+    /// Nobody has looked yet; like nothing that can be seen.
+    Unknown,
 }
 
 // === impl Watcher ===
@@ -67,6 +70,19 @@ impl Watcher {
         let folders = folders(&watcher.paths);
         watcher.watch(folders);
         watcher
+    }
+
+    /// Watches `paths` from here on. One that was not watched before counts as changed, since it may have been read before it was watched.
+    pub fn retarget(&mut self, paths: Vec<PathBuf>) {
+        if *paths == *self.paths {
+            return;
+        }
+        let mut known: HashMap<PathBuf, Look> = self.paths.iter().cloned().zip(self.seen.drain(..)).collect();
+        self.seen = paths.iter().map(|path| known.remove(path).unwrap_or(Look::Unknown)).collect();
+        self.paths = paths.into();
+        let folders = folders(&self.paths);
+        self.watch(folders);
+        self.notices.notify_one();
     }
 
     /// Waits until something has changed and then held still for 100 ms (or gone on changing for two seconds).

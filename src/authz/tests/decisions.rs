@@ -70,7 +70,7 @@ fn every_resource_needs_a_permit() {
         case(query(&["stage/sales", "stage/churn"]), Ok(&["query-staging"])),
         case(query(&["stage/sales", "stage/closed"]), Err(("POLICY_FORBIDS", &["closed"]))),
         case(query(&["stage/vault", "stage/closed"]), Err(("POLICY_HIDES", &["closed", "vault"]))),
-        case(query(&[]), Err(("CREDENTIAL_MISSING", &[]))),
+        case(query(&[]), Err(("INTERNAL", &[]))),
     ]);
     let some = r#"@id("sales") permit (principal, action, resource == ServingEndpoint::"stage/sales");"#;
     hold(vec![Case { policies: some, caller: alice(), intent: query(&["stage/sales", "stage/churn"]), want: NO_PERMIT }]);

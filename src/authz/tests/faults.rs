@@ -44,7 +44,7 @@ fn every_bad_policy_is_placed_and_mended() {
             &["base.cedar:2:1: the policy id `a` is taken", "base.cedar:1 has it already"],
         ),
         ("// nothing but a comment\n", &["base.cedar: the file holds no policy", "delete the file"]),
-        ("@id(\"a\") permit (principal, action, resource);;", &["base.cedar:1:48: "]),
+        ("@id(\"a\") permit (principal, action, resource);;", &["base.cedar:1:47: "]),
     ];
     for (text, want) in cases {
         let got = faults(&source(text));
@@ -133,14 +133,15 @@ fn the_schema_takes_what_the_documentation_shows() {
 #[test]
 fn what_can_never_apply_is_a_warning() {
     let loaded = load("@id(\"a\")\npermit (principal, action == Action::\"jobs.run_now\", resource is Table);");
-    assert!(said(loaded.warnings()).contains("base.cedar:2:"), "{}", said(loaded.warnings()));
+    assert!(said(loaded.warnings()).contains("base.cedar:1:1: policy is impossible"), "{}", said(loaded.warnings()));
     let again = Authorizer::load(
         &vocabulary(),
         &source("\n@id(\"a\")\npermit (principal, action == Action::\"jobs.run_now\", resource is Table);"),
         0,
         Some(&loaded),
     );
-    assert_eq!(again.unwrap().warnings().len(), loaded.warnings().len());
+    let again = again.unwrap();
+    assert!(said(again.warnings()).contains("base.cedar:2:1: policy is impossible"), "{}", said(again.warnings()));
 }
 
 #[test]

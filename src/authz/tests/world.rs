@@ -1,6 +1,6 @@
 //! A small world to decide in: a vocabulary, callers, intents, policies.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::{
     authz::{Authorizer, Permit, Source},
@@ -155,12 +155,17 @@ pub(in crate::authz) fn source(policies: &str) -> Source {
     Source { files: vec![("base.cedar".into(), policies.to_owned())], inventory: None }
 }
 
+/// Lends its schema, which costs more to read than all else in a test.
+static SCHEMA: LazyLock<Authorizer> = LazyLock::new(|| {
+    Authorizer::load(&vocabulary(), &source(r#"@id("any") permit (principal, action, resource);"#), 0, None).unwrap_or_else(|_| panic!())
+});
+
 pub(in crate::authz) fn load(policies: &str) -> Authorizer {
-    Authorizer::load(&vocabulary(), &source(policies), 1 << 20, None).unwrap_or_else(|faults| panic!("{}", said(&faults)))
+    Authorizer::load(&vocabulary(), &source(policies), 1 << 20, Some(&SCHEMA)).unwrap_or_else(|faults| panic!("{}", said(&faults)))
 }
 
 pub(in crate::authz) fn said(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("{fault}\n")).collect()
+    faults.iter().map(|fault| format!("{fault}\n")).collect::<Vec<_>>().concat()
 }
 
 /// The ids that permitted, or the reason's code and the ids that decided.

@@ -23,6 +23,26 @@ use crate::{
 
 pub(super) use words::reach;
 
+/// Types of principals and of Cedar itself, which a policy must be able to tell from resources.
+const TAKEN: [&str; 16] = [
+    "Action",
+    "Bool",
+    "Boolean",
+    "Entity",
+    "Extension",
+    "Group",
+    "Issuer",
+    "Long",
+    "Namespace",
+    "Record",
+    "Role",
+    "ServicePrincipal",
+    "Set",
+    "String",
+    "User",
+    "Workload",
+];
+
 /// What is being built, and everything found wrong with it.
 struct Building {
     kinds: Kinds,
@@ -73,7 +93,7 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Catalog, Vec<Fault>
 impl Building {
     fn kind(&mut self, path: &Path, raw: &RawType) {
         let name = raw.name.value.as_str();
-        if !call::identifier(name) {
+        if !call::identifier(name) || TAKEN.contains(&name) {
             return self.fault(path, &raw.name, format!("`{}` is not a name for a type", name.escape_debug()));
         }
         let parents = raw.parents.iter().map(|parent| TypeName::new(parent)).collect();
@@ -89,8 +109,12 @@ impl Building {
             for parent in raw.parents.iter().filter(|parent| self.kinds.named(parent).is_none()).collect::<Vec<_>>() {
                 self.fault(path, &raw.name, format!("the type `{}` is in `{}`, which is not declared", raw.name.value, parent.escape_debug()));
             }
-            if raw.nesting == Nesting::Dotted && raw.parents.first() == Some(&raw.name.value) {
+            let endless = raw.nesting == Nesting::Dotted && self.kinds.named(&raw.name.value).is_some_and(|kind| self.kinds.is_endless(kind));
+            if endless {
                 self.fault(path, &raw.name, format!("the type `{}` is in itself", raw.name.value));
+            }
+            if raw.nesting == Nesting::Volume && ["Catalog", "File", "Schema", "Volume"].iter().any(|name| self.kinds.named(name).is_none()) {
+                self.fault(path, &raw.name, format!("`{}` needs the types `Catalog`, `Schema`, `Volume` and `File`", raw.name.value));
             }
         }
     }
@@ -121,7 +145,11 @@ impl Building {
 fn unreadable(path: &Path, error: &serde_saphyr::Error) -> Fault {
     let location = error.location();
     let place = |value: u64| usize::try_from(value).ok().filter(|value| *value > 0);
-    let message = error.to_string().lines().next().unwrap_or_default().to_owned();
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    // The place is told apart from the message.
+    let place_first = line.starts_with("error: line ").then(|| line.splitn(3, ": ").nth(2)).flatten();
+    let message = place_first.unwrap_or(line).to_owned();
     Fault {
         file: path.to_owned(),
         line: location.and_then(|location| place(location.line())),

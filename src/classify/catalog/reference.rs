@@ -57,9 +57,10 @@ fn row(page: &mut String, catalog: &Catalog, entry: &Entry) {
 
 fn named_by(binding: &Binding) -> String {
     let keys: Vec<&str> = binding.id.iter().map(Source::as_str).collect();
-    let also: String = binding.also.iter().map(|source| format!(" or `{}`", source.as_str())).collect();
+    let joined = std::iter::once(keys.join("."));
+    let keys: Vec<String> = joined.chain(binding.also.iter().map(|source| source.as_str().to_owned())).map(|key| format!("`{key}`")).collect();
     let place = binding.id.first().map_or("", place);
-    format!("`{}`{also} ({place}{})", keys.join("."), if binding.optional { ", optional" } else { "" })
+    format!("{} ({place}{})", keys.join(" or "), if binding.optional { ", optional" } else { "" })
 }
 
 fn place(source: &Source) -> &'static str {

@@ -27,7 +27,7 @@ pub struct Issuer {
     /// The signature algorithms that are accepted.
     #[schemars(example = ["RS256"])]
     pub algorithms: Option<Vec<Algorithm>>,
-    /// Where its key set is fetched from; found by OpenID discovery where neither this nor `jwks_file` is given. `https:`, or `http:` on loopback.
+    /// Where its key set is fetched from; found by `OpenID` discovery where neither this nor `jwks_file` is given. `https:`, or `http:` on loopback.
     #[schemars(example = &"https://keycloak.example.com/realms/ml/protocol/openid-connect/certs")]
     pub jwks_uri: Option<String>,
     /// A file with its key set, in place of `jwks_uri`. Watched.

@@ -9,7 +9,7 @@ use super::super::words::PeerSource;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
-    /// Where Envoy asks (ext_authz over gRPC): an address and a port. Off loopback it needs `tls`, or `insecure: true`.
+    /// Where Envoy asks (`ext_authz` over gRPC): an address and a port. Off loopback it needs `tls`, or `insecure: true`.
     #[schemars(required, example = &"0.0.0.0:9191")]
     pub check: Option<String>,
     /// Mutual TLS on the check port.

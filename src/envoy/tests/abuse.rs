@@ -7,7 +7,6 @@ use tokio::{
 
 use super::{super::Config, world::*};
 
-const ALLOWED: &str = r#"0 allow 1 ["x-lakegate-roles"]"#;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const HEADERS: u8 = 1;

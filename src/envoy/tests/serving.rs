@@ -13,7 +13,7 @@ use super::{
 async fn verdicts_arrive() {
     let server = Server::start(loopback()).await;
     let client = server.client().await;
-    assert_eq!(ask(&client, "/").await, r#"0 allow 1 ["x-lakegate-roles"]"#);
+    assert_eq!(ask(&client, "/").await, ALLOWED);
     assert_eq!(ask(&client, "/deny").await, "7 403 no");
     assert_eq!(ask(&client, "/answer").await, "7 200 {}");
 }
@@ -24,7 +24,7 @@ async fn a_panic_is_that_checks_deny_and_no_more() {
     let client = server.client().await;
     assert_eq!(ask(&client, "/panic").await, "14 503 INTERNAL /panic");
     assert_eq!(server.metrics.failures(Failed::Panic), 1);
-    assert_eq!(ask(&client, "/").await, r#"0 allow 1 ["x-lakegate-roles"]"#, "on the same connection");
+    assert_eq!(ask(&client, "/").await, ALLOWED, "on the same connection");
     assert_eq!(server.metrics.in_flight.get(), 0);
 }
 
@@ -80,8 +80,8 @@ async fn more_checks_than_there_are_places_are_shed() {
     server.until_seen(1).await;
     assert_eq!(ask(&client, "/").await, "14 503 OVERLOADED /", "read, so that the pipeline may answer discovery");
     server.stub.gate.add_permits(1);
-    assert_eq!(held.await.expect("no panic"), r#"0 allow 1 ["x-lakegate-roles"]"#);
-    assert_eq!(ask(&client, "/").await, r#"0 allow 1 ["x-lakegate-roles"]"#);
+    assert_eq!(held.await.expect("no panic"), ALLOWED);
+    assert_eq!(ask(&client, "/").await, ALLOWED);
     assert_eq!(server.metrics.failures(Failed::Shed), 1);
 }
 
@@ -99,8 +99,8 @@ async fn more_bytes_than_there_is_room_for_are_shed() {
     let long = format!("/{}", "a".repeat(70));
     assert_eq!(ask(&client, &long).await, "14 503 OVERLOADED", "the held check's bytes count");
     server.stub.gate.add_permits(1);
-    assert_eq!(held.await.expect("no panic"), r#"0 allow 1 ["x-lakegate-roles"]"#);
-    assert_eq!(ask(&client, &long).await, r#"0 allow 1 ["x-lakegate-roles"]"#, "and are given back");
+    assert_eq!(held.await.expect("no panic"), ALLOWED);
+    assert_eq!(ask(&client, &long).await, ALLOWED, "and are given back");
 }
 
 #[tokio::test]

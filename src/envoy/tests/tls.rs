@@ -18,7 +18,6 @@ use super::{
     world::*,
 };
 
-const ALLOWED: &str = r#"0 allow 1 ["x-lakegate-roles"]"#;
 const GATEWAY: &str = "spiffe://cluster.local/ns/istio-egress/sa/gateway";
 
 /// A mesh's certificate authority, and a folder with what the server needs of it.

@@ -25,6 +25,7 @@ use tokio::{
     net::TcpStream,
     sync::{Semaphore, oneshot},
     task::JoinHandle,
+    time::Instant,
 };
 
 use super::super::*;
@@ -58,6 +59,9 @@ pub(super) struct Got {
 }
 
 pub(super) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// The answer to a call that the stub allows.
+pub(super) const ALLOWED: &str = r#"0 allow 1 ["x-lakegate-roles"]"#;
 
 pub(super) fn loopback() -> Config {
     Config { deadline: Duration::from_secs(30), ..Config::new(SocketAddr::from(([127, 0, 0, 1], 0))) }
@@ -117,9 +121,12 @@ impl Server {
 
 /// Waits until `ready` says yes.
 pub(super) async fn until(ready: impl Fn() -> bool) {
-    while !ready() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let wait = async {
+        while !ready() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), wait).await.expect("what was waited for");
 }
 
 /// HTTP/2 over `stream`.

@@ -13,8 +13,8 @@ use crate::{
     model::{Action, FieldKind},
 };
 
-/// Names that `context.request` has anyway.
-const RESERVED: [&str; 5] = ["method", "path", "source_ip", "time", "host"];
+/// Names that `context.request` has anyway, and words of Cedar.
+const RESERVED: [&str; 14] = ["method", "path", "source_ip", "time", "host", "true", "false", "if", "then", "else", "in", "is", "like", "has"];
 
 /// What the sources of one call have in common.
 struct Scope<'s> {
@@ -38,6 +38,9 @@ pub(super) fn entry(kinds: &Kinds, targets: &[RawTarget], raw: &RawCall) -> Resu
     }
     let templates = Template::parse(&raw.path).map_err(|message| format!("`{}`: {message}", raw.path.escape_debug()))?;
     let params = templates.first().map(|template| template.params().collect::<Vec<_>>()).unwrap_or_default();
+    if params.iter().enumerate().any(|(index, name)| params.iter().skip(index + 1).any(|other| other == name)) {
+        return Err(format!("`{}` has one parameter twice", raw.path.escape_debug()));
+    }
     let query = matches!(raw.method.as_str(), "GET" | "HEAD" | "DELETE");
     let body = raw.body.unwrap_or(if query { BodyUse::None } else { BodyUse::Json });
     let scope = Scope { kinds, params, body, query };

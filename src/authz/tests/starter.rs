@@ -1,0 +1,35 @@
+//! The shipped policies. That the catalog has all they name is for `lakegate check` to hold.
+
+use std::path::Path;
+
+use cedar_policy::{Effect, Policy, PrincipalConstraint};
+
+use crate::authz::text::pieces;
+
+#[test]
+fn the_starter_policies_explain_themselves_and_permit_nobody_unnamed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "cedar") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for piece in pieces(&text) {
+            let policy = Policy::parse(None, piece.text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            for name in ["id", "reason", "owner"] {
+                assert!(policy.annotation(name).is_some_and(|value| !value.is_empty()), "{}: {policy} lacks @{name}", path.display());
+            }
+            let named = match policy.principal_constraint() {
+                PrincipalConstraint::Any | PrincipalConstraint::Is(_) => false,
+                PrincipalConstraint::Eq(entity) | PrincipalConstraint::In(entity) | PrincipalConstraint::IsIn(_, entity) => {
+                    entity.id().unescaped() != "none"
+                }
+            };
+            assert!(named || policy.effect() == Effect::Forbid, "{}: {policy}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 6, "{count} starter policies");
+}

@@ -1,0 +1,297 @@
+use super::*;
+
+/// `(what is replaced in GOOD, by what, what the report must say)`
+fn table(cases: &[(&str, &str, &[&str])]) {
+    for (from, to, expected) in cases {
+        assert!(GOOD.contains(from), "{from}");
+        let report = faults(&GOOD.replacen(from, to, 1));
+        for text in *expected {
+            assert!(report.contains(text), "`{to}` should say `{text}`, and says:\n{report}");
+        }
+    }
+}
+
+#[test]
+fn all_faults_are_reported_at_once_each_in_its_place() {
+    let text =
+        GOOD.replace("listen:", "listn:").replace("audiences:", "audiencs:").replace("hosts: [stage", "hosts: [Stage").replace("staging", "x y");
+    let expected = "\
+1:1 the file lacks `listen`; add `listen:`
+2:1 unknown key `listn`; did you mean `listen`?
+7:5 `issuers[0]` lacks `audiences`; add it, as in `audiences: [\"lakegate\"]`
+10:5 unknown key `audiencs`; did you mean `audiences`?
+13:13 `Stage.cloud.databricks.com` is not a host in the form it is compared in; write `stage.cloud.databricks.com`
+15:18 `x y` is not a name; write 1 to 63 of `a-z`, `0-9` and `-`";
+    assert_eq!(faults(&text), expected);
+}
+
+#[test]
+fn the_form_of_the_file() {
+    table(&[
+        ("version: 1", "version: 2", &["1:10 version `2` is not known; write `1`"]),
+        ("version: 1", "version: \"1\"", &["`version` is a text, not a whole number"]),
+        ("version: 1", "version: -1", &["`version` is a number, not a whole number"]),
+        ("version: 1\n", "", &["the file lacks `version`; add it, as in `version: 1`"]),
+        ("version: 1\n", "version: 1\nversion: 1\n", &["2:1 `version` stands twice, first in line 1; remove one of them"]),
+        ("version: 1\n", "version: 1\nlimits:\n", &["2:7 `limits` has no value; write one, or remove the key"]),
+        ("version: 1\n", "version: 1\nlimits: []\n", &["`limits` is a list, not a mapping of keys"]),
+        ("version: 1\n", "version: 1\nlimits: {body: 16}\n", &["`limits.body` is a number, not a size; write the unit too, as `16MiB`"]),
+        ("version: 1\n", "version: 1\nlimits: {body: 16MB}\n", &["2:16 `16MB` is not a size; write a whole number and `B`, `KiB`, `MiB` or `GiB`"]),
+        ("version: 1\n", "version: 1\nfaults: {visible_after: 20}\n", &["not a duration; write the unit too, as `60s`"]),
+        ("version: 1\n", "version: 1\nfaults: {visible_after: soon}\n", &["`soon` is not a duration"]),
+        ("version: 1\n", "version: 1\nexplain_to_caller: ful\n", &["`ful` is not a value of `explain_to_caller`; did you mean `full`?"]),
+        ("[cluster.local]", "cluster.local", &["`peers.trust_domains` is a text, not a list; write `[cluster.local]`"]),
+        (
+            "\"1111111111111111\"",
+            "1111111111111111",
+            &["`workspaces[0].workspace_id` is a number, not a text; put it in quotes: `\"1111111111111111\"`"],
+        ),
+        ("provider: generic", "provider: keyclok", &["`keyclok` is not a value of `issuers[0].provider`; did you mean `keycloak`?"]),
+        ("provider: generic", "provider: generic\n    algorithms: [HS256]", &["`HS256` is not a value of `issuers[0].algorithms[0]`"]),
+        ("  dir: policies", "  dir: policies\n  mode: yes", &["`yes` is not a value of `policy.mode`; write `enforce` or `shadow`"]),
+        (
+            "  trust_domains: [cluster.local]",
+            "  trust_domains: [cluster.local]\n  required: yes",
+            &["`peers.required` is a text, not a boolean; write `true` or `false`, without quotes"],
+        ),
+    ]);
+}
+
+#[test]
+fn yaml_that_hides_what_it_means() {
+    table(&[
+        ("dir: policies", "dir: &a policies", &["17:11 anchors, aliases and tags are not read; write the value itself"]),
+        ("[lakegate]", "[*a]", &["anchors, aliases and tags are not read"]),
+        ("dir: policies", "dir: *a", &["anchors, aliases and tags are not read"]),
+        ("dir: policies", "dir: !!str policies", &["anchors, aliases and tags are not read"]),
+        ("dir: policies", "dir: policies\n  <<: {mode: shadow}", &["merge keys are not read; write the keys out"]),
+        ("dir: policies", "dir: policies\n  ? [a]\n  : b", &["a key must be a word"]),
+        ("dir: policies\n", "dir: policies\n---\nversion: 1\n", &["18:1 a second document begins; one file holds one configuration"]),
+        ("  dir: policies", "\tdir: policies", &["the YAML cannot be read"]),
+        ("dir: policies", "dir: [", &["the YAML cannot be read"]),
+        ("dir: policies", "dir: \"policies", &["the YAML cannot be read"]),
+    ]);
+    let one = faults(&GOOD.replace("dir: policies", "dir: *a").replace("[lakegate]", "[*a, &b c]"));
+    assert_eq!(one.lines().count(), 3, "what is refused is not missing too: {one}");
+    for empty in ["", "\n\n", "# a comment\n", "---\n", "---\n...\n", "null"] {
+        assert!(faults(empty).contains("the file is empty; begin with `version: 1`"), "{empty:?}");
+    }
+    assert!(faults("just words").contains("the file is a text, not a mapping of keys"), "{}", faults("just words"));
+    let deep = format!("version: {}", "[".repeat(100_000));
+    assert!(faults(&deep).contains("the YAML cannot be read"));
+}
+
+#[test]
+fn what_this_version_does_not_have() {
+    table(&[
+        ("provider: generic", "provider: okta", &["provider `okta` is not available in this version; use `generic` and say the claims"]),
+        ("provider: generic", "provider: generic\n    introspection: {}", &["`issuers.introspection` is not available in this version"]),
+        ("provider: generic", "provider: generic\n    bindings: []", &["`issuers.bindings` is not available in this version"]),
+        ("provider: generic", "provider: generic\n    actors: []", &["`issuers.actors` is not available in this version"]),
+        ("provider: generic", "provider: generic\n    require: {}", &["`issuers.require` is not available in this version"]),
+        (
+            "environment: staging",
+            "environment: staging\n    credentials: {mode: exchange}",
+            &["mode `exchange` is not available in this version; use `passthrough` or `strip`"],
+        ),
+        (
+            "environment: staging",
+            "environment: staging\n    credentials: {mode: strip, token_endpoint: x}",
+            &["`workspaces.credentials.token_endpoint` is not available"],
+        ),
+        ("environment: staging", "environment: staging\n    trust: [subject, assertion]", &["trust `assertion` is not available in this version"]),
+        ("version: 1", "version: 1\nservices: []", &["2:1 `services` is not available in this version"]),
+        ("version: 1", "version: 1\ntrust: {assertion: {keys: [a.pem]}}", &["`trust.assertion` is not available in this version"]),
+        ("peers:", "peers:\n  source: xfcc", &["source `xfcc` is not available in this version; use `principal`"]),
+        ("peers:", "peers:\n  proxies: []", &["`peers.proxies` is not available in this version"]),
+        ("listen:", "listen:\n  control: 127.0.0.1:9193", &["a control address is not available in this version; name a Unix socket"]),
+    ]);
+    for provider in ["okta", "entra", "google", "github-actions", "kubernetes", "databricks", "aws", "spiffe"] {
+        let report = faults(&GOOD.replace("generic", provider));
+        assert!(report.contains(&format!("provider `{provider}` is not available")), "{report}");
+    }
+}
+
+#[test]
+fn where_it_listens_and_who_may_ask() {
+    let tls = |allow: &str| format!("check: 0.0.0.0:9191\n  tls: {{cert: tls.crt, key: tls.key, client_ca: ca.crt, allow: {allow}}}");
+    let open = &["can be reached from elsewhere, and nothing says who may ask; add `tls` with `client_ca` and `allow`"];
+    table(&[
+        ("127.0.0.1:9191", "0.0.0.0:9191", open),
+        ("127.0.0.1:9191", "\"[::]:9191\"", open),
+        ("127.0.0.1:9191", "10.0.0.1:9191", open),
+        (
+            "check: 127.0.0.1:9191",
+            "check: 0.0.0.0:9191\n  tls: {cert: tls.crt, key: tls.key}",
+            &["`listen.tls` lacks `client_ca`", "`listen.tls` lacks `allow`"],
+        ),
+        ("check: 127.0.0.1:9191", &tls("[]"), &["`listen.tls.allow` is empty; name at least one"]),
+        (
+            "check: 127.0.0.1:9191",
+            &tls("[\"spiffe://cluster.local/ns/a*/sa/b\"]"),
+            &["is not a pattern of SPIFFE IDs", "`*` stands for one whole segment"],
+        ),
+        ("check: 127.0.0.1:9191", &tls("[\"spiffe://*/ns/a/sa/b\"]"), &["is not a pattern of SPIFFE IDs"]),
+        ("check: 127.0.0.1:9191", &tls("[\"*\"]"), &["is not a pattern of SPIFFE IDs"]),
+        ("check: 127.0.0.1:9191", &(tls("[\"spiffe://cluster.local/*\"]") + "\n  insecure: true"), &["`insecure` and `tls` contradict each other"]),
+        (
+            "check: 127.0.0.1:9191",
+            &tls("[\"spiffe://a/*\"]").replace("tls.key", "none.key"),
+            &["`none.key` cannot be read: entity not found; relative paths are relative"],
+        ),
+        ("127.0.0.1:9191", "localhost:9191", &["`localhost:9191` is not an address and a port; write an IP address and a port"]),
+        ("127.0.0.1:9191", "127.0.0.1", &["is not an address and a port"]),
+        ("127.0.0.1:9191", "127.0.0.1:9192", &["`127.0.0.1:9192` has the port of `listen.check`"]),
+        ("127.0.0.1:9191", "127.0.0.1:9191\n  admin: 0.0.0.0:9191", &["has the port of `listen.check`; give each a port of its own"]),
+        ("listen:", "listen:\n  control: none/lakegate.sock", &["there is no folder"]),
+        ("listen:", "listen:\n  control: policies", &["`policies` is a folder, not a file"]),
+    ]);
+    for good in [
+        "check: 0.0.0.0:9191\n  insecure: true",
+        "check: \"[::1]:9191\"",
+        "check: 127.0.0.1:0\n  admin: 127.0.0.1:0",
+        &tls("[\"spiffe://cluster.local/ns/*/sa/*\"]"),
+    ] {
+        parse(&GOOD.replace("check: 127.0.0.1:9191", good)).unwrap_or_else(|faults| panic!("{good}: {faults:?}"));
+    }
+}
+
+#[test]
+fn peers_and_issuers() {
+    let second = |lines: &str| format!("audiences: [lakegate]\n  - {lines}\n    provider: generic\n    audiences: [lakegate]");
+    table(&[
+        ("[cluster.local]", "[]", &["`peers.trust_domains` is empty"]),
+        ("[cluster.local]", "[Cluster.local]", &["5:19 `Cluster.local` is not a trust domain"]),
+        ("[cluster.local]", "[\"spiffe://cluster.local\"]", &["is not a trust domain; write `cluster.local`"]),
+        ("[cluster.local]", "[a/b]", &["is not a trust domain"]),
+        ("[cluster.local]", "[a, a]", &["5:22 `a` stands twice in the list"]),
+        ("name: corp", "name: Corp", &["`Corp` is not a name"]),
+        ("https://corp", "http://corp", &["`http://corp.example.com` is not encrypted; write `https:`; `http:` is for loopback alone"]),
+        ("https://corp.example.com", "corp.example.com", &["is not a URL that can be used here"]),
+        ("https://corp.example.com", "https://a@corp.example.com", &["is not a URL that can be used here"]),
+        ("https://corp.example.com", "\"https://corp.example.com#x\"", &["is not a URL that can be used here"]),
+        ("https://corp.example.com", "https://corp.example.com?a=b", &["has a query"]),
+        ("https://corp.example.com", "http://127.0.0.1.example.com", &["is not encrypted"]),
+        ("[lakegate]", "[]", &["`issuers[0].audiences` is empty; name at least one"]),
+        ("[lakegate]", "[\"\"]", &["can stand in no token"]),
+        ("audiences: [lakegate]", &second("name: corp\n    issuer: https://b.example.com"), &["11:11 an earlier issuer has the name `corp` too"]),
+        (
+            "audiences: [lakegate]",
+            &second("name: b\n    issuer: https://corp.example.com"),
+            &["an earlier issuer has the issuer `https://corp.example.com` too"],
+        ),
+        ("provider: generic", "provider: generic\n    jwks_uri: http://corp.example.com/keys", &["is not encrypted"]),
+        (
+            "provider: generic",
+            "provider: generic\n    jwks_uri: https://a/k\n    jwks_file: corp.jwks.json",
+            &["`jwks_uri` and `jwks_file` exclude each other"],
+        ),
+        ("provider: generic", "provider: generic\n    jwks_file: none.json", &["`none.json` cannot be read"]),
+        ("provider: generic", "provider: generic\n    jwks_file: policies", &["`policies` is not a file; name a file, not a folder"]),
+        ("provider: generic", "provider: generic\n    leeway: 6m", &["the leeway is longer than 5m"]),
+        (
+            "provider: generic",
+            "provider: generic\n    token_types: [application/AT+JWT]",
+            &["write it in lower case without `application/`: `at+jwt`"],
+        ),
+        ("provider: generic", "provider: generic\n    algorithms: []", &["no token could be accepted"]),
+        ("provider: generic", "provider: generic\n    roles_claim: []", &["`issuers[0].roles_claim` is empty"]),
+        ("provider: generic", "provider: generic\n    subject_claim: \"\"", &["can stand in no token"]),
+    ]);
+}
+
+#[test]
+fn targets_and_their_hosts() {
+    let second = |lines: &str| format!("environment: staging\n  - {lines}");
+    table(&[
+        (
+            "stage.cloud.databricks.com",
+            "\"stage.cloud.databricks.com:443\"",
+            &["is not a host in the form it is compared in; write `stage.cloud.databricks.com`"],
+        ),
+        ("stage.cloud.databricks.com", "https://stage.cloud.databricks.com/", &["write `stage.cloud.databricks.com`"]),
+        ("stage.cloud.databricks.com", "stage.cloud.databricks.com.", &["write `stage.cloud.databricks.com`"]),
+        ("stage.cloud.databricks.com", "\"a,b\"", &["write a host name in lower case"]),
+        ("stage.cloud.databricks.com", "\"*.databricks.com\"", &["write a host name in lower case"]),
+        ("stage.cloud.databricks.com", "a, a", &["`a` stands twice in the list"]),
+        ("stage.cloud.databricks.com", "", &["`workspaces[0].hosts` is empty"]),
+        ("\"1111111111111111\"", "\"0111\"", &["`0111` is not a workspace id; write the plain decimal number"]),
+        ("\"1111111111111111\"", "\"+1\"", &["is not a workspace id"]),
+        ("\"1111111111111111\"", "\"99999999999999999999\"", &["is not a workspace id"]),
+        ("environment: staging", "environment: Staging", &["`Staging` is not a name"]),
+        ("    environment: staging\n", "", &["`workspaces[0]` lacks `environment`"]),
+        (
+            "environment: staging",
+            "environment: staging\n    account_id: 0A1B2C3D-4e5f-6071-8293-a4b5c6d7e8f9",
+            &["is not an account id; write the UUID in lower case"],
+        ),
+        ("environment: staging", "environment: staging\n    trust: []", &["the list is empty; write `none`"]),
+        ("environment: staging", "environment: staging\n    trust: some", &["`some` is not a value of `workspaces[0].trust`"]),
+        ("environment: staging", &second("{name: stage, hosts: [b], environment: dev}"), &["the name `stage` stands twice"]),
+        (
+            "environment: staging",
+            &second("{name: b, hosts: [stage.cloud.databricks.com], environment: dev}"),
+            &["the host `stage.cloud.databricks.com` belongs to `workspaces[0]` too; several"],
+        ),
+        (
+            "environment: staging",
+            &second("{name: b, hosts: [b], environment: dev, workspace_id: \"1111111111111111\"}"),
+            &["workspace_id `1111111111111111` stands twice"],
+        ),
+        (
+            "policy:",
+            "accounts: [{name: stage, hosts: [stage.cloud.databricks.com], account_id: 0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9}]\npolicy:",
+            &["belongs to `workspaces[0]` too"],
+        ),
+    ]);
+    let without = GOOD.split("workspaces:").next().unwrap().to_owned() + "policy: {dir: policies}\n";
+    assert!(faults(&without).contains("no host is guarded; add `workspaces:` with at least one"));
+}
+
+#[test]
+fn the_rest() {
+    table(&[
+        ("  dir: policies", "  mode: enforce", &["`policy` lacks `dir`"]),
+        ("dir: policies", "dir: none", &["`none` cannot be read: entity not found"]),
+        ("dir: policies", "dir: ca.crt", &["`ca.crt` is not a folder; name a folder, not a file"]),
+        ("dir: policies", "dir: policies\n  entities: none.json", &["`none.json` cannot be read"]),
+        ("version: 1", "version: 1\ntrust: {prefix: lakegate-}", &["`lakegate-` is not a prefix of trust headers; write `x-`"]),
+        ("version: 1", "version: 1\ntrust: {prefix: x-Lake-}", &["is not a prefix of trust headers"]),
+        ("version: 1", "version: 1\ntrust: {prefix: x-}", &["is not a prefix of trust headers"]),
+        ("version: 1", "version: 1\ntrust: {prefix: x-databricks-}", &["claims headers of others"]),
+        ("version: 1", "version: 1\naudit: {file: none/audit.jsonl}", &["there is no folder"]),
+        ("version: 1", "version: 1\naudit: {file: policies}", &["`policies` is a folder, not a file"]),
+        ("version: 1", "version: 1\nhelp_url: \"https://w/{id}\"", &["has an unknown placeholder; the only placeholder is `{decision}`"]),
+        ("version: 1", "version: 1\nhelp_url: \"javascript:alert(1)\"", &["is not a URL that can be used here"]),
+        ("version: 1", "version: 1\ntelemetry: {otlp: \"otel:4317\"}", &["is not a URL that can be used here"]),
+        ("version: 1", "version: 1\nlimits: {body: 0B}", &["`limits.body` is 0B, out of bounds; write 1KiB to 256MiB"]),
+        ("version: 1", "version: 1\nlimits: {body: 32MiB, bodies: 16MiB}", &["`limits.bodies` is 16MiB, out of bounds; write 32MiB to 16GiB"]),
+        ("version: 1", "version: 1\nlimits: {token: 32KiB, headers: 16KiB}", &["`limits.headers` is 16KiB, out of bounds; write 32KiB to 1MiB"]),
+        ("version: 1", "version: 1\nlimits: {streams: 0, connections: 100000}", &["`limits.streams` is 0", "`limits.connections` is 100000"]),
+        ("version: 1", "version: 1\nfaults: {visible_after: 1h}", &["longer than 10m"]),
+    ]);
+}
+
+#[test]
+fn what_is_echoed_is_escaped_and_cut() {
+    let report = faults(&GOOD.replace("name: corp", &format!("name: \"\\e[31m{}\"", "a".repeat(5000))));
+    assert!(report.contains("`\\u{1b}[31maaa") && report.contains('…') && report.len() < 400, "{report}");
+    assert!(!report.contains('\u{1b}'));
+}
+
+#[test]
+fn files_that_are_none() {
+    let folder = folder();
+    let load = |path: &Path| Config::load(path).expect_err("it should be refused").iter().map(ToString::to_string).collect::<String>();
+    assert!(load(&folder.path().join("none.yaml")).contains("it cannot be read: entity not found"));
+    assert!(load(folder.path()).contains("it is not a file"));
+    let path = folder.path().join("lakegate.yaml");
+    fs::write(&path, b"version: 1\nx: \xff").unwrap();
+    assert!(load(&path).contains("lakegate.yaml:2: it is not UTF-8; save it as UTF-8"), "{}", load(&path));
+    fs::write(&path, "#".repeat((1 << 20) + 1)).unwrap();
+    assert!(load(&path).contains("it is longer than 1MiB"));
+    fs::write(&path, GOOD).unwrap();
+    let link = folder.path().join("link.yaml");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(Config::load(&link).is_ok(), "Kubernetes mounts files through links");
+}
