@@ -1,6 +1,8 @@
 //! All of it together, in one folder: two issuers, an authority with a few workloads, a workspace, lakegate and the gateway.
 
 mod config;
+mod folder;
+mod options;
 
 use std::fs;
 use std::io;
@@ -8,38 +10,23 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::audit::Audit;
 use crate::authority::{Authority, Identity, Names, spiffe_id};
 use crate::envoy::{Envoy, Gateway, Listener, Sidecar};
 use crate::issuer::Issuer;
-use crate::lakegate::{self, Lakegate, Serve};
+use crate::lakegate::{self, Lakegate};
 use crate::raw::Client;
 use crate::workspace::Workspace;
 use crate::{ports, yaml};
 pub use config::{STAGE, WORKSPACES, WorkspaceFacts};
+use folder::Folder;
+pub use options::Options;
 
 /// How often lakegate is started on other ports, should one be taken in the meantime.
 const PORT_ATTEMPTS: usize = 5;
 
 const CLOCK_FILE: &str = "clock";
-
-/// What a world is made of.
-pub struct Options {
-    /// The lakegate binary.
-    pub lakegate: PathBuf,
-    /// The Envoy binary.
-    pub envoy: PathBuf,
-    /// Where everything is written, and stays; a temporary folder if none is given.
-    pub folder: Option<PathBuf>,
-    /// The policy files: name and text.
-    pub policies: Vec<(String, String)>,
-    /// Changes to the configuration before it is written; none by default.
-    pub configure: Box<dyn Fn(&mut Value) + Send + Sync>,
-    /// Whether lakegate's clock can be moved (`World::move_clock`); needs a binary built with the feature `test-clock`.
-    pub test_clock: bool,
-}
 
 /// A running world; everything in it ends when it is dropped.
 pub struct World {
@@ -68,59 +55,6 @@ pub struct Workloads {
     pub server: Identity,
     /// `dev/notebook`: of a namespace without rights.
     pub notebook: Identity,
-}
-
-enum Folder {
-    Temporary(TempDir),
-    Kept(PathBuf),
-}
-
-// === impl Options ===
-
-impl Options {
-    /// A world around this binary, with the policies of the demo and the Envoy that `make tools` installs.
-    #[must_use]
-    pub fn new(lakegate: impl Into<PathBuf>) -> Self {
-        Self {
-            lakegate: lakegate.into(),
-            envoy: Envoy::installed(),
-            folder: None,
-            policies: vec![("demo.cedar".to_owned(), include_str!("../demo/policies/demo.cedar").to_owned())],
-            configure: Box::new(|_| {}),
-            test_clock: false,
-        }
-    }
-
-    #[must_use]
-    pub fn folder(mut self, folder: PathBuf) -> Self {
-        self.folder = Some(folder);
-        self
-    }
-
-    /// Other policies than the demo's.
-    #[must_use]
-    pub fn policies(mut self, files: &[(&str, &str)]) -> Self {
-        self.policies = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        self
-    }
-
-    /// Changes the configuration before it is written, for instance `|config| config["peers"]["required"] = json!(false)`.
-    #[must_use]
-    pub fn configure(mut self, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
-        self.configure = Box::new(change);
-        self
-    }
-
-    /// Lets the test move lakegate's clock.
-    #[must_use]
-    pub fn test_clock(mut self) -> Self {
-        self.test_clock = true;
-        self
-    }
-
-    fn serve<'a>(&'a self, folder: &'a Path, config: &'a Path, clock: &'a Path, admin: u16) -> Serve<'a> {
-        Serve { binary: &self.lakegate, folder, config, admin, test_clock: self.test_clock.then_some(clock) }
-    }
 }
 
 // === impl World ===
@@ -306,36 +240,6 @@ async fn start_lakegate(options: &Options, folder: &Path, issuers: &[&Issuer]) -
             Ok(lakegate) => return Ok((lakegate, config, taken)),
             Err(e) if attempt < PORT_ATTEMPTS && e.to_string().to_ascii_lowercase().contains("address already in use") => attempt += 1,
             Err(e) => return Err(e),
-        }
-    }
-}
-
-// === impl Folder ===
-
-impl Folder {
-    fn open(kept: Option<PathBuf>) -> io::Result<Self> {
-        match kept {
-            None => Ok(Self::Temporary(tempfile::Builder::new().prefix("lakegate-world-").tempdir()?)),
-            Some(path) => {
-                fs::create_dir_all(&path)?;
-                Ok(Self::Kept(fs::canonicalize(path)?))
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Temporary(folder) => folder.path(),
-            Self::Kept(path) => path,
-        }
-    }
-
-    /// Leaves the files of a failed test where its reader can find them.
-    #[expect(clippy::print_stderr, reason = "the reader of a failed test must learn where its files are")]
-    fn keep(&mut self) {
-        if let Self::Temporary(folder) = self {
-            folder.disable_cleanup(true);
-            eprintln!("files of the failed world: {}", folder.path().display());
         }
     }
 }
