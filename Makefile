@@ -13,8 +13,9 @@ demo: tools ## real requests through a real Envoy, shown as lakegate decides the
 	$(CARGO) build --release --package lakegate --package lakegate-testkit --bins
 	target/release/demo $(ARGS)
 
-test: tools ## every test, unit to end-to-end
+test: tools ## every test: units, the service behind a real Envoy, manifests and documents
 	$(CARGO) test --workspace --features test-clock $(ARGS)
+	manifests/test.sh
 
 bench: ## what a decision costs
 	$(CARGO) bench --package lakegate $(ARGS)

@@ -45,6 +45,14 @@ impl Workload {
             Self::Notebook => &workloads.notebook,
         }
     }
+
+    /// Namespace and account.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Trainer => "ml-staging/trainer",
+            Self::Notebook => "dev/notebook",
+        }
+    }
 }
 
 // === impl Call ===

@@ -39,8 +39,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // whatever runs belongs to the future that loses this race, and ends with it
+    // whatever runs belongs to the demo's future and ends with it; biased, so that a demo that waits for the same signal says how it went
     let outcome = tokio::select! {
+        biased;
         outcome = demo(&arguments) => outcome,
         interrupted = interrupted() => interrupted.map(|()| false),
     };
@@ -75,7 +76,7 @@ async fn demo(arguments: &Arguments) -> io::Result<bool> {
     show::footer(&world, &tally);
     if arguments.stay {
         play::invite(&world, &sidecar)?;
-        std::future::pending::<()>().await;
+        interrupted().await?;
     }
     Ok(tally.all_as_expected())
 }

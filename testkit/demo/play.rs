@@ -7,6 +7,8 @@ use lakegate_testkit::world::STAGE;
 
 use crate::show::line;
 
+const JSON: &str = "-H 'Content-Type: application/json'";
+
 /// A working day: long enough to play.
 const LIFETIME_S: i64 = 8 * 3600;
 
@@ -24,15 +26,15 @@ pub(crate) fn invite(world: &World, sidecar: &Envoy) -> io::Result<()> {
     line("As ml-staging/trainer, through its sidecar:");
     line("");
     line(&format!(
-        "  curl -i http://127.0.0.1:{outbound}/serving-endpoints/sales/invocations -H \"Authorization: Bearer $TOKEN\" --json '{{\"inputs\": [[1]]}}'"
+        "  curl -i http://127.0.0.1:{outbound}/serving-endpoints/sales/invocations -H \"Authorization: Bearer $TOKEN\" {JSON} -d '{{\"inputs\": [[1]]}}'"
     ));
-    line(&format!("  curl -i http://127.0.0.1:{outbound}/api/2.2/jobs/run-now -H \"Authorization: Bearer $TOKEN\" --json '{{\"job_id\": 43}}'"));
+    line(&format!("  curl -i http://127.0.0.1:{outbound}/api/2.2/jobs/run-now -H \"Authorization: Bearer $TOKEN\" {JSON} -d '{{\"job_id\": 43}}'"));
     line("");
     line("As dev/notebook, with its certificate, straight to the gateway:");
     line("");
     line(&format!("  curl -i https://{}:{gateway}/serving-endpoints/sales/invocations --resolve {0}:{gateway}:127.0.0.1 \\", STAGE.host));
     line(&format!("       --cacert {ca} --cert {} --key {} \\", notebook.certificate_file.display(), notebook.key_file.display()));
-    line(&format!("       -H \"Host: {}\" -H \"Authorization: Bearer $TOKEN\" --json '{{\"inputs\": [[1]]}}'", STAGE.host));
+    line(&format!("       -H \"Host: {}\" -H \"Authorization: Bearer $TOKEN\" {JSON} -d '{{\"inputs\": [[1]]}}'", STAGE.host));
     line("");
     line("And lakegate itself:");
     line("");

@@ -102,20 +102,23 @@ async fn denied(world: &World, told: &Told) -> io::Result<(String, Row)> {
     if !error.message.contains(policy) {
         wrong.push(format!("its message lacks the policy's reason: {}", error.message));
     }
-    // the caller's only trace of the decision is its id, somewhere in the error's details
-    let named = |record: &Value| {
-        record.as_object().is_some_and(|fields| fields.values().filter_map(Value::as_str).any(|id| id.len() >= 16 && error.details.contains(id)))
-    };
-    let denials = |record: &Value| text(record, "decision") == "deny" && named(record);
-    let record = world.audit.wait_for(Duration::from_secs(10), denials).await.unwrap_or_default();
-    if record.is_null() {
-        wrong.push(format!("its details name no recorded decision: {}", error.details));
+    // the SDK shows no headers: the caller's trace of the decision is its id in the error's details
+    let named = |record: &Value| record.get("event_id").and_then(Value::as_str).is_some_and(|id| error.details.contains(id));
+    let record = world.audit.wait_for(Duration::from_secs(10), named).await.unwrap_or_default();
+    let have = (text(&record, "decision"), text(&record, "reason"), names(record.get("resources")));
+    if have != ("deny", "POLICY_FORBIDS", "stage/closed".to_owned()) {
+        wrong.push(format!("the record of the decision in its details says {have:?}: {}", error.details));
     }
-    let notes = vec![format!("databricks-sdk raised {}: {}", error.kind, error.message)];
+    // the SDK adds its own configuration after the message
+    let message = error.message.split(". Config:").next().unwrap_or_default();
+    let notes = vec![format!("the SDK raised {}: {message}", error.kind)];
     Ok(row(told, record, 403, notes, wrong))
 }
 
 fn row(told: &Told, record: Value, status: u16, notes: Vec<String>, wrong: Vec<String>) -> (String, Row) {
     let took = Duration::try_from_secs_f64(told.milliseconds / 1000.0).unwrap_or_default();
-    (told.call.clone(), Row { record, method: told.method.clone(), target: told.path.clone(), status, took, notes, wrong })
+    (
+        told.call.clone(),
+        Row { record, sender: "ml-staging/trainer", method: told.method.clone(), target: told.path.clone(), status, took, notes, wrong },
+    )
 }

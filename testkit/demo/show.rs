@@ -36,17 +36,15 @@ pub(crate) fn row(title: &str, row: &Row, tally: &mut Tally) {
     tally.shown += 1;
     let record = &row.record;
     let decision = format!("{} {}", text(record, "decision"), row.status);
-    let why = match text(record, "reason") {
-        "" => names(record.get("policies")),
-        reason => reason.to_owned(),
-    };
+    // an allow's reason is its policy
+    let why = if text(record, "decision") == "allow" { names(record.get("policies")) } else { text(record, "reason").to_owned() };
     // what lakegate could not tell apart has no action: then the request itself is shown
     let action = or(name(record.get("action")), &row.method);
     let resource = or(names(record.get("resources")), &row.target);
     let who = or(name(record.get("principal")).rsplit("/sa/").next().unwrap_or_default().to_owned(), "-");
     let milliseconds = format!("{:.1}", row.took.as_secs_f64() * 1000.0);
     let mark = if row.wrong.is_empty() { "✓" } else { "✗" };
-    line(&columns([mark, title, &who, &workload(&name(record.get("peer"))), &action, &resource, &decision, &why, &milliseconds]));
+    line(&columns([mark, title, &who, &workload(&name(record.get("peer")), row.sender), &action, &resource, &decision, &why, &milliseconds]));
     for note in &row.notes {
         line(&format!("    {note}"));
     }
@@ -79,11 +77,11 @@ fn columns(cells: [&str; 9]) -> String {
     format!("{mark:<1} {title:<36} {who:<10} {workload:<18} {action:<24} {:<26} {decision:<9} {why:<22} {milliseconds:>6}", shortened(resource, 26))
 }
 
-/// The namespace and account of an Istio workload's SPIFFE ID.
-fn workload(peer: &str) -> String {
+/// The namespace and account of an Istio workload's SPIFFE ID; who sent the call where lakegate did not get as far.
+fn workload(peer: &str, sender: &str) -> String {
     match peer.split_once("/ns/").and_then(|(_, rest)| rest.split_once("/sa/")) {
         Some((namespace, account)) => format!("{namespace}/{account}"),
-        None => or(peer.to_owned(), "-"),
+        None => or(peer.to_owned(), sender),
     }
 }
 

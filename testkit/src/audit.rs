@@ -72,7 +72,7 @@ impl Audit {
     /// # Errors
     /// As `wait_for`.
     pub async fn decision(&self, id: &str, patience: Duration) -> io::Result<Value> {
-        self.wait_for(patience, |record| record.as_object().is_some_and(|fields| fields.values().any(|value| value == id))).await
+        self.wait_for(patience, |record| record.get("event_id").is_some_and(|have| have == id)).await
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let audit = Audit::new(folder.path().join("audit.jsonl"));
         assert!(audit.records().unwrap().is_empty());
-        fs::write(audit.path(), "{\"id\":\"d1\",\"decision\":\"allow\"}\n{\"checkpoint\":1}\n{\"id\":\"d2\",\"deci").unwrap();
+        fs::write(audit.path(), "{\"event_id\":\"d1\",\"decision\":\"allow\"}\n{\"checkpoint\":1}\n{\"event_id\":\"d2\",\"deci").unwrap();
         assert_eq!(audit.records().unwrap().len(), 1);
         assert_eq!(audit.decision("d1", Duration::ZERO).await.unwrap()["decision"], "allow");
         assert_eq!(audit.decision("d2", Duration::ZERO).await.unwrap_err().kind(), io::ErrorKind::TimedOut);

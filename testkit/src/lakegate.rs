@@ -19,16 +19,29 @@ pub struct Lakegate {
     http: reqwest::Client,
 }
 
+/// How to start it.
+#[derive(Clone, Copy, Debug)]
+pub struct Serve<'a> {
+    pub binary: &'a Path,
+    /// Where it runs and where its log is written.
+    pub folder: &'a Path,
+    pub config: &'a Path,
+    /// The admin port that its configuration names.
+    pub admin: u16,
+    /// The file that moves its clock, of binaries built with the feature `test-clock`.
+    pub test_clock: Option<&'a Path>,
+}
+
 // === impl Lakegate ===
 
 impl Lakegate {
-    /// Starts `lakegate serve --config <config>` in `folder` and waits until its admin port says it is ready.
+    /// Starts `lakegate serve` and waits until its admin port says it is ready.
     ///
     /// # Errors
     /// When it cannot be started; `BrokenPipe` when it ends at once, with what it wrote; `TimedOut` when it is not ready within a minute.
-    pub async fn start(binary: &Path, folder: &Path, config: &Path, admin: u16) -> io::Result<Self> {
-        let mut lakegate = Self::spawn(binary, folder, config, admin)?;
-        let (http, url) = (lakegate.http.clone(), format!("http://127.0.0.1:{admin}/readyz"));
+    pub async fn start(serve: &Serve<'_>) -> io::Result<Self> {
+        let mut lakegate = Self::spawn(serve)?;
+        let (http, url) = (lakegate.http.clone(), format!("http://127.0.0.1:{}/readyz", serve.admin));
         let ready = async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
         lakegate.process.wait_until(PATIENCE, ready).await?;
         Ok(lakegate)
@@ -38,11 +51,14 @@ impl Lakegate {
     ///
     /// # Errors
     /// When the binary cannot be run.
-    pub fn spawn(binary: &Path, folder: &Path, config: &Path, admin: u16) -> io::Result<Self> {
-        let mut command = Command::new(binary);
-        command.arg("serve").arg("--config").arg(config);
+    pub fn spawn(serve: &Serve<'_>) -> io::Result<Self> {
+        let mut command = Command::new(serve.binary);
+        command.arg("serve").arg("--config").arg(serve.config);
+        if let Some(file) = serve.test_clock {
+            command.arg("--test-clock").arg(file);
+        }
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(io::Error::other)?;
-        Ok(Self { process: Process::spawn("lakegate", command, folder)?, admin, http })
+        Ok(Self { process: Process::spawn("lakegate", command, serve.folder)?, admin: serve.admin, http })
     }
 
     /// Status and body of a path on the admin port.

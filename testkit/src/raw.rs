@@ -79,6 +79,8 @@ impl Client {
     pub async fn send(&self, request: &Request) -> io::Result<Response> {
         let exchange = async {
             let stream = TcpStream::connect(self.address).await?;
+            // a handshake's small writes would each wait for the other side's delayed acknowledgement
+            stream.set_nodelay(true)?;
             match &self.tls {
                 None => exchange(stream, request).await,
                 Some((connector, server)) => exchange(connector.connect(server.clone(), stream).await?, request).await,

@@ -1,6 +1,8 @@
 //! All of it together, in one folder: two issuers, an authority with a few workloads, a workspace, lakegate and the gateway.
 
 mod config;
+mod folder;
+mod options;
 
 use std::fs;
 use std::io;
@@ -8,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::audit::Audit;
 use crate::authority::{Authority, Identity, Names, spiffe_id};
@@ -19,23 +20,13 @@ use crate::raw::Client;
 use crate::workspace::Workspace;
 use crate::{ports, yaml};
 pub use config::{STAGE, WORKSPACES, WorkspaceFacts};
+use folder::Folder;
+pub use options::Options;
 
 /// How often lakegate is started on other ports, should one be taken in the meantime.
 const PORT_ATTEMPTS: usize = 5;
 
-/// What a world is made of.
-pub struct Options {
-    /// The lakegate binary.
-    pub lakegate: PathBuf,
-    /// The Envoy binary.
-    pub envoy: PathBuf,
-    /// Where everything is written, and stays; a temporary folder if none is given.
-    pub folder: Option<PathBuf>,
-    /// The policy files: name and text.
-    pub policies: Vec<(String, String)>,
-    /// Changes to the configuration before it is written; none by default.
-    pub configure: Box<dyn Fn(&mut Value) + Send + Sync>,
-}
+const CLOCK_FILE: &str = "clock";
 
 /// A running world; everything in it ends when it is dropped.
 pub struct World {
@@ -64,47 +55,6 @@ pub struct Workloads {
     pub server: Identity,
     /// `dev/notebook`: of a namespace without rights.
     pub notebook: Identity,
-}
-
-enum Folder {
-    Temporary(TempDir),
-    Kept(PathBuf),
-}
-
-// === impl Options ===
-
-impl Options {
-    /// A world around this binary, with the policies of the demo and the Envoy that `make tools` installs.
-    #[must_use]
-    pub fn new(lakegate: impl Into<PathBuf>) -> Self {
-        Self {
-            lakegate: lakegate.into(),
-            envoy: Envoy::installed(),
-            folder: None,
-            policies: vec![("demo.cedar".to_owned(), include_str!("../demo/policies/demo.cedar").to_owned())],
-            configure: Box::new(|_| {}),
-        }
-    }
-
-    #[must_use]
-    pub fn folder(mut self, folder: PathBuf) -> Self {
-        self.folder = Some(folder);
-        self
-    }
-
-    /// Other policies than the demo's.
-    #[must_use]
-    pub fn policies(mut self, files: &[(&str, &str)]) -> Self {
-        self.policies = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        self
-    }
-
-    /// Changes the configuration before it is written, for instance `|config| config["peers"]["required"] = json!(false)`.
-    #[must_use]
-    pub fn configure(mut self, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
-        self.configure = Box::new(change);
-        self
-    }
 }
 
 // === impl World ===
@@ -240,6 +190,17 @@ impl World {
         Ok(())
     }
 
+    /// Moves lakegate's clock by so many seconds from the real time, as `Options::test_clock` allows; it follows a moment later, so ask until it has.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn move_clock(&self, seconds: i64) -> io::Result<()> {
+        // renamed into place: a half-written number would be another time
+        let (file, new) = (self.folder().join(CLOCK_FILE), self.folder().join("clock.new"));
+        fs::write(&new, (seconds * 1000).to_string())?;
+        fs::rename(new, file)
+    }
+
     /// The running lakegate, for signals and logs.
     pub fn lakegate(&mut self) -> &mut Lakegate {
         &mut self.lakegate
@@ -252,7 +213,8 @@ impl World {
     pub async fn restart_lakegate(&mut self) -> io::Result<ExitStatus> {
         self.lakegate.process().signal(rustix::process::Signal::TERM)?;
         let status = self.lakegate.process().wait(std::time::Duration::from_mins(1)).await?;
-        self.lakegate = Lakegate::start(&self.options.lakegate, self.folder.path(), &self.config_file(), self.admin).await?;
+        let (folder, config, clock) = (self.folder.path(), self.config_file(), self.folder().join(CLOCK_FILE));
+        self.lakegate = Lakegate::start(&self.options.serve(folder, &config, &clock, self.admin)).await?;
         Ok(status)
     }
 }
@@ -267,14 +229,14 @@ impl Drop for World {
 
 /// Starts lakegate on ports free a moment ago, and on others should somebody have been faster.
 async fn start_lakegate(options: &Options, folder: &Path, issuers: &[&Issuer]) -> io::Result<(Lakegate, Value, [u16; 2])> {
-    let file = folder.join("lakegate.yaml");
+    let (file, clock) = (folder.join("lakegate.yaml"), folder.join(CLOCK_FILE));
     let mut attempt = 1;
     loop {
         let taken @ [check, admin] = ports::free()?;
         let mut config = config::default(check, admin, issuers);
         (options.configure)(&mut config);
         fs::write(&file, yaml::write(&config))?;
-        match Lakegate::start(&options.lakegate, folder, &file, admin).await {
+        match Lakegate::start(&options.serve(folder, &file, &clock, admin)).await {
             Ok(lakegate) => return Ok((lakegate, config, taken)),
             Err(e) if attempt < PORT_ATTEMPTS && e.to_string().to_ascii_lowercase().contains("address already in use") => attempt += 1,
             Err(e) => return Err(e),
@@ -282,32 +244,5 @@ async fn start_lakegate(options: &Options, folder: &Path, issuers: &[&Issuer]) -
     }
 }
 
-// === impl Folder ===
-
-impl Folder {
-    fn open(kept: Option<PathBuf>) -> io::Result<Self> {
-        match kept {
-            None => Ok(Self::Temporary(tempfile::Builder::new().prefix("lakegate-world-").tempdir()?)),
-            Some(path) => {
-                fs::create_dir_all(&path)?;
-                Ok(Self::Kept(fs::canonicalize(path)?))
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Temporary(folder) => folder.path(),
-            Self::Kept(path) => path,
-        }
-    }
-
-    /// Leaves the files of a failed test where its reader can find them.
-    #[expect(clippy::print_stderr, reason = "the reader of a failed test must learn where its files are")]
-    fn keep(&mut self) {
-        if let Self::Temporary(folder) = self {
-            folder.disable_cleanup(true);
-            eprintln!("files of the failed world: {}", folder.path().display());
-        }
-    }
-}
+#[cfg(test)]
+mod tests;
