@@ -27,7 +27,8 @@ lint: ## formatting and clippy, nothing forgiven
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features test-clock -- --deny warnings
 
-docs: ## the API documentation, in target/doc
+docs: ## rewrite the pages that are made from the code, and the API documentation in target/doc
+	$(CARGO) run --example reference
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
 tools: ## install Envoy and the Databricks SDK for tests and the demo into .tools

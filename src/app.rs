@@ -15,7 +15,7 @@ use crate::{
     model::Fault,
     net,
     pipeline::Pipeline,
-    reload::{Compiled, Compiler, Published},
+    reload::{Compiled, Compiler, Published, Watcher},
     telemetry::{self, logs, trace::Tracer},
 };
 
@@ -33,6 +33,7 @@ pub struct Bound {
     readiness: Readiness,
     guard: Guard,
     tracer: Tracer,
+    watcher: Watcher,
 }
 
 /// Where it listens, with the ports that the system chose.
@@ -72,6 +73,7 @@ const AUDIT_QUEUE: usize = 16 * 1024;
 pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let client = net::Client::new(&net::Config::default()).map_err(|error| failed("the outbound client cannot be made", error))?;
     let compiler = Compiler::new(file, client, clock.clone()).map_err(StartError::Invalid)?;
+    let watcher = Watcher::new(Config::load(file).map_err(StartError::Invalid)?.watched());
     let Compiled { config, snapshot } = compiler.compile(None).map_err(StartError::Invalid)?;
     logs::start(config.telemetry.log.as_str(), config.telemetry.log_format == LogFormat::Json)
         .map_err(|error| failed("logging cannot start", error))?;
@@ -95,7 +97,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let sources = admin::Sources { readiness: readiness.clone(), published: Arc::clone(&published), auditor, registry };
     let admin = Admin::bind(config.listen.admin, sources).await.map_err(|error| failed(&format!("listen.admin `{}`", config.listen.admin), error))?;
     let addresses = Addresses { check: listener.local_addr(), admin: admin.local_addr().map_err(|error| failed("listen.admin", error))? };
-    Ok(Bound { addresses, listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer })
+    Ok(Bound { addresses, listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, watcher })
 }
 
 // === impl Bound ===
@@ -106,12 +108,12 @@ impl Bound {
     /// # Errors
     /// The system's, where a listener fails.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, addresses } = self;
+        let Self { listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, watcher, addresses } = self;
         let (trigger, drain) = lifecycle::drain();
         let (end_admin, admin_drain) = lifecycle::drain();
         let health = listener.health();
         let tls = listener.tls();
-        let watching = tokio::spawn(watch::follow(compiler, config, Arc::clone(&published), tls, drain.clone()));
+        let watching = tokio::spawn(watch::follow(compiler, config, Arc::clone(&published), watcher, tls, drain.clone()));
         let telling = tokio::spawn(tell_health(readiness.clone(), health, drain.clone()));
         let checks = tokio::spawn(listener.serve(pipeline, drain.clone().begun()));
         let admins = tokio::spawn(admin.serve(admin_drain));

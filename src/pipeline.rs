@@ -150,9 +150,9 @@ async fn stages<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>
 async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>) -> Result<Outcome, Refusal> {
     let call = found.call.insert(normalize::normalize(raw, &snapshot.normalize)?);
     found.stage = Stage::Authn;
+    found.peer = snapshot.authenticator.peer(call)?;
     if let Some(target) = snapshot.classifier.discovery(call) {
-        let peer = snapshot.authenticator.peer(call)?;
-        found.caller = Some(Caller { peer, token: None });
+        found.caller = Some(Caller { peer: found.peer.clone(), token: None });
         return Ok(if found.shadow { Outcome::Observed } else { Outcome::Discovery(target?) });
     }
     let caller = found.caller.insert(snapshot.authenticator.authenticate(call).await?);
@@ -174,8 +174,8 @@ async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>
 /// Discovery, where `call` asks for it and the configuration knows the host.
 fn discovery(snapshot: &Snapshot, call: &Call<'_>, found: &mut Found<'_>) -> Option<Outcome> {
     let target = snapshot.classifier.discovery(call)?.ok().filter(|_| !found.shadow)?;
-    let peer = snapshot.authenticator.peer(call).ok()?;
-    found.caller = Some(Caller { peer, token: None });
+    found.peer = snapshot.authenticator.peer(call).ok()?;
+    found.caller = Some(Caller { peer: found.peer.clone(), token: None });
     Some(Outcome::Discovery(target))
 }
 

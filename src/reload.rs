@@ -7,6 +7,5 @@ mod published;
 mod watch;
 
 pub use compile::{Compiled, Compiler};
-pub use listing::{Listing, read_stable};
 pub use published::{Published, ReloadStatus};
 pub use watch::Watcher;

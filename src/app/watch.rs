@@ -12,15 +12,12 @@ use crate::{
 /// How often the key sets of idle issuers are looked at.
 const KEYS: Duration = Duration::from_secs(10);
 
-/// Reloads until `drain` begins.
-pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<Published>, tls: Option<Tls>, drain: Drain) {
+/// Reloads until `drain` begins. `watcher` looked before `started` was read, so that no change goes unseen.
+pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<Published>, mut watcher: Watcher, tls: Option<Tls>, drain: Drain) {
     let mut config = started.clone();
     let ends = drain.begun();
     tokio::pin!(ends);
     let mut keys = tokio::time::interval(KEYS);
-    let mut watcher = Watcher::new(config.watched());
-    // What changed between the start and the first look would go unseen.
-    reload(&compiler, &started, &mut config, &published, tls.as_ref()).await;
     loop {
         watcher.retarget(config.watched());
         tokio::select! {

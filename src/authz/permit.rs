@@ -6,7 +6,7 @@ use super::{
     engine::Answer,
     node::{Node, Question},
     policy::Compiled,
-    text::{shown, shown_entity},
+    text::shown_entity,
 };
 use crate::model::{Reason, Refusal};
 
@@ -113,11 +113,11 @@ impl Outcome {
     }
 }
 
-/// What a default deny lacks: who may not do what to which.
+/// What a default deny lacks; of several resources, the one that it lacks a permit on.
 fn missing(question: &Question, resource: &Node, near: &[&str]) -> String {
-    let [principal, resource] = [&question.principal, resource].map(|node| shown_entity(&node.entity));
+    let resource = if question.resources.len() > 1 { format!(" on `{}`", shown_entity(&resource.entity)) } else { String::new() };
     let conditions = if near.is_empty() { String::new() } else { format!("; the conditions of {} do not hold", listed(near.iter().copied())) };
-    format!("no policy permits `{principal}` to `{}` on `{resource}`{conditions}", shown(&question.action.entity.id))
+    format!("no policy permits it{resource}{conditions}")
 }
 
 /// ``policies `a` and `b` ``, or how many more.

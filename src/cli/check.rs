@@ -24,7 +24,7 @@ struct Report {
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let client = match net::Client::new(&net::Config::default()) {
         Ok(client) => client,
-        Err(error) => return output.error(Exit::Failure, error),
+        Err(error) => return Output::error(Exit::Failure, error),
     };
     let compiled = Compiler::new(&args.config, client, Clock::default()).and_then(|compiler| compiler.compile(None));
     let compiled = match compiled {

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
     let request = match request(args) {
         Ok(request) => request,
-        Err(error) => return output.error(Exit::Invalid, error),
+        Err(error) => return Output::error(Exit::Invalid, error),
     };
     if args.catalog { catalog::one(args, &request, output) } else { stages::run(args, request, output) }
 }

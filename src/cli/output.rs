@@ -64,7 +64,7 @@ impl Output {
     }
 
     /// Prints what went wrong.
-    pub(super) fn error(&mut self, exit: Exit, error: impl Display) -> Exit {
+    pub(super) fn error(exit: Exit, error: impl Display) -> Exit {
         Self::complain(format_args!("lakegate: {error}"));
         exit
     }

@@ -21,7 +21,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output.error(Exit::Failure, format_args!("the runtime cannot start: {error}")),
+        Err(error) => return Output::error(Exit::Failure, format_args!("the runtime cannot start: {error}")),
     };
     let exit = runtime.block_on(serve(args, output));
     runtime.shutdown_background();
@@ -37,7 +37,7 @@ async fn serve(args: &Args, output: &mut Output) -> Exit {
     let bound = match app::build(&args.config, clock).await {
         Ok(bound) => bound,
         Err(StartError::Invalid(faults)) => return output.faults(&faults),
-        Err(failed @ StartError::Failed { .. }) => return output.error(Exit::Failure, failed),
+        Err(failed @ StartError::Failed { .. }) => return Output::error(Exit::Failure, failed),
     };
     let stop = async {
         match lifecycle::terminated().await {
@@ -47,7 +47,7 @@ async fn serve(args: &Args, output: &mut Output) -> Exit {
     };
     match bound.run(stop).await {
         Ok(()) => Exit::Yes,
-        Err(error) => output.error(Exit::Failure, error),
+        Err(error) => Output::error(Exit::Failure, error),
     }
 }
 

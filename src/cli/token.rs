@@ -23,7 +23,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let token = match read(args) {
         Ok(token) => token,
-        Err(error) => return output.error(Exit::Invalid, format_args!("the token cannot be read: {error}")),
+        Err(error) => return Output::error(Exit::Invalid, format_args!("the token cannot be read: {error}")),
     };
     let compiled = net::Client::new(&net::Config::default())
         .map_err(|error| error.to_string())
@@ -31,11 +31,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     let compiled = match compiled {
         Ok(Ok(compiled)) => compiled,
         Ok(Err(faults)) => return output.faults(&faults),
-        Err(error) => return output.error(Exit::Failure, error),
+        Err(error) => return Output::error(Exit::Failure, error),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output.error(Exit::Failure, error),
+        Err(error) => return Output::error(Exit::Failure, error),
     };
     match runtime.block_on(compiled.snapshot.authenticator.examine(token.trim())) {
         Ok(token) => {
@@ -48,14 +48,12 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 }
 
 fn read(args: &Args) -> std::io::Result<String> {
-    match &args.token_file {
-        Some(file) => std::fs::read_to_string(file),
-        None => {
-            let mut text = String::new();
-            std::io::stdin().take(1 << 20).read_to_string(&mut text)?;
-            Ok(text)
-        }
+    if let Some(file) = &args.token_file {
+        return std::fs::read_to_string(file);
     }
+    let mut text = String::new();
+    std::io::stdin().take(1 << 20).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// What policies will see of the token.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Outcome;
 use crate::{
     audit::{Entry, Identity, Param, Response},
-    model::{Call, Caller, DecisionId, FieldValue, Intent, RawCall, TargetKind, Verdict},
+    model::{Call, Caller, DecisionId, FieldValue, Intent, RawCall, SpiffeId, TargetKind, Verdict},
     telemetry::trace::TraceParent,
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Found<'r> {
     pub(super) shadow: bool,
     pub(super) stage: Stage,
     pub(super) call: Option<Call<'r>>,
+    /// The workload, known before its token is looked at, so that the record of a bad token names who sent it.
+    pub(super) peer: Option<SpiffeId>,
     pub(super) caller: Option<Caller>,
     pub(super) intent: Option<Intent>,
     pub(super) policies: Vec<String>,
@@ -67,6 +69,7 @@ impl Found<'_> {
             shadow,
             stage: Stage::Normalize,
             call: None,
+            peer: None,
             caller: None,
             intent: None,
             policies: Vec::new(),
@@ -89,6 +92,7 @@ impl Found<'_> {
             entry.policies.clone_from(&refusal.policies);
         }
         self.describe_request(raw, entry);
+        entry.peer = self.peer.as_ref().map(ToString::to_string);
         if let Some(caller) = &self.caller {
             describe_caller(caller, entry);
         }
@@ -125,7 +129,6 @@ impl Found<'_> {
 
 fn describe_caller(caller: &Caller, entry: &mut Entry) {
     entry.principal = caller.principal().map(|principal| principal.entity().to_string());
-    entry.peer = caller.peer.as_ref().map(ToString::to_string);
     if let Some(token) = &caller.token {
         entry.actor.clone_from(&token.actors);
         entry.session_id.clone_from(&token.session);

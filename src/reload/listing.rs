@@ -62,7 +62,7 @@ pub fn read_stable(dir: &Path) -> Result<Listing, Fault> {
 ///
 /// # Errors
 /// A [`Fault`] that names the file: it cannot be read, is not UTF-8, too long, or does not hold still.
-pub fn read_stable_file(path: &Path) -> Result<String, Fault> {
+pub(super) fn read_stable_file(path: &Path) -> Result<String, Fault> {
     let listing = insist(path, || attempt(|| single(path, CAPS), || thread::sleep(SETTLE)))?;
     Ok(listing.files.into_iter().map(|(_, text)| text).collect())
 }

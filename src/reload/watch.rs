@@ -19,6 +19,7 @@ use crate::model::Fault;
 ///
 /// The system's own notices wake it, and a look each second besides: inotify is silent on some volumes and forgets a folder that was replaced.
 /// What counts as a change is told from the files themselves, so that a neighbour's writing (an audit log in the same folder) is none.
+#[derive(Debug)]
 pub struct Watcher {
     paths: Arc<[PathBuf]>,
     /// What the files looked like when a change was last reported.

@@ -1,5 +1,5 @@
 //! Everything that needs more than one module: the shape of the house, the wire, the process, the world.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first thing that is not as it should be")]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
 mod architecture;

@@ -201,13 +201,10 @@ fn refusals_explain_themselves() {
     let detail = |caller: &Caller, intent: &Intent| authorizer.authorize(caller, intent, &facts()).unwrap_err().detail.into_owned();
     assert_eq!(detail(&alice(), &query(&["stage/closed"])), "the endpoint closed is under audit (policy closed)");
     assert_eq!(detail(&alice(), &query(&["stage/vault"])), r#"the resource `ServingEndpoint::"stage/vault"` does not exist"#);
-    assert_eq!(
-        detail(&alice(), &intent("jobs.run_now", &[("Job", "stage/42")])),
-        r#"no policy permits `User::"corp/alice"` to `jobs.run_now` on `Job::"stage/42"`"#
-    );
+    assert_eq!(detail(&alice(), &intent("jobs.run_now", &[("Job", "stage/42")])), "no policy permits it");
     assert_eq!(
         detail(&caller(Some(token("alice", &["ml-engineers"])), Some("dev/notebook")), &query(&["stage/sales"])),
-        r#"no policy permits `User::"corp/alice"` to `serving_endpoints.query` on `ServingEndpoint::"stage/sales"`; the conditions of policy `query-staging` do not hold"#
+        "no policy permits it; the conditions of policy `query-staging` do not hold"
     );
     let hostile = format!("stage/{}\r\n", "x".repeat(500));
     let said = detail(&alice(), &intent("jobs.run_now", &[("Job", &hostile)]));

@@ -50,7 +50,7 @@ pub(super) fn batch(args: &Args, output: &mut Output) -> Exit {
     for (index, line) in stdin().lock().lines().enumerate() {
         let line = match line {
             Ok(line) => line,
-            Err(error) => return output.error(Exit::Invalid, format_args!("line {}: {error}", index + 1)),
+            Err(error) => return Output::error(Exit::Invalid, format_args!("line {}: {error}", index + 1)),
         };
         if line.trim().is_empty() {
             continue;
@@ -58,7 +58,7 @@ pub(super) fn batch(args: &Args, output: &mut Output) -> Exit {
         let request = serde_json::from_str::<Line>(&line).map_err(|error| error.to_string()).and_then(Request::try_from);
         match request {
             Ok(request) => Output::json(&words.classify(&request).unwrap_or_else(|refusal| refused(&refusal))),
-            Err(error) => return output.error(Exit::Invalid, format_args!("line {}: {error}", index + 1)),
+            Err(error) => return Output::error(Exit::Invalid, format_args!("line {}: {error}", index + 1)),
         }
     }
     Exit::Yes

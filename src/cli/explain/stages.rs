@@ -33,10 +33,10 @@ struct Report {
 }
 
 pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
-    let Some(file) = &args.config else { return output.error(Exit::Invalid, "name the configuration: --config <file>") };
+    let Some(file) = &args.config else { return Output::error(Exit::Invalid, "name the configuration: --config <file>") };
     let client = match net::Client::new(&net::Config::default()) {
         Ok(client) => client,
-        Err(error) => return output.error(Exit::Failure, error),
+        Err(error) => return Output::error(Exit::Failure, error),
     };
     let clock = Clock::default();
     let compiled = Compiler::new(file, client, clock.clone()).and_then(|compiler| compiler.compile(None));
@@ -46,11 +46,11 @@ pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
     };
     let request = match with_token(args, request) {
         Ok(request) => request,
-        Err(error) => return output.error(Exit::Invalid, error),
+        Err(error) => return Output::error(Exit::Invalid, error),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output.error(Exit::Failure, error),
+        Err(error) => return Output::error(Exit::Failure, error),
     };
     let mut report = Report { stage: "normalize", ..Report::default() };
     let result = runtime.block_on(stages(args, &request, &compiled.snapshot, clock.now_ms(), &mut report));
