@@ -17,7 +17,7 @@ use crate::model::Fault;
 
 /// Every `*.cedar` file below a folder with its text, sorted by path; no file stands in it twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
+pub(super) struct Listing {
     pub files: Vec<(PathBuf, String)>,
 }
 
@@ -54,7 +54,7 @@ struct Caps {
 ///
 /// # Errors
 /// A [`Fault`] that names the file or folder: it cannot be read, is not UTF-8, there is too much of it, or it does not hold still.
-pub fn read_stable(dir: &Path) -> Result<Listing, Fault> {
+pub(super) fn read_stable(dir: &Path) -> Result<Listing, Fault> {
     insist(dir, || attempt(|| stamps(dir, CAPS), || thread::sleep(SETTLE)))
 }
 
