@@ -6,7 +6,6 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-GENERATED = {"docs/reasons.md"}  # written by the build from `model::Reason`; a link to it is right before it is there
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -31,8 +30,6 @@ def broken(file, root):
             continue
         path, _, anchor = target.partition("#")
         to = (file.parent / path).resolve() if path else file
-        if to.is_relative_to(root) and to.relative_to(root).as_posix() in GENERATED:
-            continue
         if not to.exists() or not to.is_relative_to(root):
             yield f"{target}: no such file"
         elif anchor and anchor not in anchors(to.read_text()):
@@ -51,7 +48,7 @@ def test_links(file):
 @pytest.mark.parametrize("file", markdown(), ids=lambda f: f.relative_to(ROOT).as_posix())
 def test_paths_in_code_are_there(file):
     named = re.findall(r"(?<![\w/.-])(?:manifests|docs)/[\w.-]+(?:/[\w.-]+)*", " ".join(re.findall(r"`[^`\n]*`", file.read_text())))
-    assert [p for p in named if p not in GENERATED and not (ROOT / p).exists()] == []
+    assert [p for p in named if not (ROOT / p).exists()] == []
 
 
 def test_a_broken_link_is_found(tmp_path):
