@@ -74,7 +74,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let client = net::Client::new(&net::Config::default()).map_err(|error| failed("the outbound client cannot be made", error))?;
     let compiler = Compiler::new(file, client, clock.clone()).map_err(StartError::Invalid)?;
     let watcher = Watcher::new(Config::load(file).map_err(StartError::Invalid)?.watched());
-    let Compiled { config, snapshot } = compiler.compile(None).map_err(StartError::Invalid)?;
+    let Compiled { config, snapshot, warnings } = compiler.compile(None).map_err(StartError::Invalid)?;
     logs::start(config.telemetry.log.as_str(), config.telemetry.log_format == LogFormat::Json)
         .map_err(|error| failed("logging cannot start", error))?;
     let mut registry = telemetry::registry();
@@ -86,7 +86,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let listener =
         Listener::bind(check(&config)?, metrics).await.map_err(|error| failed(&format!("listen.check `{}`", config.listen.check), error))?;
     let (auditor, writer) = Auditor::start(&audit(&config), &mut registry).map_err(|error| failed("audit.file", error))?;
-    let published = Arc::new(Published::new(snapshot, clock.clone(), &mut registry));
+    let published = Arc::new(Published::new(snapshot, warnings, clock.clone(), &mut registry));
     let tracer = match &config.telemetry.otlp {
         Some(endpoint) => Tracer::otlp(endpoint).map_err(|error| failed("telemetry.otlp", error))?,
         None => Tracer::default(),

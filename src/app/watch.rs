@@ -36,8 +36,8 @@ async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, publ
     }
     let (beside, previous) = (compiler.clone(), published.snapshot());
     match tokio::task::spawn_blocking(move || beside.compile(Some(&previous))).await {
-        Ok(Ok(Compiled { config: next, snapshot })) => {
-            published.publish(snapshot, restart(started, &next));
+        Ok(Ok(Compiled { config: next, snapshot, warnings })) => {
+            published.publish(snapshot, warnings, restart(started, &next));
             *config = next;
         }
         Ok(Err(faults)) => published.keep(faults),

@@ -1,9 +1,9 @@
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use serde::Serialize;
 
 use super::{Exit, output::Output};
-use crate::{clock::Clock, net, reload::Compiler};
+use crate::{clock::Clock, model::Fault, net, reload::Compiler};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,6 +19,8 @@ struct Report {
     issuers: usize,
     targets: usize,
     actions: usize,
+    /// What can be served and is likely not meant.
+    warnings: Vec<Fault>,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -36,10 +38,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         issuers: compiled.config.issuers.len(),
         targets: compiled.config.targets.len(),
         actions: compiled.snapshot.classifier.catalog().vocabulary().actions.len(),
+        warnings: compiled.warnings,
     };
     output.result(&report, || {
-        let Report { policies, issuers, targets, actions } = report;
-        format!("{}: good ({policies} policies, {issuers} issuers, {targets} targets, {actions} actions known)", args.config.display())
+        let Report { policies, issuers, targets, actions, warnings } = &report;
+        let mut text = String::new();
+        for warning in warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+        let _ = write!(text, "{}: good ({policies} policies, {issuers} issuers, {targets} targets, {actions} actions known)", args.config.display());
+        text
     });
     Exit::Yes
 }

@@ -33,6 +33,8 @@ pub struct Compiler {
 pub struct Compiled {
     pub config: Config,
     pub snapshot: Snapshot,
+    /// What can be served and is likely not meant.
+    pub warnings: Vec<Fault>,
 }
 
 // === impl Compiler ===
@@ -68,7 +70,9 @@ impl Compiler {
             responder: Responder::new(compose::respond(&config)),
             shadow: compose::shadow(&config),
         };
-        Ok(Compiled { config, snapshot })
+        let mut warnings = snapshot.authorizer.warnings().to_vec();
+        warnings.extend(snapshot.authorizer.unknown_names(&compose::scope(&config)));
+        Ok(Compiled { config, snapshot, warnings })
     }
 
     fn faults(&self, messages: Vec<String>) -> Vec<Fault> {

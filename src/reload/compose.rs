@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     authn::{self, ClaimPath, IssuerConfig, KeySource, KindRule},
+    authz::Scope,
     broker,
     classify::TargetConfig,
     config::{Config, CredentialMode, Explain, Issuer, Kind, Mode, Provider, Trust, TrustHeader},
@@ -91,6 +92,14 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
         issuer.token_types.clone_from(types);
     }
     Ok(issuer)
+}
+
+pub(super) fn scope(config: &Config) -> Scope {
+    Scope {
+        targets: config.targets.iter().map(|entry| entry.target.clone()).collect(),
+        issuers: config.issuers.iter().map(|issuer| issuer.name.clone()).collect(),
+        trust_domains: config.peers.trust_domains.clone(),
+    }
 }
 
 pub(super) fn targets(config: &Config) -> Vec<TargetConfig> {

@@ -25,6 +25,7 @@ pub struct Published {
 #[derive(Debug, Default)]
 struct News {
     faults: Vec<Fault>,
+    warnings: Vec<Fault>,
     restart: Vec<&'static str>,
 }
 
@@ -38,6 +39,8 @@ pub struct ReloadStatus {
     pub degraded: bool,
     /// Why the files cannot be served.
     pub faults: Vec<Fault>,
+    /// What is served and is likely not meant.
+    pub warnings: Vec<Fault>,
     /// Settings that changed but wait for a restart.
     pub restart_needed_for: Vec<&'static str>,
 }
@@ -55,7 +58,7 @@ struct Metrics {
 
 impl Published {
     #[must_use]
-    pub fn new(first: Snapshot, clock: Clock, registry: &mut Registry) -> Self {
+    pub fn new(first: Snapshot, warnings: Vec<Fault>, clock: Clock, registry: &mut Registry) -> Self {
         let metrics = Metrics::default();
         registry.register("lakegate_config_generation", "The generation that is served", metrics.generation.clone());
         registry.register("lakegate_config_degraded", "1 where the files cannot be served and the last good set is", metrics.degraded.clone());
@@ -63,8 +66,10 @@ impl Published {
         registry.register("lakegate_config_reload_failures", "Sets that could not be published", metrics.failed.clone());
         registry.register("lakegate_policies", "Policies served", metrics.policies.clone());
         metrics.show(&first);
+        warn(&warnings);
+        let news = Mutex::new(News { warnings, ..News::default() });
         let loaded_ms = AtomicI64::new(clock.now_ms());
-        Self { snapshot: Arc::new(ArcSwap::from_pointee(first)), clock, loaded_ms, news: Mutex::default(), metrics }
+        Self { snapshot: Arc::new(ArcSwap::from_pointee(first)), clock, loaded_ms, news, metrics }
     }
 
     /// The cell that the pipeline reads.
@@ -79,13 +84,14 @@ impl Published {
     }
 
     /// Serves `next` from the next call on; `restart` names the settings that only a restart applies.
-    pub fn publish(&self, next: Snapshot, restart: Vec<&'static str>) {
+    pub fn publish(&self, next: Snapshot, warnings: Vec<Fault>, restart: Vec<&'static str>) {
         tracing::info!(generation = next.generation, policies = next.authorizer.policy_count(), "a new set is served");
         self.metrics.show(&next);
         self.metrics.published.inc();
         self.snapshot.store(Arc::new(next));
         self.loaded_ms.store(self.clock.now_ms(), Ordering::Relaxed);
-        *self.lock() = News { faults: Vec::new(), restart };
+        warn(&warnings);
+        *self.lock() = News { faults: Vec::new(), warnings, restart };
     }
 
     /// Keeps what is served, and says why.
@@ -106,12 +112,19 @@ impl Published {
             age_s: (self.clock.now_ms() - self.loaded_ms.load(Ordering::Relaxed)).div_euclid(1000),
             degraded: !news.faults.is_empty(),
             faults: news.faults.clone(),
+            warnings: news.warnings.clone(),
             restart_needed_for: news.restart.clone(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn warn(warnings: &[Fault]) {
+    for warning in warnings {
+        tracing::warn!(%warning, "served, and likely not meant");
     }
 }
 
