@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     config::{AuditSink, Config, Fsync, LogFormat, OnFailure},
     envoy::{self, Listener, SpiffePattern, TlsConfig},
-    lifecycle::{self, Drain, DrainTrigger, Guard, Readiness},
+    lifecycle::{self, Drain, Guard, Readiness},
     model::Fault,
     net,
     pipeline::Pipeline,
@@ -57,6 +57,9 @@ pub enum StartError {
 /// How long requests in flight may take to end.
 const DRAIN: Duration = Duration::from_secs(8);
 
+/// How long the last records and spans may take to be written.
+const WRITE_OUT: Duration = Duration::from_secs(3);
+
 /// Bytes that one check may have beside its body: headers, names, addresses.
 const ENVELOPE: usize = 256 * 1024;
 
@@ -85,7 +88,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     snapshot.authenticator.refresh();
     let listener =
         Listener::bind(check(&config)?, metrics).await.map_err(|error| failed(&format!("listen.check `{}`", config.listen.check), error))?;
-    let (auditor, writer) = Auditor::start(&audit(&config), &mut registry).map_err(|error| failed("audit.file", error))?;
+    let (auditor, writer) = Auditor::start(&audit(&config), clock.clone(), &mut registry).map_err(|error| failed("audit.file", error))?;
     let published = Arc::new(Published::new(snapshot, warnings, clock.clone(), &mut registry));
     let tracer = match &config.telemetry.otlp {
         Some(endpoint) => Tracer::otlp(endpoint).map_err(|error| failed("telemetry.otlp", error))?,
@@ -106,49 +109,58 @@ impl Bound {
     /// Serves until `stop` returns; then is unready, lets requests in flight end, writes every record, and returns.
     ///
     /// # Errors
-    /// The system's, where a listener fails.
+    /// What ended the service early, or that records could not be written.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self { listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, watcher, addresses } = self;
         let (trigger, drain) = lifecycle::drain();
         let (end_admin, admin_drain) = lifecycle::drain();
-        let health = listener.health();
-        let tls = listener.tls();
-        let watching = tokio::spawn(watch::follow(compiler, config, Arc::clone(&published), watcher, tls, drain.clone()));
+        let (health, tls) = (listener.health(), listener.tls());
+        let mut watching = tokio::spawn(watch::follow(compiler, config, published, watcher, tls, drain.clone()));
         let telling = tokio::spawn(tell_health(readiness.clone(), health, drain.clone()));
-        let checks = tokio::spawn(listener.serve(pipeline, drain.clone().begun()));
-        let admins = tokio::spawn(admin.serve(admin_drain));
+        let mut checks = tokio::spawn(listener.serve(pipeline, drain.clone().begun()));
+        let mut admins = tokio::spawn(admin.serve(admin_drain));
         tracing::info!(check = %addresses.check, admin = %addresses.admin, "lakegate serves");
         drop(guard);
-        stop.await;
-        let result = wind_down(&readiness, &trigger, checks).await;
+        // A part that ends by itself takes the process with it: a half-dead service would stay ready.
+        let early = tokio::select! {
+            () = stop => Ok(()),
+            ended = &mut checks => Err(early("the check listener", ended)),
+            ended = &mut admins => Err(early("the admin listener", ended)),
+            ended = &mut watching => Err(early("the watch over the files", ended.map(Ok))),
+        };
+        readiness.drain();
+        tokio::time::sleep(lifecycle::LAME_DUCK).await;
+        trigger.fire();
+        if early.is_ok() && tokio::time::timeout(DRAIN, &mut checks).await.is_err() {
+            tracing::warn!("requests in flight outlived the drain deadline and are cut off");
+        }
+        checks.abort();
         watching.abort();
         telling.abort();
         end_admin.fire();
         let _ = tokio::time::timeout(Duration::from_secs(1), admins).await;
-        tracer.shutdown();
-        drop(published);
-        // The writer ends when the last auditor is gone; connections that outlived the deadline may hold one.
-        let written = tokio::task::spawn_blocking(move || writer.finish());
-        let _ = tokio::time::timeout(Duration::from_secs(2), written).await;
+        let ended = tokio::task::spawn_blocking(move || {
+            tracer.shutdown();
+            writer.finish()
+        });
+        let written = tokio::time::timeout(WRITE_OUT, ended).await;
         tracing::info!("lakegate has stopped");
-        result
+        early.and(match written {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(lost))) => Err(io::Error::other(format!("{lost} audit records could not be written"))),
+            Ok(Err(_)) | Err(_) => Err(io::Error::other("audit records could not be written in time")),
+        })
     }
 }
 
-/// Unready first, so that no new connection comes; then GOAWAY, and the deadline for what is in flight.
-async fn wind_down(readiness: &Readiness, trigger: &DrainTrigger, mut checks: tokio::task::JoinHandle<io::Result<()>>) -> io::Result<()> {
-    readiness.drain();
-    tokio::time::sleep(lifecycle::LAME_DUCK).await;
-    trigger.fire();
-    match tokio::time::timeout(DRAIN, &mut checks).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(error)) => Err(io::Error::other(error)),
-        Err(_) => {
-            tracing::warn!("requests in flight outlived the drain deadline and are cut off");
-            checks.abort();
-            Ok(())
-        }
-    }
+fn early(what: &str, ended: Result<io::Result<()>, tokio::task::JoinError>) -> io::Error {
+    let cause = match ended {
+        Ok(Ok(())) => "it ended by itself".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(what, cause, "a part of lakegate failed; it stops");
+    io::Error::other(format!("{what}: {cause}"))
 }
 
 /// Tells gRPC health checks what readiness is.
@@ -186,7 +198,8 @@ fn check(config: &Config) -> Result<envoy::Config, StartError> {
         streams: limits.streams,
         connections: limits.connections,
         message: limits.body.saturating_add(ENVELOPE),
-        bodies: limits.bodies,
+        // One message has its envelope beside the body, and must find room.
+        bodies: limits.bodies.max(limits.body.saturating_add(ENVELOPE)),
         headers: u32::try_from(limits.headers).unwrap_or(u32::MAX),
         concurrency: CONCURRENCY,
         ..envoy::Config::new(config.listen.check)

@@ -15,7 +15,10 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::sync::{mpsc, oneshot};
 
+use writer::Message;
+
 use crate::{
+    clock::Clock,
     model::{Reason, Refusal},
     telemetry::Registry,
 };
@@ -59,7 +62,7 @@ pub enum Fsync {
 /// Opens records; its writer runs beside it.
 #[derive(Clone, Debug)]
 pub struct Auditor {
-    queue: mpsc::Sender<writer::Closed>,
+    queue: mpsc::Sender<Message>,
     on_failure: OnFailure,
     fsync: Fsync,
     health: Arc<writer::Health>,
@@ -70,14 +73,15 @@ pub struct Auditor {
 #[derive(Debug)]
 pub struct Record {
     entry: Option<Box<Entry>>,
-    place: Option<mpsc::OwnedPermit<writer::Closed>>,
+    place: Option<mpsc::OwnedPermit<Message>>,
     fsync: Fsync,
 }
 
-/// The running writer; ended by the last [`Auditor`] going away.
+/// The running writer.
 #[derive(Debug)]
 pub struct Writer {
-    thread: std::thread::JoinHandle<()>,
+    thread: std::thread::JoinHandle<Result<(), u64>>,
+    end: mpsc::Sender<Message>,
 }
 
 /// What `/status` says of the record.
@@ -96,18 +100,23 @@ impl Auditor {
     ///
     /// # Errors
     /// The system's, where the file cannot be opened for appending.
-    pub fn start(config: &Config, registry: &mut Registry) -> io::Result<(Self, Writer)> {
+    pub fn start(config: &Config, clock: Clock, registry: &mut Registry) -> io::Result<(Self, Writer)> {
         let sink = sink::Output::open(&config.sink)?;
         let (queue, inbox) = mpsc::channel(config.queue);
-        let health = Arc::new(writer::Health::default());
-        let (lost, written, waiting) = (Counter::default(), Counter::default(), Gauge::<i64>::default());
-        registry.register("lakegate_audit_lost", "Decisions that could not be recorded", lost.clone());
-        registry.register("lakegate_audit_written", "Audit records written", written.clone());
-        registry.register("lakegate_audit_batch", "Records in the last batch", waiting.clone());
+        let end = queue.clone();
+        let health = Arc::new(writer::Health::new(clock));
+        let (lost, batch) = (Counter::default(), Gauge::<i64>::default());
+        registry.register(
+            "lakegate_audit_lost",
+            "Decisions without a record: denied for it, or allowed all the same, as `on_failure` says",
+            lost.clone(),
+        );
+        registry.register("lakegate_audit_written", "Audit records written", health.written.clone());
+        registry.register("lakegate_audit_batch", "Records in the last batch", batch.clone());
         let pause = if config.fsync == Fsync::Always { Duration::ZERO } else { writer::PAUSE };
-        let work = writer::Work { inbox, sink, health: Arc::clone(&health), written, batch: waiting, pause, sync: config.fsync == Fsync::Always };
+        let work = writer::Work { inbox, sink, health: Arc::clone(&health), batch, pause, sync: config.fsync == Fsync::Always };
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || work.run())?;
-        Ok((Self { queue, on_failure: config.on_failure, fsync: config.fsync, health, lost }, Writer { thread }))
+        Ok((Self { queue, on_failure: config.on_failure, fsync: config.fsync, health, lost }, Writer { thread, end }))
     }
 
     /// A record with a place of its own in the queue.
@@ -117,12 +126,12 @@ impl Auditor {
     pub fn open(&self) -> Result<Record, Refusal> {
         let place = if self.health.is_broken() { None } else { self.queue.clone().try_reserve_owned().ok() };
         if place.is_none() {
+            self.lost.inc();
             if self.on_failure == OnFailure::Deny {
                 let mut refusal = Refusal::new(Reason::AuditUnavailable, "the decision cannot be recorded");
                 refusal.since = self.health.broken_since();
                 return Err(refusal);
             }
-            self.lost.inc();
         }
         Ok(Record { entry: Some(Box::default()), place, fsync: self.fsync })
     }
@@ -148,11 +157,11 @@ impl Record {
         entry.response = response;
         if self.fsync == Fsync::Always {
             let (done, written) = oneshot::channel();
-            place.send(writer::Closed { entry, done: Some(done) });
+            place.send(Message::Closed { entry, done: Some(done) });
             // An error means that the writer ended, which it logs itself.
             let _ = written.await;
         } else {
-            place.send(writer::Closed { entry, done: None });
+            place.send(Message::Closed { entry, done: None });
         }
     }
 }
@@ -160,7 +169,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if let (Some(entry), Some(place)) = (self.entry.take(), self.place.take()) {
-            place.send(writer::Closed { entry, done: None });
+            place.send(Message::Closed { entry, done: None });
         }
     }
 }
@@ -168,10 +177,14 @@ impl Drop for Record {
 // === impl Writer ===
 
 impl Writer {
-    /// Waits until every record is written. Every [`Auditor`] must be gone by then.
-    pub fn finish(self) {
-        if self.thread.join().is_err() {
-            tracing::error!("the audit writer panicked");
-        }
+    /// Takes no more records, waits for those that are open, and returns when all are on disk. It blocks.
+    ///
+    /// # Errors
+    /// How many records could not be written.
+    pub fn finish(self) -> Result<(), u64> {
+        // An error means that the writer has ended already, and its thread says why.
+        let _ = self.end.blocking_send(Message::End);
+        drop(self.end);
+        self.thread.join().unwrap_or(Err(0))
     }
 }

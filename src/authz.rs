@@ -109,20 +109,20 @@ impl Authorizer {
     pub fn authorize(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
         let key = Key::new(caller, intent);
         let known = match self.cache.get(&key) {
-            Some(Entry::Decided(outcome)) => return self.hit(&outcome),
+            Some(Entry::Decided(outcome)) => return self.hit(&outcome, intent),
             Some(Entry::Depends(candidates)) => Some(candidates),
             None => None,
         };
         if let Some(full) = known.as_ref().and_then(|known| key.extended(known.footprint, caller, intent, facts))
             && let Some(Entry::Decided(outcome)) = self.cache.get(&full)
         {
-            return self.hit(&outcome);
+            return self.hit(&outcome, intent);
         }
         let question = Question::new(caller, intent, &self.engine.inventory)?;
         let candidates = known.unwrap_or_else(|| self.candidates(&question));
         let outcome = Arc::new(self.decide(&question, &candidates, caller, intent, facts));
         self.keep(key, &candidates, &outcome, || key.extended(candidates.footprint, caller, intent, facts));
-        outcome.result()
+        outcome.result(&intent.target)
     }
 
     /// Why [`authorize`](Self::authorize) would answer as it would. Never a permit.
@@ -147,9 +147,9 @@ impl Authorizer {
         self.metrics.register(registry);
     }
 
-    fn hit(&self, outcome: &Outcome) -> Result<Permit, Refusal> {
+    fn hit(&self, outcome: &Outcome, intent: &Intent) -> Result<Permit, Refusal> {
         self.metrics.hits.inc();
-        outcome.result()
+        outcome.result(&intent.target)
     }
 
     fn keep(&self, key: Key, candidates: &Arc<Candidates>, outcome: &Arc<Outcome>, full: impl FnOnce() -> Option<Key>) {

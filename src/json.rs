@@ -1,14 +1,17 @@
 //! A strict reader of JSON (RFC 8259, I-JSON of RFC 7493) for text that decides something: token headers and claims, key sets, request bodies.
 //!
 //! Grammar and Unicode are `serde_json`'s; what it tolerates and another reader could see differently is refused here: a key that stands twice in
-//! one object (compared after unescaping), more than [`MAX_DEPTH`] levels, text after the value, a byte-order mark, a lone surrogate.
+//! one object (compared after unescaping), more than [`MAX_DEPTH`] levels or [`MAX_VALUES`] values, text after the value, a byte-order mark, a lone surrogate.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// How deeply arrays and objects may nest.
 pub const MAX_DEPTH: u8 = 32;
+
+/// How many values a document may hold: what it costs to read grows with them, and nothing that decides needs more.
+pub const MAX_VALUES: u32 = 65_536;
 
 /// A JSON value that borrows from its text where no escape stands in the way.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +62,9 @@ pub fn read(text: &[u8]) -> Result<Value<'_>, JsonError> {
 /// [`JsonError`] where `text` is not one strict JSON value.
 pub fn read_keeping<'a>(text: &'a [u8], keep: Keep<'_>) -> Result<Value<'a>, JsonError> {
     let text = std::str::from_utf8(text).map_err(|_| JsonError("it is not UTF-8".to_owned()))?;
+    let left = Cell::new(MAX_VALUES);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Node { keep, depth: 0 }.deserialize(&mut reader).map_err(|error| JsonError(error.to_string()))?;
+    let value = Node { keep, place: Place { depth: 0, left: &left } }.deserialize(&mut reader).map_err(|error| JsonError(error.to_string()))?;
     reader.end().map_err(|error| JsonError(error.to_string()))?;
     Ok(value)
 }
@@ -127,21 +131,44 @@ impl Keep<'_> {
     }
 }
 
-/// Where the reader stands: what is kept from here on, and how deep it is.
+/// Where the reader stands: how deep it is, and how many values it may still meet.
 #[derive(Clone, Copy)]
-struct Node<'k> {
+struct Place<'p> {
+    depth: u8,
+    left: &'p Cell<u32>,
+}
+
+/// A value of which `keep` says what is kept.
+#[derive(Clone, Copy)]
+struct Node<'k, 'p> {
     keep: Keep<'k>,
-    depth: u8,
+    place: Place<'p>,
 }
 
-/// The same for a value that is only checked.
+/// A value that is only checked.
 #[derive(Clone, Copy)]
-struct Checked {
-    depth: u8,
+struct Checked<'p> {
+    place: Place<'p>,
 }
 
-fn deeper<E: serde::de::Error>(depth: u8) -> Result<u8, E> {
-    if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(E::custom(format_args!("it nests deeper than {MAX_DEPTH} levels"))) }
+// === impl Place ===
+
+impl Place<'_> {
+    /// The place of the members of a value that stands here.
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth < MAX_DEPTH {
+            Ok(Self { depth: self.depth + 1, ..self })
+        } else {
+            Err(E::custom(format_args!("it nests deeper than {MAX_DEPTH} levels")))
+        }
+    }
+
+    /// One more value.
+    fn count<E: serde::de::Error>(self) -> Result<(), E> {
+        let left = self.left.get().checked_sub(1).ok_or_else(|| E::custom(format_args!("it holds more than {MAX_VALUES} values")))?;
+        self.left.set(left);
+        Ok(())
+    }
 }
 
 /// The keys an object has had so far; a list while it is short, since most objects are.
@@ -193,7 +220,7 @@ impl<'de> Visitor<'de> for Text {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
     type Value = Value<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -201,7 +228,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for Node<'_, '_> {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -237,31 +264,33 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let depth = deeper(self.depth)?;
+        let place = self.place.deeper()?;
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Node { keep: Keep::All, depth })? {
+        while let Some(item) = seq.next_element_seed(Node { keep: Keep::All, place })? {
+            place.count()?;
             items.push(item);
         }
         Ok(Value::List(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let depth = deeper(self.depth)?;
+        let place = self.place.deeper()?;
         let (mut keys, mut members) = (Keys::default(), Vec::new());
         while let Some(key) = map.next_key_seed(Text)? {
+            place.count()?;
             keys.add::<A::Error>(key.clone())?;
             if self.keep.member(&key) {
-                let value = map.next_value_seed(Node { keep: Keep::All, depth })?;
+                let value = map.next_value_seed(Node { keep: Keep::All, place })?;
                 members.push((key, value));
             } else {
-                map.next_value_seed(Checked { depth })?;
+                map.next_value_seed(Checked { place })?;
             }
         }
         Ok(Value::Object(Object { members }))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Checked {
+impl<'de> DeserializeSeed<'de> for Checked<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -269,7 +298,7 @@ impl<'de> DeserializeSeed<'de> for Checked {
     }
 }
 
-impl<'de> Visitor<'de> for Checked {
+impl<'de> Visitor<'de> for Checked<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -301,17 +330,20 @@ impl<'de> Visitor<'de> for Checked {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let depth = deeper(self.depth)?;
-        while seq.next_element_seed(Self { depth })?.is_some() {}
+        let place = self.place.deeper()?;
+        while seq.next_element_seed(Self { place })?.is_some() {
+            place.count()?;
+        }
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let depth = deeper(self.depth)?;
+        let place = self.place.deeper()?;
         let mut keys = Keys::default();
         while let Some(key) = map.next_key_seed(Text)? {
+            place.count()?;
             keys.add::<A::Error>(key)?;
-            map.next_value_seed(Self { depth })?;
+            map.next_value_seed(Self { place })?;
         }
         Ok(())
     }
@@ -361,6 +393,18 @@ mod tests {
         assert!(read(format!("{text}\"k99\":1}}").as_bytes()).is_err());
         assert!(read(format!("{text}\"k3\":1}}").as_bytes()).is_err());
         assert!(read(format!("{text}\"k100\":1}}").as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_document_of_too_many_values_is_refused_whether_they_are_kept_or_not() {
+        let list = |count: u32| format!("[{}0]", "0,".repeat(count as usize - 1));
+        let object = |count: u32| format!("{{{}\"z\":0}}", (1..count).fold(String::new(), |text, i| format!("{text}\"{i}\":0,")));
+        assert!(read(list(MAX_VALUES).as_bytes()).is_ok());
+        assert!(read(object(4096).as_bytes()).is_ok());
+        for text in [list(MAX_VALUES + 1), format!("{{\"a\":{}}}", list(MAX_VALUES))] {
+            assert!(read(text.as_bytes()).is_err());
+            assert!(read_keeping(text.as_bytes(), Keep::Members(&|_| false)).is_err());
+        }
     }
 
     #[test]

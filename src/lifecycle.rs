@@ -112,17 +112,20 @@ impl Drain {
     }
 }
 
-/// Returns at SIGTERM or SIGINT, with its name.
+/// Returns at SIGTERM or SIGINT, with its name. SIGHUP, which would end the process otherwise, is ignored.
 ///
 /// # Errors
 /// The system's, where no handler can be installed.
 pub async fn terminated() -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+    let (mut term, mut interrupt, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok("SIGTERM"),
+            _ = interrupt.recv() => return Ok("SIGINT"),
+            _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: files are reloaded when they change"),
+        }
+    }
 }
 
 /// How long an ending process keeps answering as if nothing were, so that Envoys learn that it is unready before its connections say so.

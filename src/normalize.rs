@@ -36,6 +36,13 @@ pub struct Config {
     pub trust_prefix: String,
 }
 
+impl Default for Config {
+    /// The limits of a configuration that says none.
+    fn default() -> Self {
+        Self { body_limit: 16 << 20, path_limit: 8192, header_limit: 96 << 10, trust_prefix: "x-lakegate-".to_owned() }
+    }
+}
+
 /// Reads `raw` in the only way it can be read.
 ///
 /// # Errors

@@ -7,13 +7,14 @@ mod found;
 mod metrics;
 mod snapshot;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use futures::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::{
-    audit::{Auditor, Decision},
+    audit::{Auditor, Decision, Record, Response},
     broker::Grant,
     clock::Clock,
     model::{Call, Caller, DecisionId, RawCall, Reason, Refusal, RequestFacts, Target, Verdict},
@@ -66,30 +67,39 @@ impl Pipeline {
             Err(refusal) => return self.undecided(&snapshot, raw, found, refusal),
         };
         if let Some(entry) = record.entry() {
-            found.begin(entry);
+            found.begin(raw, entry);
         }
-        let outcome = tokio::time::timeout_at(deadline, stages(&snapshot, raw, &mut found)).await;
-        let outcome =
-            outcome.unwrap_or_else(|_| Outcome::Refused(Refusal::new(Reason::DeadlineExceeded, "the decision took longer than its caller waits")));
-        let verdict = answer(&snapshot, raw, &found, &outcome);
+        // A panic ends this call alone, under its own decision id and record.
+        let stages = AssertUnwindSafe(stages(&snapshot, raw, &mut found)).catch_unwind();
+        let outcome = match tokio::time::timeout_at(deadline, stages).await {
+            // What never awaits is not broken off by the timer: a body may take its time to read.
+            Ok(Ok(_)) if Instant::now() > deadline => late(),
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Outcome::Refused(Refusal::new(Reason::Internal, "lakegate failed while it decided")),
+            Err(_) => late(),
+        };
         let took = found.started.elapsed();
         if let Some(entry) = record.entry() {
-            found.describe(raw, &outcome, took, entry);
+            found.describe(&outcome, took, entry);
         }
         self.tell(&found, &outcome, took);
-        record.close(outcome.decision(), found::response(&verdict)).await;
-        verdict
+        let decision = outcome.decision();
+        let (verdict, response) = answer(&snapshot, raw, &found, outcome);
+        match tokio::time::timeout_at(deadline, record.close(decision, response)).await {
+            Ok(()) => verdict,
+            Err(_) => self.unwritten(&snapshot, raw, &found),
+        }
     }
 
-    /// The answer to a call that was not decided: shed, unreadable, or broken off by a panic.
-    ///
-    /// A panic has left its own record behind, as *aborted*; the others get theirs here.
+    /// The answer to a call that was not looked at: shed, or unreadable.
     #[must_use]
     pub fn fault(&self, reason: Reason, raw: Option<&RawCall>) -> Verdict {
         let snapshot = self.snapshot.load_full();
         let nothing = RawCall::default();
-        let raw = raw.unwrap_or(&nothing);
-        let found = self.begin(&snapshot, raw);
+        let (seen, raw) = (raw.is_some(), raw.unwrap_or(&nothing));
+        let mut found = self.begin(&snapshot, raw);
+        // Headers that were not seen may forge what a service trusts: not even shadow mode lets them pass.
+        found.shadow &= seen;
         self.undecided(&snapshot, raw, found, Refusal::new(reason, "the call was not looked at"))
     }
 
@@ -102,23 +112,38 @@ impl Pipeline {
         // Discovery decides nothing, MLflow asks for it before every call, and a 503 would hang SDKs for minutes: it is answered whatever the fault.
         let outcome = match normalize::normalize(raw, &snapshot.normalize) {
             Ok(call) => {
+                found.shadow &= snapshot.observes(&call);
                 let asked = discovery(snapshot, &call, &mut found);
                 found.call = Some(call);
                 asked.unwrap_or(Outcome::Refused(refusal))
             }
-            Err(_) => Outcome::Refused(refusal),
+            Err(unread) => {
+                found.shadow &= snapshot.observes_unread(raw, unread.reason);
+                Outcome::Refused(refusal)
+            }
         };
-        let verdict = answer(snapshot, raw, &found, &outcome);
-        let took = found.started.elapsed();
-        let panicked = matches!(&outcome, Outcome::Refused(refusal) if refusal.reason == Reason::Internal);
-        if !panicked
-            && let Ok(mut record) = self.auditor.open()
-            && let Some(entry) = record.entry()
-        {
-            found.describe(raw, &outcome, took, entry);
-            (entry.decision, entry.response) = (outcome.decision(), found::response(&verdict));
+        self.answer_and_record(snapshot, raw, &found, outcome)
+    }
+
+    /// The deny of a call whose record did not reach the disk in time, under the decision id that the late record has.
+    fn unwritten(&self, snapshot: &Snapshot, raw: &RawCall, found: &Found<'_>) -> Verdict {
+        let refusal = Refusal::new(Reason::AuditUnavailable, "the decision was not on disk in time");
+        self.answer_and_record(snapshot, raw, found, Outcome::Refused(refusal))
+    }
+
+    /// Answers with `outcome`, recorded where there is a place for a record.
+    fn answer_and_record(&self, snapshot: &Snapshot, raw: &RawCall, found: &Found<'_>, outcome: Outcome) -> Verdict {
+        let (decision, took) = (outcome.decision(), found.started.elapsed());
+        self.tell(found, &outcome, took);
+        let mut record = self.auditor.open().ok();
+        if let Some(entry) = record.as_mut().and_then(Record::entry) {
+            found.begin(raw, entry);
+            found.describe(&outcome, took, entry);
         }
-        self.tell(&found, &outcome, took);
+        let (verdict, response) = answer(snapshot, raw, found, outcome);
+        if let Some(entry) = record.as_mut().and_then(Record::entry) {
+            (entry.decision, entry.response) = (decision, response);
+        }
         verdict
     }
 
@@ -129,7 +154,7 @@ impl Pipeline {
             let finished = Finished {
                 started_ms: found.now_ms,
                 took,
-                decision: &found.decision.to_string(),
+                decision: &found.id,
                 outcome: outcome.decision().as_str(),
                 reason: outcome.code(),
                 action: found.intent.as_ref().map_or("", |intent| &intent.action.name),
@@ -137,6 +162,10 @@ impl Pipeline {
             self.tracer.record(Some(&parent), &finished);
         }
     }
+}
+
+fn late() -> Outcome {
+    Outcome::Refused(Refusal::new(Reason::DeadlineExceeded, "the decision took longer than its caller waits"))
 }
 
 /// Every stage in order; what each found is kept in `found`, for the answer and the record.
@@ -148,12 +177,14 @@ async fn stages<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>
 }
 
 async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>) -> Result<Outcome, Refusal> {
-    let call = found.call.insert(normalize::normalize(raw, &snapshot.normalize)?);
+    let read = normalize::normalize(raw, &snapshot.normalize).inspect_err(|refusal| found.shadow &= snapshot.observes_unread(raw, refusal.reason))?;
+    let call = found.call.insert(read);
+    found.shadow &= snapshot.observes(call);
     found.stage = Stage::Authn;
     found.peer = snapshot.authenticator.peer(call)?;
     if let Some(target) = snapshot.classifier.discovery(call) {
         found.caller = Some(Caller { peer: found.peer.clone(), token: None });
-        return Ok(if found.shadow { Outcome::Observed } else { Outcome::Discovery(target?) });
+        return Ok(Outcome::Discovery(target?));
     }
     let caller = found.caller.insert(snapshot.authenticator.authenticate(call).await?);
     found.stage = Stage::Classify;
@@ -164,38 +195,43 @@ async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>
     found.policies = permit.policies().to_vec();
     found.stage = Stage::Broker;
     if found.shadow {
+        snapshot.broker.rehearse(&permit)?;
         return Ok(Outcome::Observed);
     }
-    let grant = snapshot.broker.grant(permit, &intent.target)?;
+    let grant = snapshot.broker.grant(permit).await?;
     found.stage = Stage::Respond;
     Ok(Outcome::Granted(grant))
 }
 
 /// Discovery, where `call` asks for it and the configuration knows the host.
 fn discovery(snapshot: &Snapshot, call: &Call<'_>, found: &mut Found<'_>) -> Option<Outcome> {
-    let target = snapshot.classifier.discovery(call)?.ok().filter(|_| !found.shadow)?;
+    let target = snapshot.classifier.discovery(call)?.ok()?;
     found.peer = snapshot.authenticator.peer(call).ok()?;
     found.caller = Some(Caller { peer: found.peer.clone(), token: None });
     Some(Outcome::Discovery(target))
 }
 
-fn answer(snapshot: &Snapshot, raw: &RawCall, found: &Found<'_>, outcome: &Outcome) -> Verdict {
+/// The answer, and what the record says of it: in shadow mode the one that enforcement would have given.
+fn answer(snapshot: &Snapshot, raw: &RawCall, found: &Found<'_>, outcome: Outcome) -> (Verdict, Response) {
     let scene = Scene {
         decision: found.decision,
         raw,
         call: found.call.as_ref(),
+        peer: found.peer.as_ref(),
         caller: found.caller.as_ref(),
         intent: found.intent.as_ref(),
         now_ms: found.now_ms,
     };
     let responder = &snapshot.responder;
-    match outcome {
-        _ if found.shadow => responder.shadow(&scene),
+    let enforced = match outcome {
         Outcome::Granted(grant) => responder.respond(&scene, Ok(grant)),
-        Outcome::Discovery(target) => responder.discovery(&scene, target),
+        Outcome::Discovery(target) => responder.discovery(&scene, &target),
         Outcome::Refused(refusal) => responder.respond(&scene, Err(refusal)),
-        Outcome::Observed => responder.respond(&scene, Err(&Refusal::new(Reason::Internal, "a call was observed outside shadow mode"))),
-    }
+        Outcome::Observed if found.shadow => responder.shadow(&scene),
+        Outcome::Observed => responder.respond(&scene, Err(Refusal::new(Reason::Internal, "a call was observed outside shadow mode"))),
+    };
+    let response = found::response(&enforced);
+    (if found.shadow { responder.shadow(&scene) } else { enforced }, response)
 }
 
 // === impl Outcome ===

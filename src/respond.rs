@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use crate::{
     broker::Grant,
-    model::{Call, Caller, DecisionId, Intent, Name, RawCall, Reason, Refusal, Target, TargetKind, Verdict},
+    model::{Call, Caller, DecisionId, Intent, Name, RawCall, Reason, Refusal, SpiffeId, Target, TargetKind, Verdict},
 };
 
 pub use headers::{TrustHeader, Trusted};
@@ -33,7 +33,7 @@ pub struct Config {
     pub explain: Explain,
     /// Milliseconds after which a fault is shown (403, not retried) instead of retried (503).
     pub faults_visible_after_ms: i64,
-    /// Which trust headers may leave the mesh with a call to a target; all of them where it is not named.
+    /// Which trust headers may leave the mesh with a call to a target; none where it is not named.
     pub trust: HashMap<(TargetKind, Name), Trusted>,
 }
 
@@ -54,6 +54,8 @@ pub struct Scene<'s, 'r> {
     pub decision: DecisionId,
     pub raw: &'s RawCall,
     pub call: Option<&'s Call<'r>>,
+    /// The workload, known before its token is believed.
+    pub peer: Option<&'s SpiffeId>,
     pub caller: Option<&'s Caller>,
     pub intent: Option<&'s Intent>,
     /// Milliseconds since the epoch.
@@ -78,11 +80,11 @@ impl Responder {
 
     /// The answer to a call that went through all stages, or was refused by one.
     #[must_use]
-    pub fn respond(&self, scene: &Scene<'_, '_>, outcome: Result<&Grant, &Refusal>) -> Verdict {
+    pub fn respond(&self, scene: &Scene<'_, '_>, outcome: Result<Grant, Refusal>) -> Verdict {
         match (outcome, scene.caller, scene.intent) {
             (Ok(grant), Some(caller), Some(intent)) => headers::allow(&self.config, &self.names, scene, caller, intent, grant.credential()),
             (Ok(_), _, _) => self.deny(scene, &Refusal::new(Reason::Internal, "a call was granted without a caller or an intent")),
-            (Err(refusal), _, _) => self.deny(scene, refusal),
+            (Err(refusal), _, _) => self.deny(scene, &refusal),
         }
     }
 

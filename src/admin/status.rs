@@ -12,6 +12,8 @@ pub(super) struct Status {
     degraded: bool,
     configuration: ReloadStatus,
     policies: usize,
+    /// Hosts whose decisions are recorded without being enforced; `*` for all.
+    shadow: Vec<String>,
     issuers: Vec<IssuerStatus>,
     audit: AuditStatus,
 }
@@ -23,6 +25,7 @@ pub(super) fn tell(sources: &Sources) -> Status {
         version: env!("CARGO_PKG_VERSION"),
         ready: sources.readiness.is_ready(),
         degraded: configuration.degraded || audit.degraded || issuers.iter().any(|issuer| issuer.degraded),
+        shadow: snapshot.shadow.observed(),
         policies: snapshot.authorizer.policy_count(),
         configuration,
         issuers,

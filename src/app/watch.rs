@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     envoy::Tls,
     lifecycle::Drain,
+    model::Fault,
     reload::{Compiled, Compiler, Published, Watcher},
 };
 
@@ -29,19 +30,21 @@ pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<P
 }
 
 async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, published: &Arc<Published>, tls: Option<&Tls>) {
-    if let Some(tls) = tls
-        && let Err(error) = tls.reload()
-    {
-        tracing::error!(%error, "the certificate files cannot be used; the last good ones stay");
+    if let Some(Err(error)) = tls.map(Tls::reload) {
+        return published.keep(vec![Fault { file: error.file.clone(), line: None, column: None, message: error.message, help: None }]);
     }
     let (beside, previous) = (compiler.clone(), published.snapshot());
     match tokio::task::spawn_blocking(move || beside.compile(Some(&previous))).await {
         Ok(Ok(Compiled { config: next, snapshot, warnings })) => {
+            snapshot.authenticator.refresh();
             published.publish(snapshot, warnings, restart(started, &next));
             *config = next;
         }
         Ok(Err(faults)) => published.keep(faults),
-        Err(error) => tracing::error!(%error, "compiling a set failed; the last good one stays"),
+        Err(error) => {
+            let message = format!("compiling failed, which is a defect of lakegate: {error}");
+            published.keep(vec![Fault { file: config.file.clone(), line: None, column: None, message, help: None }]);
+        }
     }
 }
 
@@ -51,7 +54,9 @@ fn restart(running: &Config, next: &Config) -> Vec<&'static str> {
         ("listen", running.listen != next.listen),
         ("audit", running.audit != next.audit),
         ("telemetry", running.telemetry != next.telemetry),
-        ("limits", running.limits != next.limits),
+        ("limits.bodies", running.limits.bodies != next.limits.bodies),
+        ("limits.streams", running.limits.streams != next.limits.streams),
+        ("limits.connections", running.limits.connections != next.limits.connections),
     ];
     parts.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

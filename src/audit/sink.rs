@@ -26,24 +26,25 @@ impl Output {
         })
     }
 
-    /// Writes whole lines; on an error nothing says how much of them is written.
-    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        match self {
-            Self::File { file, .. } => file.write_all(lines),
-            Self::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(lines)?;
-                out.flush()
-            }
-        }
+    /// Writes some of `lines`, at least one byte, and says how much.
+    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        let written = match self {
+            Self::File { file, .. } => file.write(lines)?,
+            Self::Stdout => io::stdout().lock().write(lines)?,
+        };
+        if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if let Self::Stdout = self { io::stdout().lock().flush() } else { Ok(()) }
     }
 
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if let Self::File { file, .. } = self { file.sync_data() } else { Ok(()) }
     }
 
-    /// Opens the file anew where its path names another one by now.
-    pub(super) fn follow(&mut self) -> io::Result<()> {
+    /// Opens the file anew where its path names another one by now, and says whether it did.
+    pub(super) fn follow(&mut self) -> io::Result<bool> {
         if let Self::File { path, file } = self {
             let same = match std::fs::metadata(&*path) {
                 Ok(there) => {
@@ -56,13 +57,9 @@ impl Output {
                 *file = append(path)?;
                 tracing::info!(file = %path.display(), "the audit file was moved and is opened anew");
             }
+            return Ok(!same);
         }
-        Ok(())
-    }
-
-    /// Ends a line that an earlier error may have cut.
-    pub(super) fn mend(&mut self) -> io::Result<()> {
-        self.write(b"\n")
+        Ok(false)
     }
 }
 

@@ -7,7 +7,7 @@ fn config(path: &Path, on_failure: OnFailure, fsync: Fsync, queue: usize) -> Con
 }
 
 fn start(config: &Config) -> (Auditor, Writer) {
-    Auditor::start(config, &mut crate::telemetry::registry()).unwrap()
+    Auditor::start(config, Clock::default(), &mut crate::telemetry::registry()).unwrap()
 }
 
 fn folder(name: &str) -> PathBuf {
@@ -32,8 +32,7 @@ async fn every_record_is_one_line_and_an_unclosed_one_says_aborted() {
             record.close(Decision::Allow, Response::default()).await;
         }
     }
-    drop(auditor);
-    writer.finish();
+    finish(writer).await;
     let lines = lines(&path);
     assert_eq!(lines.len(), 50);
     for (index, line) in lines.iter().enumerate() {
@@ -73,8 +72,7 @@ async fn a_file_that_was_moved_away_is_opened_anew() {
     auditor.open().unwrap().close(Decision::Allow, Response::default()).await;
     fs::rename(&path, folder.join("audit.jsonl.1")).unwrap();
     auditor.open().unwrap().close(Decision::Allow, Response::default()).await;
-    drop(auditor);
-    writer.finish();
+    finish(writer).await;
     assert_eq!((lines(&folder.join("audit.jsonl.1")).len(), lines(&path).len()), (1, 1));
 }
 
@@ -92,6 +90,10 @@ async fn what_cannot_be_written_denies_until_it_can() {
     fs::create_dir_all(&folder).unwrap();
     until(|| auditor.open().ok()).await;
     assert_eq!(lines(&path)[0]["decision"], "allow", "the record that could not be written is not lost");
+}
+
+async fn finish(writer: Writer) {
+    tokio::task::spawn_blocking(|| writer.finish()).await.unwrap().unwrap();
 }
 
 async fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {

@@ -5,7 +5,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
@@ -20,31 +20,35 @@ pub(super) const PAUSE: Duration = Duration::from_millis(5);
 /// How long it waits after an error before it tries the same lines again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How long records may be written without being on disk, where nobody waits for that.
+const SYNC: Duration = Duration::from_secs(1);
+
 const BATCH: usize = 4096;
 
-/// A finished record, and who waits for it to be on disk.
+/// What the writer is told.
 #[derive(Debug)]
-pub(super) struct Closed {
-    pub(super) entry: Box<Entry>,
-    pub(super) done: Option<oneshot::Sender<()>>,
+pub(super) enum Message {
+    /// A finished record, and who waits for it to be on disk.
+    Closed { entry: Box<Entry>, done: Option<oneshot::Sender<()>> },
+    /// There will be no more.
+    End,
 }
 
 /// Whether records reach their sink.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Health {
     broken: AtomicBool,
     fault: Mutex<Option<(i64, String)>>,
-    written: Counter,
+    pub(super) written: Counter,
     clock: Clock,
 }
 
 /// What the writer works with.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub(super) inbox: mpsc::Receiver<Closed>,
+    pub(super) inbox: mpsc::Receiver<Message>,
     pub(super) sink: Output,
     pub(super) health: std::sync::Arc<Health>,
-    pub(super) written: Counter,
     pub(super) batch: Gauge<i64>,
     pub(super) pause: Duration,
     pub(super) sync: bool,
@@ -53,6 +57,10 @@ pub(super) struct Work {
 // === impl Health ===
 
 impl Health {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { broken: AtomicBool::new(false), fault: Mutex::default(), written: Counter::default(), clock }
+    }
+
     pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
@@ -88,61 +96,91 @@ impl Health {
 // === impl Work ===
 
 impl Work {
-    /// Writes until every sender is gone and the queue is empty.
-    pub(super) fn run(mut self) {
+    /// Writes until told to end, and what is open then until it is closed.
+    ///
+    /// # Errors
+    /// How many records could not be written in the end.
+    pub(super) fn run(mut self) -> Result<(), u64> {
         let (mut batch, mut lines) = (Vec::with_capacity(BATCH), Vec::new());
+        let (mut synced, mut dirty) = (Instant::now(), false);
         while self.inbox.blocking_recv_many(&mut batch, BATCH) > 0 {
             lines.clear();
-            for closed in &batch {
-                append(&closed.entry, &mut lines);
-            }
-            if !self.write(&lines) {
-                return;
-            }
-            let count = batch.len();
-            self.written.inc_by(u64::try_from(count).unwrap_or_default());
-            self.health.written.inc_by(u64::try_from(count).unwrap_or_default());
-            self.batch.set(i64::try_from(count).unwrap_or_default());
-            for closed in batch.drain(..) {
-                if let Some(done) = closed.done {
-                    // Whoever waited may have given up.
-                    let _ = done.send(());
+            let (mut waiting, mut count) = (Vec::new(), 0);
+            for message in batch.drain(..) {
+                match message {
+                    Message::Closed { entry, done } => {
+                        count += u64::from(append(&entry, &mut lines));
+                        waiting.extend(done);
+                    }
+                    Message::End => self.inbox.close(),
                 }
+            }
+            self.write(&lines).map_err(|()| count)?;
+            dirty = true;
+            if self.sync || synced.elapsed() >= SYNC {
+                self.retry(Output::sync).map_err(|()| count)?;
+                (synced, dirty) = (Instant::now(), false);
+            }
+            self.count(count);
+            for done in waiting {
+                // Whoever waited may have given up.
+                let _ = done.send(());
             }
             std::thread::sleep(self.pause);
         }
+        if dirty { self.retry(Output::sync).map_err(|()| 0) } else { Ok(()) }
     }
 
-    /// Tries until the lines are written; gives up only when nobody is left to be told.
-    fn write(&mut self, lines: &[u8]) -> bool {
-        let mut cut = false;
+    /// Writes all of `lines`, going on after an error where it stopped.
+    fn write(&mut self, lines: &[u8]) -> Result<(), ()> {
+        let mut done = 0;
+        self.retry(|sink| {
+            if sink.follow()? {
+                // The line that was cut stands in the file that was moved away: it is written whole here.
+                done = lines.get(..done).and_then(|written| written.iter().rposition(|byte| *byte == b'\n')).map_or(0, |end| end + 1);
+            }
+            while let Some(rest) = lines.get(done..).filter(|rest| !rest.is_empty()) {
+                done += sink.write(rest)?;
+            }
+            sink.flush()
+        })
+    }
+
+    /// Tries until it goes well; gives up only when the process ends.
+    fn retry(&mut self, mut attempt: impl FnMut(&mut Output) -> std::io::Result<()>) -> Result<(), ()> {
         loop {
-            let result = self.sink.follow().and_then(|()| if cut { self.sink.mend() } else { Ok(()) });
-            match result.and_then(|()| self.sink.write(lines)).and_then(|()| if self.sync { self.sink.sync() } else { Ok(()) }) {
+            match attempt(&mut self.sink) {
                 Ok(()) => {
                     self.health.recover();
-                    return true;
+                    return Ok(());
                 }
                 Err(error) => {
                     self.health.fail(&error);
-                    cut = true;
                     if self.inbox.is_closed() {
                         tracing::error!(%error, "audit records were lost at shutdown");
-                        return false;
+                        return Err(());
                     }
                     std::thread::sleep(RETRY);
                 }
             }
         }
     }
+
+    fn count(&self, records: u64) {
+        self.health.written.inc_by(records);
+        self.batch.set(i64::try_from(records).unwrap_or_default());
+    }
 }
 
-fn append(entry: &Entry, lines: &mut Vec<u8>) {
+/// Adds the line of `entry`; says whether there is one.
+fn append(entry: &Entry, lines: &mut Vec<u8>) -> bool {
     let start = lines.len();
-    if let Err(error) = serde_json::to_writer(&mut *lines, entry) {
-        // No entry has a value that JSON lacks; should one appear, the line must still be one.
+    let written = serde_json::to_writer(&mut *lines, entry);
+    if let Err(error) = &written {
         tracing::error!(%error, "an audit record cannot be written as JSON");
         lines.truncate(start);
+    } else {
+        lines.push(b'\n');
     }
-    lines.push(b'\n');
+    written.is_ok()
 }

@@ -8,12 +8,13 @@ use super::{
     policy::Compiled,
     text::shown_entity,
 };
-use crate::model::{Reason, Refusal};
+use crate::model::{Reason, Refusal, Target};
 
 /// Proof that policies permit a call. Only this stage makes one, for one call, and it cannot be copied.
 #[derive(Debug)]
 pub struct Permit {
     policies: Arc<[String]>,
+    target: Arc<Target>,
 }
 
 /// A decision as it is kept.
@@ -34,6 +35,12 @@ impl Permit {
     #[must_use]
     pub fn policies(&self) -> &[String] {
         &self.policies
+    }
+
+    /// Where the permitted call goes: a credential is for this target, whatever else is known of the call.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 }
 
@@ -105,9 +112,9 @@ impl Outcome {
         }
     }
 
-    pub(super) fn result(&self) -> Result<Permit, Refusal> {
+    pub(super) fn result(&self, target: &Arc<Target>) -> Result<Permit, Refusal> {
         match self {
-            Self::Permitted(policies) => Ok(Permit { policies: policies.clone() }),
+            Self::Permitted(policies) => Ok(Permit { policies: policies.clone(), target: Arc::clone(target) }),
             Self::Refused(refusal) => Err(refusal.clone()),
         }
     }

@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Found<'r> {
     pub(super) decision: DecisionId,
+    /// The decision id as text.
+    pub(super) id: String,
     pub(super) now_ms: i64,
     pub(super) started: Instant,
     pub(super) generation: u64,
@@ -62,6 +64,7 @@ impl Stage {
 impl Found<'_> {
     pub(super) fn new(decision: DecisionId, now_ms: i64, generation: u64, shadow: bool) -> Self {
         Self {
+            id: decision.to_string(),
             decision,
             now_ms,
             started: Instant::now(),
@@ -76,14 +79,19 @@ impl Found<'_> {
         }
     }
 
+    fn mode(&self) -> &'static str {
+        if self.shadow { "shadow" } else { "enforce" }
+    }
+
     /// The trace that the call belongs to.
     pub(super) fn trace(&self) -> Option<TraceParent> {
         TraceParent::parse(self.call.as_ref()?.headers.traceparent?)
     }
 
-    /// Writes everything but the answer into `entry`.
-    pub(super) fn describe(&self, raw: &RawCall, outcome: &Outcome, took: Duration, entry: &mut Entry) {
-        self.begin(entry);
+    /// Writes what the stages found into `entry`.
+    pub(super) fn describe(&self, outcome: &Outcome, took: Duration, entry: &mut Entry) {
+        entry.stage = self.stage.as_str();
+        entry.mode = self.mode();
         entry.reason = outcome.code();
         entry.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         entry.policies.clone_from(&self.policies);
@@ -91,7 +99,7 @@ impl Found<'_> {
             entry.detail = redacted(&refusal.detail);
             entry.policies.clone_from(&refusal.policies);
         }
-        self.describe_request(raw, entry);
+        self.describe_call(entry);
         entry.peer = self.peer.as_ref().map(ToString::to_string);
         if let Some(caller) = &self.caller {
             describe_caller(caller, entry);
@@ -105,20 +113,20 @@ impl Found<'_> {
     }
 
     /// Writes what is known from the first moment, so that an aborted record has it too.
-    pub(super) fn begin(&self, entry: &mut Entry) {
+    pub(super) fn begin(&self, raw: &RawCall, entry: &mut Entry) {
         entry.version = "1";
-        entry.event_id = self.decision.to_string();
+        entry.event_id.clone_from(&self.id);
         entry.event_time = time(self.now_ms);
         entry.stage = self.stage.as_str();
-        entry.mode = if self.shadow { "shadow" } else { "enforce" };
+        entry.mode = self.mode();
         entry.generation = self.generation;
-    }
-
-    fn describe_request(&self, raw: &RawCall, entry: &mut Entry) {
         let path = raw.path().split(|byte| *byte == b'?').next().unwrap_or_default();
         for (name, value) in [("method", raw.method()), ("host", raw.host()), ("path", path)] {
             entry.request_params.push(Param { name: name.to_owned(), value: redacted(&String::from_utf8_lossy(value)) });
         }
+    }
+
+    fn describe_call(&self, entry: &mut Entry) {
         let Some(call) = &self.call else { return };
         entry.request_id = call.headers.request_id.map(redacted);
         entry.user_agent = call.headers.user_agent.map(redacted);
@@ -147,7 +155,7 @@ fn describe_intent(intent: &Intent, entry: &mut Entry) {
     entry.level = Some(action.level.as_str());
     entry.service_name = Some(action.service.to_string());
     entry.action_name = Some(action.name.rsplit('.').next().unwrap_or_default().to_owned());
-    entry.resources = intent.resources.iter().map(|resource| resource.entity.to_string()).collect();
+    entry.resources = intent.resources.iter().map(|resource| redacted(&resource.entity.to_string())).collect();
     entry.workspace = Some(intent.target.name.to_string());
     entry.workspace_id = intent.target.workspace_id.as_deref().map(str::to_owned);
     entry.account_id = intent.target.account_id.as_deref().map(str::to_owned);
@@ -163,14 +171,15 @@ fn describe_intent(intent: &Intent, entry: &mut Entry) {
     }
 }
 
-/// What the caller got, for the record.
+/// What the caller got, for the record: the status of our answer, and the sentence that explains it.
 pub(super) fn response(verdict: &Verdict) -> Response {
     match verdict {
         Verdict::Allow(_) => Response::default(),
         Verdict::Answer(_) => Response { status_code: 200, error_message: None },
         Verdict::Deny(deny) => {
             let phrase = deny.headers.iter().find(|edit| edit.name == "x-databricks-reason-phrase");
-            Response { status_code: deny.status.code(), error_message: phrase.map(|edit| String::from_utf8_lossy(&edit.value).into_owned()) }
+            let message = phrase.map(|edit| redacted(&String::from_utf8_lossy(&edit.value)));
+            Response { status_code: deny.status.code(), error_message: message }
         }
     }
 }

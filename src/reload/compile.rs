@@ -51,7 +51,8 @@ impl Compiler {
     /// # Errors
     /// Every fault of every file; nothing of the set is served then.
     pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled, Vec<Fault>> {
-        let config = Config::load(&self.file)?;
+        let text = listing::read_stable_file(&self.file).map_err(|fault| vec![fault])?;
+        let config = Config::parse(&self.file, &text)?;
         let authenticator =
             Authenticator::new(compose::authn(&config)?, self.client.clone(), self.clock.clone(), previous.map(|set| &*set.authenticator));
         let classifier = Classifier::new(Arc::clone(&self.catalog), compose::targets(&config)).map_err(|messages| self.faults(messages));

@@ -66,6 +66,7 @@ impl Published {
         registry.register("lakegate_config_reload_failures", "Sets that could not be published", metrics.failed.clone());
         registry.register("lakegate_policies", "Policies served", metrics.policies.clone());
         metrics.show(&first);
+        warn_of_shadow(&first);
         warn(&warnings);
         let news = Mutex::new(News { warnings, ..News::default() });
         let loaded_ms = AtomicI64::new(clock.now_ms());
@@ -87,6 +88,7 @@ impl Published {
     pub fn publish(&self, next: Snapshot, warnings: Vec<Fault>, restart: Vec<&'static str>) {
         tracing::info!(generation = next.generation, policies = next.authorizer.policy_count(), "a new set is served");
         self.metrics.show(&next);
+        warn_of_shadow(&next);
         self.metrics.published.inc();
         self.snapshot.store(Arc::new(next));
         self.loaded_ms.store(self.clock.now_ms(), Ordering::Relaxed);
@@ -109,7 +111,7 @@ impl Published {
         let news = self.lock();
         ReloadStatus {
             generation: self.snapshot.load().generation,
-            age_s: (self.clock.now_ms() - self.loaded_ms.load(Ordering::Relaxed)).div_euclid(1000),
+            age_s: (self.clock.now_ms() - self.loaded_ms.load(Ordering::Relaxed)).div_euclid(1000).max(0),
             degraded: !news.faults.is_empty(),
             faults: news.faults.clone(),
             warnings: news.warnings.clone(),
@@ -119,6 +121,13 @@ impl Published {
 
     fn lock(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn warn_of_shadow(snapshot: &Snapshot) {
+    let hosts = snapshot.shadow.observed();
+    if !hosts.is_empty() {
+        tracing::warn!(hosts = hosts.join(" "), "shadow mode: decisions are recorded and not enforced");
     }
 }
 

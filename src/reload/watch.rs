@@ -181,7 +181,7 @@ async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
 }
 
 const POLL: Duration = Duration::from_secs(1);
-const DEBOUNCE: Duration = Duration::from_millis(100);
+const DEBOUNCE: Duration = Duration::from_millis(500);
 const SETTLE_ROUNDS: usize = 20;
 
 #[cfg(test)]

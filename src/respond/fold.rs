@@ -1,11 +1,9 @@
-//! Header names as careless readers see them: CGI and WSGI turn `-` into `_`, others drop the difference to `.` (CVE-2025-64484, CVE-2026-54763).
+//! Header names as careless readers see them: CGI and WSGI turn `-` into `_`, others every character but letters and digits (CVE-2025-64484,
+//! CVE-2026-54763).
 
-/// The characters of `name` in lower case, with `_` and `.` read as `-`.
+/// The characters of `name` in lower case, with all but letters and digits read as `-`.
 fn folded(name: &str) -> impl Iterator<Item = u8> + '_ {
-    name.bytes().map(|byte| match byte {
-        b'_' | b'.' => b'-',
-        other => other.to_ascii_lowercase(),
-    })
+    name.bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' })
 }
 
 /// Whether `name` can be taken for one that begins with `prefix` (lower case, `-` only).

@@ -42,13 +42,26 @@ pub(super) struct Names {
 const LONGEST_LIST: usize = 16 * 1024;
 
 /// Second places of a caller's credential, lower case.
-const CREDENTIALS: [&str; 6] = ["proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "x-forwarded-access-token"];
+const CREDENTIALS: [&str; 12] = [
+    "proxy-authorization",
+    "cookie",
+    "cookie2",
+    "x-api-key",
+    "api-key",
+    "apikey",
+    "anthropic-api-key",
+    "x-goog-api-key",
+    "x-auth-token",
+    "x-amz-security-token",
+    "x-databricks-authorization",
+    "x-forwarded-access-token",
+];
 
 /// Beginnings of headers that speak for another method, path or host than the one decided on, or that the mesh added for itself.
 const OVERRIDES: [&str; 6] = ["x-http-method", "x-original-", "x-rewrite-", "x-envoy-", "x-forwarded-", "x-ms-original-"];
 
 /// The same, as whole names.
-const OVERRIDE_NAMES: [&str; 2] = ["x-method-override", "forwarded"];
+const OVERRIDE_NAMES: [&str; 3] = ["x-method-override", "x-host", "forwarded"];
 
 // === impl TrustHeader ===
 
@@ -108,7 +121,7 @@ impl Names {
 
 /// An allow with what the caller is known by; `credential` says what becomes of its token.
 pub(super) fn allow(config: &Config, names: &Names, scene: &Scene<'_, '_>, caller: &Caller, intent: &Intent, credential: &Credential) -> Verdict {
-    let trusted = config.trust.get(&(intent.target.kind, intent.target.name.clone())).unwrap_or(&Trusted::All);
+    let trusted = config.trust.get(&(intent.target.kind, intent.target.name.clone())).unwrap_or(&Trusted::None);
     let mut set = Vec::with_capacity(8);
     for header in TrustHeader::ALL.into_iter().filter(|header| trusted.allows(*header)) {
         if let Some(value) = value(header, caller, scene.decision) {

@@ -43,19 +43,24 @@ pub(super) fn help(config: &Config, decision: &str) -> Option<String> {
 
 /// `User::"corp/alice" from spiffe://… may not jobs.run_now on Job::"stage/43": `
 fn describe(scene: &Scene<'_, '_>, message: &mut String, metadata: &mut Vec<(&'static str, String)>) {
-    let Some(caller) = scene.caller else { return };
+    if let Some(peer) = scene.peer {
+        metadata.push(("peer", peer.to_string()));
+    }
+    let Some(caller) = scene.caller else {
+        if let Some(peer) = scene.peer {
+            let _ = write!(message, "a call from {peer}: ");
+        }
+        return;
+    };
     let principal = caller.principal().map(|principal| principal.entity().to_string()).unwrap_or_default();
     message.push_str(&principal);
     metadata.push(("principal", principal));
-    if let Some(peer) = &caller.peer {
-        if caller.token.is_some() {
-            let _ = write!(message, " from {peer}");
-        }
-        metadata.push(("peer", peer.to_string()));
+    if let (Some(peer), Some(_)) = (scene.peer, &caller.token) {
+        let _ = write!(message, " from {peer}");
     }
     if let Some(intent) = scene.intent {
         let resources = resources(intent);
-        let _ = write!(message, " may not {} on {resources}", intent.action.name);
+        let _ = write!(message, " may not call {} on {resources}", intent.action.name);
         metadata.push(("action", intent.action.name.to_string()));
         metadata.push(("resources", resources));
         metadata.push(("workspace", intent.target.name.to_string()));

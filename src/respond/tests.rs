@@ -19,7 +19,7 @@ fn config() -> Config {
         help_url: Some("https://wiki.example.com/lakegate?decision={decision}".to_owned()),
         explain: Explain::Own,
         faults_visible_after_ms: 20_000,
-        trust: HashMap::new(),
+        trust: HashMap::from([((TargetKind::Workspace, Name::parse("stage").unwrap()), Trusted::All)]),
     }
 }
 
@@ -71,15 +71,31 @@ fn intent(name: &str) -> Intent {
 
 fn denied(config: Config, path: &str, refusal: &Refusal, now_ms: i64) -> (Deny, Value) {
     let (raw, caller, intent) = (raw(path, &[]), caller(), intent("sales"));
-    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, caller: Some(&caller), intent: Some(&intent), now_ms };
-    let Verdict::Deny(deny) = Responder::new(config).respond(&scene, Err(refusal)) else { panic!("not a deny") };
+    let scene = Scene {
+        decision: DecisionId::new(1),
+        raw: &raw,
+        call: None,
+        peer: caller.peer.as_ref(),
+        caller: Some(&caller),
+        intent: Some(&intent),
+        now_ms,
+    };
+    let Verdict::Deny(deny) = Responder::new(config).respond(&scene, Err(refusal.clone())) else { panic!("not a deny") };
     let body = serde_json::from_slice(&deny.body).unwrap();
     (deny, body)
 }
 
 fn allowed(config: Config, credential: &Credential, headers: &[&str]) -> Allow {
     let (raw, caller, intent) = (raw("/x", headers), caller(), intent("sales"));
-    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, caller: Some(&caller), intent: Some(&intent), now_ms: 0 };
+    let scene = Scene {
+        decision: DecisionId::new(1),
+        raw: &raw,
+        call: None,
+        peer: caller.peer.as_ref(),
+        caller: Some(&caller),
+        intent: Some(&intent),
+        now_ms: 0,
+    };
     let responder = Responder::new(config);
     let Verdict::Allow(allow) = headers::allow(&responder.config, &responder.names, &scene, &caller, &intent, credential) else {
         panic!("not an allow")
@@ -196,9 +212,18 @@ fn no_header_value_can_split_an_answer() {
 
 #[test]
 fn what_could_be_taken_for_ours_is_removed_and_never_what_is_set() {
-    let sent = ["x-lakegate-subject", "x_lakegate_subject", "x.lakegate.subject", "x-lakegate_actor", "x-lakegate-future", "accept"];
+    let sent =
+        ["x-lakegate-subject", "x_lakegate_subject", "x.lakegate.subject", "x~lakegate!subject", "x-lakegate_actor", "x-lakegate-future", "accept"];
     let allow = allowed(config(), &Credential::Passthrough, &sent);
-    for name in ["x_lakegate_subject", "x.lakegate.subject", "x-lakegate_actor", "x-lakegate-future", "x-lakegate-assertion", "x-lakegate-actor"] {
+    for name in [
+        "x_lakegate_subject",
+        "x.lakegate.subject",
+        "x~lakegate!subject",
+        "x-lakegate_actor",
+        "x-lakegate-future",
+        "x-lakegate-assertion",
+        "x-lakegate-actor",
+    ] {
         assert!(allow.remove.iter().any(|removed| removed == name), "{name}");
     }
     assert_eq!(set(&allow, "x-lakegate-subject"), Some("corp/alice"));
@@ -213,6 +238,8 @@ fn no_second_credential_override_or_mark_of_the_mesh_leaves() {
     let unwanted = [
         "proxy-authorization",
         "cookie",
+        "x-auth-token",
+        "x-host",
         "x-api-key",
         "x_api_key",
         "api-key",
@@ -269,7 +296,15 @@ fn a_list_too_long_for_a_header_is_left_out_whole() {
     token.groups = (0..5000).map(|i| format!("group-{i}")).collect();
     caller.token = Some(Arc::new(token));
     let (raw, intent) = (raw("/x", &[]), intent("sales"));
-    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, caller: Some(&caller), intent: Some(&intent), now_ms: 0 };
+    let scene = Scene {
+        decision: DecisionId::new(1),
+        raw: &raw,
+        call: None,
+        peer: caller.peer.as_ref(),
+        caller: Some(&caller),
+        intent: Some(&intent),
+        now_ms: 0,
+    };
     let responder = Responder::new(config());
     let Verdict::Allow(allow) = headers::allow(&responder.config, &responder.names, &scene, &caller, &intent, &Credential::Passthrough) else {
         panic!("not an allow")
@@ -281,7 +316,7 @@ fn a_list_too_long_for_a_header_is_left_out_whole() {
 #[test]
 fn shadow_changes_nothing_but_what_is_forged() {
     let raw = raw("/x", &["x-lakegate-subject", "X_Lakegate_Roles", "cookie", "authorization"]);
-    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, caller: None, intent: None, now_ms: 0 };
+    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, peer: None, caller: None, intent: None, now_ms: 0 };
     let Verdict::Allow(allow) = Responder::new(config()).shadow(&scene) else { panic!("not an allow") };
     assert!(allow.set.is_empty());
     assert!(allow.remove.iter().all(|name| name.to_lowercase().replace('_', "-").starts_with("x-lakegate-")));
@@ -291,7 +326,7 @@ fn shadow_changes_nothing_but_what_is_forged() {
 #[test]
 fn discovery_answers_with_the_workspace_and_nothing_else() {
     let raw = raw("/.well-known/databricks-config", &[]);
-    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, caller: None, intent: None, now_ms: 0 };
+    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, peer: None, caller: None, intent: None, now_ms: 0 };
     let Verdict::Answer(answer) = Responder::new(config()).discovery(&scene, &intent("x").target) else { panic!("not an answer") };
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(body["workspace_id"], "1");

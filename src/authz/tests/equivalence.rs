@@ -137,7 +137,7 @@ fn linear(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &Req
         footprint: Footprint::everything(),
         literals: Vec::new(),
     };
-    summary(authorizer.decide(&question, &all, caller, intent, facts).result())
+    summary(authorizer.decide(&question, &all, caller, intent, facts).result(&intent.target))
 }
 
 proptest! {

@@ -38,9 +38,6 @@ pub(super) fn one(args: &Args, request: &Request, output: &mut Output) -> Exit {
     exit
 }
 
-/// The limits where no configuration says them.
-const LENIENT: normalize::Config = normalize::Config { body_limit: 16 << 20, path_limit: 8192, header_limit: 96 << 10, trust_prefix: String::new() };
-
 /// One line of JSON for each line of standard input, in order.
 pub(super) fn batch(args: &Args, output: &mut Output) -> Exit {
     let words = match words(args) {
@@ -84,7 +81,7 @@ impl Words {
                 classifier.classify(&normalize::normalize(&raw, config)?)
             }
             Self::Bare(catalog) => {
-                let call = normalize::normalize(&raw, &LENIENT)?;
+                let call = normalize::normalize(&raw, &normalize::Config::default())?;
                 let nowhere = || Refusal::new(Reason::HostUnknown, "the host cannot be that of a workspace");
                 let target = target(call.host.as_str()).map_err(|_| nowhere())?;
                 let target = TargetConfig { target: Arc::new(target), hosts: vec![call.host.as_str().to_owned()] };

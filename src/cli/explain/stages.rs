@@ -55,6 +55,7 @@ pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
     let mut report = Report { stage: "normalize", ..Report::default() };
     let result = runtime.block_on(stages(args, &request, &compiled.snapshot, clock.now_ms(), &mut report));
     let exit = match result {
+        Ok(()) if report.decision == "deny" => Exit::Denied,
         Ok(()) => Exit::Yes,
         Err(refusal) => {
             report.decision = "deny";
@@ -79,9 +80,14 @@ async fn stages(args: &Args, request: &Request, snapshot: &Snapshot, now_ms: i64
     let call = crate::normalize::normalize(&raw, &snapshot.normalize)?;
     report.stage = "authn";
     let peer = snapshot.authenticator.peer(&call)?;
+    report.peer = peer.as_ref().map(ToString::to_string);
+    if let Some(target) = snapshot.classifier.discovery(&call) {
+        report.workspace = Some(target?.name.to_string());
+        (report.decision, report.reason) = ("answer", "ALLOWED");
+        return Ok(());
+    }
     let caller = caller(args, snapshot, &call, peer).await?;
     report.principal = caller.principal().map(|principal| principal.entity().to_string());
-    report.peer = caller.peer.as_ref().map(ToString::to_string);
     report.stage = "classify";
     let intent = snapshot.classifier.classify(&call)?;
     report.action = Some(intent.action.name.to_string());
@@ -93,14 +99,9 @@ async fn stages(args: &Args, request: &Request, snapshot: &Snapshot, now_ms: i64
     let explanation = snapshot.authorizer.explain(&caller, &intent, &facts);
     report.decision = if explanation.decision == Explained::Allow { "allow" } else { "deny" };
     report.policies = explanation.policies.iter().map(|note| note.id.clone()).collect();
+    (report.reason, report.detail) = (explanation.reason.unwrap_or("ALLOWED"), explanation.detail.clone().unwrap_or_default());
     report.explanation = Some(explanation);
-    match snapshot.authorizer.authorize(&caller, &intent, &facts) {
-        Ok(_) => {
-            report.reason = "ALLOWED";
-            Ok(())
-        }
-        Err(refusal) => Err(refusal),
-    }
+    Ok(())
 }
 
 async fn caller(args: &Args, snapshot: &Snapshot, call: &crate::model::Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
