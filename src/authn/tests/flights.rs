@@ -228,25 +228,25 @@ async fn a_reload_keeps_what_is_configured_as_before_and_nothing_else() {
 /// The keys belong to the issuer and the place they come from; what was verified with them belongs to the rules it was verified under.
 #[tokio::test]
 async fn a_reload_of_other_rules_keeps_the_keys_of_an_issuer_that_is_down_but_verifies_again() {
-    let changes: [(&str, fn(&mut IssuerConfig)); 5] = [
-        ("audience", |issuer| issuer.audiences.push("another".to_owned())),
-        ("subject", |issuer| issuer.subject_claim = "azp".to_owned()),
-        ("groups", |issuer| issuer.groups_claim = ClaimPath::parse("roles").unwrap()),
-        ("times", |issuer| issuer.refresh_s = 30),
-        ("name", |issuer| issuer.name = Name::parse("renamed").unwrap()),
+    let same = IssuerConfig { audiences: vec!["lakegate".to_owned()], ..IssuerConfig::new(Name::parse("corp").unwrap(), "", Provider::Generic) };
+    let changed = [
+        ("audience", IssuerConfig { audiences: ["another", "lakegate"].map(str::to_owned).to_vec(), ..same.clone() }),
+        ("subject", IssuerConfig { subject_claim: "azp".to_owned(), ..same.clone() }),
+        ("groups", IssuerConfig { groups_claim: ClaimPath::parse("roles").unwrap(), ..same.clone() }),
+        ("times", IssuerConfig { refresh_s: 30, ..same.clone() }),
+        ("name", IssuerConfig { name: Name::parse("renamed").unwrap(), ..same }),
     ];
-    for (what, change) in changes {
+    for (what, other) in changed {
         let (idp, first, clock) = corp().await;
         let token = Forge::new(&idp.url, &CORP).token();
         let known = ask(&first, &token).await.unwrap();
         idp.fail();
-        let mut other = issuer("corp", &idp.url, Provider::Generic);
-        change(&mut other);
+        let other = IssuerConfig { issuer: idp.url.clone(), ..other };
         let second = Authenticator::new(config(vec![other]), client(), clock.clone(), Some(&first)).unwrap();
         assert_eq!(second.status()[0].fetched_at, first.status()[0].fetched_at, "{what}");
         let again = ask(&second, &token).await.unwrap_or_else(|refusal| panic!("{what}: {refusal:?}"));
         assert!(!Arc::ptr_eq(&known, &again), "{what}: verified under other rules");
-        assert_eq!((what == "subject").then_some("notebooks").unwrap_or("alice"), again.subject.to_string(), "{what}");
+        assert_eq!(again.subject, if what == "subject" { "notebooks" } else { "alice" }, "{what}");
         assert_eq!(idp.fetches(), 1, "{what}");
         // What is learned of the issuer after the reload is learned for both.
         clock.shift(70_000);
