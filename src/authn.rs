@@ -14,6 +14,7 @@ mod fetch;
 mod flight;
 mod issuer;
 mod jws;
+mod keyring;
 mod keys;
 mod metrics;
 mod peer;
@@ -36,6 +37,7 @@ use self::{
     fetch::Origin,
     issuer::Issuer,
     jws::Jws,
+    keyring::Keyring,
     keys::KeySet,
     metrics::Metrics,
 };
@@ -75,7 +77,8 @@ pub struct IssuerStatus {
 // === impl Authenticator ===
 
 impl Authenticator {
-    /// Makes the stage. Issuers that are configured as in `previous` keep their keys and verified tokens.
+    /// Makes the stage. Issuers that are configured as in `previous` keep their verified tokens, and their keys as long as issuer and source of keys
+    /// are the same.
     ///
     /// Nothing is fetched yet; see [`refresh`](Self::refresh).
     ///
@@ -94,7 +97,9 @@ impl Authenticator {
                 Err(message) => faults.push(fault(file_of(&issuer).unwrap_or_default(), message)),
                 Ok(origin) => issuers.push(previous.and_then(|previous| previous.same(&issuer, &origin)).unwrap_or_else(|| {
                     let counters = metrics.fetches_of(issuer.name.as_str());
-                    Arc::new(Issuer::new(issuer, origin, client.clone(), clock.clone(), counters))
+                    let kept = previous.and_then(|previous| previous.keyring(&issuer.issuer, &origin));
+                    let keyring = kept.unwrap_or_else(|| Arc::new(Keyring::new(&issuer.issuer, origin, &clock)));
+                    Arc::new(Issuer::new(issuer, keyring, client.clone(), clock.clone(), counters))
                 })),
             }
         }
@@ -108,6 +113,10 @@ impl Authenticator {
 
     fn same(&self, config: &IssuerConfig, origin: &Origin) -> Option<Arc<Issuer>> {
         self.issuers.iter().find(|issuer| issuer.is(config, origin)).cloned()
+    }
+
+    fn keyring(&self, issuer: &str, origin: &Origin) -> Option<Arc<Keyring>> {
+        self.issuers.iter().map(|known| &known.keyring).find(|keyring| keyring.is(issuer, origin)).cloned()
     }
 
     /// Enters the metrics. Once for the life of the process: a stage made from a previous one counts on in the same.
@@ -137,6 +146,14 @@ impl Authenticator {
     /// A [`Refusal`] where the workload or the token is not good, where there is neither, or (`KeysUnavailable`) where that cannot be known.
     pub async fn authenticate(&self, call: &Call<'_>) -> Result<Caller, Refusal> {
         let peer = self.peer(call)?;
+        self.identify(call, peer).await
+    }
+
+    /// Who calls, where [`peer`](Self::peer) has already said which workload: the part of [`authenticate`](Self::authenticate) that reads the token.
+    ///
+    /// # Errors
+    /// As for [`authenticate`](Self::authenticate), but for the workload.
+    pub async fn identify(&self, call: &Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
         let token = match call.headers.authorization {
             None => None,
             Some(value) => Some(self.examine(credential::bearer(value)?).await?),

@@ -90,7 +90,6 @@ impl Authorizer {
             (loaded, inventory) => return Err([loaded.err(), inventory.err()].into_iter().flatten().flatten().collect()),
         };
         let metrics = previous.map_or_else(Metrics::new, |previous| previous.metrics.clone());
-        metrics.policies.set(i64::try_from(policies.len()).unwrap_or(i64::MAX));
         Ok(Self {
             by_id: policies.iter().zip(0..).map(|(policy, number)| (policy.compiled.id.clone(), number)).collect(),
             index: Index::new(policies.iter().map(|policy| policy.compiled.scope())),
@@ -148,21 +147,21 @@ impl Authorizer {
     }
 
     fn hit(&self, outcome: &Outcome, intent: &Intent) -> Result<Permit, Refusal> {
-        self.metrics.hits.inc();
+        self.metrics.cached.inc();
         outcome.result(&intent.target)
     }
 
     fn keep(&self, key: Key, candidates: &Arc<Candidates>, outcome: &Arc<Outcome>, full: impl FnOnce() -> Option<Key>) {
         let decided = |outcome: &Arc<Outcome>| Entry::Decided(outcome.clone());
         if candidates.footprint == Footprint::default() && outcome.keeps() {
-            self.metrics.misses.inc();
+            self.metrics.decided.inc();
             self.cache.insert(key, decided(outcome));
             return;
         }
         self.cache.insert(key, Entry::Depends(candidates.clone()));
         match full().filter(|_| outcome.keeps()) {
             Some(full) => {
-                self.metrics.misses.inc();
+                self.metrics.decided.inc();
                 self.cache.insert(full, decided(outcome));
             }
             None => {

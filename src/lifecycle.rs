@@ -19,6 +19,7 @@ pub struct Readiness {
 #[derive(Debug)]
 struct State {
     waiting: AtomicUsize,
+    /// Set for good, under the lock of `ready`.
     draining: AtomicBool,
     started: Instant,
     ready: watch::Sender<bool>,
@@ -70,8 +71,10 @@ impl Readiness {
 
     /// Unready from now on, whatever guards still fall.
     pub fn drain(&self) {
-        self.state.draining.store(true, Ordering::Release);
-        self.state.ready.send_replace(false);
+        self.state.ready.send_if_modified(|ready| {
+            self.state.draining.store(true, Ordering::Release);
+            std::mem::replace(ready, false)
+        });
     }
 }
 
@@ -81,8 +84,12 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let took_ms = u64::try_from(self.state.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(part = self.what, took_ms, "ready");
-        if self.state.waiting.fetch_sub(1, Ordering::AcqRel) == 1 && !self.state.draining.load(Ordering::Acquire) {
-            self.state.ready.send_replace(true);
+        // Decided under the lock that `drain` takes as well: decided before it, a guard that falls late could overtake the end.
+        let became_ready = self.state.ready.send_if_modified(|ready| {
+            let last = self.state.waiting.fetch_sub(1, Ordering::AcqRel) == 1;
+            last && !self.state.draining.load(Ordering::Acquire) && !std::mem::replace(ready, true)
+        });
+        if became_ready {
             tracing::info!(took_ms, "lakegate is ready");
         }
     }
@@ -148,6 +155,41 @@ mod tests {
         assert!(!readiness.is_ready());
         drop(readiness.hold("late"));
         assert!(!readiness.is_ready());
+    }
+
+    /// The last guard falls while draining begins: whatever it saw before, it must not have the last word.
+    #[test]
+    fn a_guard_that_falls_during_the_beginning_of_draining_does_not_overtake_it() {
+        let readiness = Readiness::default();
+        let guard = readiness.hold("late");
+        let mut falling = None;
+        // Inside the lock, as `drain` does it; the guard falls as far as it can get meanwhile.
+        readiness.state.ready.send_modify(|ready| {
+            falling = Some(std::thread::spawn(move || drop(guard)));
+            std::thread::sleep(Duration::from_millis(50));
+            readiness.state.draining.store(true, Ordering::Release);
+            *ready = false;
+        });
+        falling.unwrap().join().unwrap();
+        assert!(!readiness.is_ready());
+    }
+
+    #[test]
+    fn draining_wins_in_whatever_order_threads_run() {
+        for _ in 0..500 {
+            let readiness = Readiness::default();
+            let (guard, drains) = (readiness.hold("last"), readiness.clone());
+            let start = Arc::new(std::sync::Barrier::new(2));
+            let other = Arc::clone(&start);
+            let falling = std::thread::spawn(move || {
+                other.wait();
+                drop(guard);
+            });
+            start.wait();
+            drains.drain();
+            falling.join().unwrap();
+            assert!(!readiness.is_ready());
+        }
     }
 
     #[tokio::test]

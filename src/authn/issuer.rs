@@ -1,18 +1,15 @@
 //! One issuer at work: its keys, kept fresh, and the verification of its tokens.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwapOption;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     Algorithm, IssuerConfig, IssuerStatus,
     fetch::{FetchError, Origin},
-    flight::{Boarding, Cause, Flights},
+    flight::{Boarding, Cause},
     jws::Jws,
+    keyring::{Keyring, Published},
     keys::{Fingerprint, KeySet, Mismatch},
     metrics::FetchCounters,
     shown,
@@ -23,24 +20,14 @@ use crate::{
     net::Client,
 };
 
-/// An issuer, shared by all snapshots in which its configuration (and its key file) is the same.
+/// An issuer, shared by all snapshots in which its whole configuration (and its key file) is the same. What it has verified is its own.
 #[derive(Debug)]
 pub(super) struct Issuer {
     pub config: IssuerConfig,
-    origin: Origin,
-    published: ArcSwapOption<Published>,
-    flights: Mutex<Flights>,
+    pub keyring: Arc<Keyring>,
     client: Client,
     clock: Clock,
     counters: FetchCounters,
-}
-
-/// The last good key set.
-#[derive(Debug)]
-pub(super) struct Published {
-    pub keys: KeySet,
-    /// When its fetch began, in milliseconds since the epoch.
-    fetched_ms: i64,
 }
 
 /// How long a request waits for keys that it cannot do without.
@@ -53,17 +40,13 @@ const FLIGHT: Duration = Duration::from_secs(15);
 // === impl Issuer ===
 
 impl Issuer {
-    pub(super) fn new(config: IssuerConfig, origin: Origin, client: Client, clock: Clock, counters: FetchCounters) -> Self {
-        let published = match &origin {
-            Origin::File(keys) => Some(Arc::new(Published { keys: keys.clone(), fetched_ms: clock.now_ms() })),
-            Origin::Discovery(_) | Origin::Uri(_) => None,
-        };
-        Self { config, origin, published: ArcSwapOption::new(published), flights: Mutex::default(), client, clock, counters }
+    pub(super) fn new(config: IssuerConfig, keyring: Arc<Keyring>, client: Client, clock: Clock, counters: FetchCounters) -> Self {
+        Self { config, keyring, client, clock, counters }
     }
 
     /// Whether it would be the same with this configuration and these keys.
     pub(super) fn is(&self, config: &IssuerConfig, origin: &Origin) -> bool {
-        self.config == *config && self.origin == *origin
+        self.config == *config && self.keyring.is(&config.issuer, origin)
     }
 
     /// Verifies that `jws` is signed by a key of this issuer, and returns which.
@@ -84,10 +67,10 @@ impl Issuer {
 
     /// The keys that count now. Does not wait where they are young enough.
     pub(super) async fn keys(self: &Arc<Self>) -> Result<Arc<Published>, Refusal> {
-        let published = self.published.load_full();
+        let published = self.keyring.published.load_full();
         let Some(published) = published else {
             self.wait_for(Cause::Age, PATIENCE).await;
-            return self.published.load_full().ok_or_else(|| self.unavailable("are not known yet"));
+            return self.keyring.published.load_full().ok_or_else(|| self.unavailable("are not known yet"));
         };
         let age = self.age(&published);
         let refresh = seconds(self.config.refresh_s);
@@ -97,13 +80,13 @@ impl Issuer {
         let too_old = seconds(self.config.max_stale_s);
         if age > too_old {
             self.wait_for(Cause::Age, PATIENCE).await;
-        } else if age < refresh.saturating_mul(2) || self.flights().is_failing() {
+        } else if age < refresh.saturating_mul(2) || self.keyring.flights().is_failing() {
             // The fetch goes on behind the request.
             let _ = self.fetch(Cause::Age);
         } else {
             self.wait_for(Cause::Age, IMPATIENCE).await;
         }
-        let published = self.published.load_full().unwrap_or(published);
+        let published = self.keyring.published.load_full().unwrap_or(published);
         if self.age(&published) > too_old {
             return Err(self.unavailable("are too old"));
         }
@@ -113,12 +96,12 @@ impl Issuer {
     /// The keys after a fetch for the sake of an unknown one, where that is not too soon; else `known`.
     async fn newer_keys(self: &Arc<Self>, known: Arc<Published>) -> Arc<Published> {
         self.wait_for(Cause::UnknownKey { apart: seconds(self.config.min_refetch_s) }, PATIENCE).await;
-        self.published.load_full().unwrap_or(known)
+        self.keyring.published.load_full().unwrap_or(known)
     }
 
     /// Starts a fetch where the keys are absent or old. Needs a Tokio runtime.
     pub(super) fn refresh(self: &Arc<Self>) {
-        if self.published.load().as_ref().is_none_or(|published| self.age(published) >= seconds(self.config.refresh_s)) {
+        if self.keyring.published.load().as_ref().is_none_or(|published| self.age(published) >= seconds(self.config.refresh_s)) {
             let _ = self.fetch(Cause::Age);
         }
     }
@@ -134,18 +117,18 @@ impl Issuer {
     ///
     /// It is a task of its own: a caller that goes away must not end it for those who wait with it.
     fn fetch(self: &Arc<Self>, cause: Cause) -> Option<watch::Receiver<()>> {
-        if matches!(self.origin, Origin::File(_)) {
+        if matches!(self.keyring.origin, Origin::File(_)) {
             return None;
         }
         let now = self.clock.now_ms();
-        let boarding = self.flights().board(cause, now);
+        let boarding = self.keyring.flights().board(cause, now);
         match boarding {
             Boarding::Wait => None,
             Boarding::Join(landed) => Some(landed),
             Boarding::Start(landing, landed) => {
                 let issuer = Arc::clone(self);
                 tokio::spawn(async move {
-                    let fetched = timeout(FLIGHT, issuer.origin.fetch(&issuer.config.issuer, &issuer.client)).await;
+                    let fetched = timeout(FLIGHT, issuer.keyring.origin.fetch(&issuer.config.issuer, &issuer.client)).await;
                     issuer.land(fetched.unwrap_or(Err(FetchError::Late)), now);
                     drop(landing);
                 });
@@ -158,17 +141,17 @@ impl Issuer {
     fn land(&self, fetched: Result<KeySet, FetchError>, started_ms: i64) {
         match fetched {
             Ok(keys) => {
-                let known = self.published.load();
+                let known = self.keyring.published.load();
                 if known.as_ref().is_none_or(|known| known.keys != keys) {
                     tracing::info!(issuer = %self.config.name, keys = ?keys.ids(), "the keys of an issuer are new");
                 }
-                self.published.store(Some(Arc::new(Published { keys, fetched_ms: started_ms })));
-                self.flights().succeeded();
+                self.keyring.published.store(Some(Arc::new(Published { keys, fetched_ms: started_ms })));
+                self.keyring.flights().succeeded();
                 self.counters.ok.inc();
             }
             Err(error) => {
                 self.counters.failed.inc();
-                let first = self.flights().failed(error.to_string(), self.clock.now_ms());
+                let first = self.keyring.flights().failed(error.to_string(), self.clock.now_ms());
                 if first {
                     tracing::warn!(issuer = %self.config.name, %error, "the keys of an issuer cannot be fetched");
                 }
@@ -203,21 +186,21 @@ impl Issuer {
     }
 
     fn unavailable(&self, why: &str) -> Refusal {
-        let since = self.flights().since();
+        let since = self.keyring.flights().since();
         Refusal { since, ..Refusal::new(Reason::KeysUnavailable, format!("the keys of issuer `{}` {why}", self.config.name)) }
     }
 
     /// In milliseconds; a file does not age. A clock that was set back makes keys old, not young for ever.
     fn age(&self, published: &Published) -> i64 {
-        match self.origin {
+        match self.keyring.origin {
             Origin::File(_) => 0,
             Origin::Discovery(_) | Origin::Uri(_) => i64::try_from(self.clock.now_ms().abs_diff(published.fetched_ms)).unwrap_or(i64::MAX),
         }
     }
 
     pub(super) fn status(&self) -> IssuerStatus {
-        let published = self.published.load();
-        let flights = self.flights();
+        let published = self.keyring.published.load();
+        let flights = self.keyring.flights();
         IssuerStatus {
             name: self.config.name.to_string(),
             issuer: self.config.issuer.clone(),
@@ -227,11 +210,6 @@ impl Issuer {
             last_error: flights.last_error().map(str::to_owned),
             degraded: flights.is_failing(),
         }
-    }
-
-    /// A panic elsewhere leaves counters that are good enough to go on with.
-    fn flights(&self) -> MutexGuard<'_, Flights> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

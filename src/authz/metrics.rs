@@ -1,8 +1,10 @@
 //! What this stage counts.
 
+use std::fmt;
+
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
+    metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
 
@@ -10,22 +12,22 @@ use prometheus_client::{
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     lookups: Family<Lookup, Counter>,
-    pub(super) hits: Counter,
-    pub(super) misses: Counter,
+    pub(super) cached: Counter,
+    pub(super) decided: Counter,
     pub(super) uncacheable: Counter,
-    pub(super) policies: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Lookup {
-    outcome: LookupOutcome,
+    result: LookupResult,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum LookupOutcome {
-    Hit,
-    Miss,
-    /// A candidate policy read the time, or one failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum LookupResult {
+    /// Decided before.
+    Cached,
+    Decided,
+    /// Decided and not kept: a candidate policy read the time, or one failed.
     Uncacheable,
 }
 
@@ -34,13 +36,25 @@ enum LookupOutcome {
 impl Metrics {
     pub(super) fn new() -> Self {
         let lookups = Family::<Lookup, Counter>::default();
-        let handle = |outcome| lookups.get_or_create(&Lookup { outcome }).clone();
-        let (hits, misses, uncacheable) = (handle(LookupOutcome::Hit), handle(LookupOutcome::Miss), handle(LookupOutcome::Uncacheable));
-        Self { lookups, hits, misses, uncacheable, policies: Gauge::default() }
+        let handle = |result| lookups.get_or_create_owned(&Lookup { result });
+        let (cached, decided, uncacheable) = (handle(LookupResult::Cached), handle(LookupResult::Decided), handle(LookupResult::Uncacheable));
+        Self { lookups, cached, decided, uncacheable }
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("lakegate_authz_cache_lookups", "Decisions looked up in the decision cache", self.lookups.clone());
-        registry.register("lakegate_authz_policies", "Policies in the set that was loaded last", self.policies.clone());
+    }
+}
+
+// === impl LookupResult ===
+
+impl EncodeLabelValue for LookupResult {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Cached => "cached",
+            Self::Decided => "decided",
+            Self::Uncacheable => "uncacheable",
+        };
+        name.encode(encoder)
     }
 }

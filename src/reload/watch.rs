@@ -1,3 +1,5 @@
+mod scope;
+
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
@@ -6,29 +8,38 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{
     sync::Notify,
-    time::{Interval, MissedTickBehavior, interval, sleep},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
+use self::scope::Scope;
 use super::listing::{self, Stamp};
 use crate::model::Fault;
 
 /// A watch over files and policy folders, which says when something about them has changed and has held still since.
 ///
 /// The system's own notices wake it, and a look each second besides: inotify is silent on some volumes and forgets a folder that was replaced.
-/// What counts as a change is told from the files themselves, so that a neighbour's writing (an audit log in the same folder) is none.
+/// What counts as a change is told from the files themselves, so that a neighbour's writing (an audit log in the same folder) is none; most of it does
+/// not even cause a look, and no flood of notices causes more than one look in 100 ms.
 #[derive(Debug)]
 pub struct Watcher {
     paths: Arc<[PathBuf]>,
     /// What the files looked like when a change was last reported.
     seen: Vec<Look>,
     notices: Arc<Notify>,
+    /// What notices may be about; shared with the thread that takes them.
+    scope: Arc<ArcSwap<Scope>>,
     /// `None` where the system gives no notices; then only the look each second is left.
     system: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
     poll: Interval,
+    /// When it looked last.
+    looked: Option<Instant>,
+    #[cfg(test)]
+    looks: usize,
 }
 
 /// What one watched path looks like.
@@ -57,9 +68,12 @@ impl Watcher {
     #[must_use]
     pub fn new(paths: Vec<PathBuf>) -> Self {
         let notices = Arc::new(Notify::new());
-        let waker = Arc::clone(&notices);
+        let folders = folders(&paths);
+        let scope = Arc::new(ArcSwap::from_pointee(Scope::new(&paths, &folders)));
+        let (waker, matters) = (Arc::clone(&notices), Arc::clone(&scope));
         let system = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.map_or(true, |event| !event.kind.is_access()) {
+            // An error may stand for notices that were lost.
+            if event.map_or(true, |event| matters.load().covers(&event)) {
                 waker.notify_one();
             }
         });
@@ -67,8 +81,18 @@ impl Watcher {
             system.inspect_err(|error| tracing::warn!(%error, "the system gives no notice of changed files; looking each second instead")).ok();
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut watcher = Self { seen: looks(&paths), paths: paths.into(), notices, system, watched: BTreeSet::new(), poll };
-        let folders = folders(&watcher.paths);
+        let mut watcher = Self {
+            seen: looks(&paths),
+            paths: paths.into(),
+            notices,
+            scope,
+            system,
+            watched: BTreeSet::new(),
+            poll,
+            looked: None,
+            #[cfg(test)]
+            looks: 0,
+        };
         watcher.watch(folders);
         watcher
     }
@@ -95,6 +119,10 @@ impl Watcher {
                 () = self.notices.notified() => {}
                 _ = self.poll.tick() => {}
             }
+            if let Some(looked) = self.looked {
+                // Notices that come meanwhile are answered by the same look.
+                sleep_until(looked + DEBOUNCE).await;
+            }
             if let Some(now) = self.settled().await {
                 let paths = Arc::clone(&self.paths);
                 let folders = in_background(move || folders(&paths)).await.unwrap_or_default();
@@ -106,7 +134,7 @@ impl Watcher {
     }
 
     /// How everything looks once it holds still; `None` where that is as it was.
-    async fn settled(&self) -> Option<Vec<Look>> {
+    async fn settled(&mut self) -> Option<Vec<Look>> {
         let mut last = self.look().await?;
         if last == self.seen {
             return None;
@@ -122,13 +150,19 @@ impl Watcher {
         (last != self.seen).then_some(last)
     }
 
-    async fn look(&self) -> Option<Vec<Look>> {
+    async fn look(&mut self) -> Option<Vec<Look>> {
+        self.looked = Some(Instant::now());
+        #[cfg(test)]
+        {
+            self.looks += 1;
+        }
         let paths = Arc::clone(&self.paths);
         in_background(move || looks(&paths)).await
     }
 
     /// Asks the system for notices of `folders`, anew for those that may have been replaced under their name.
     fn watch(&mut self, folders: BTreeSet<PathBuf>) {
+        self.scope.store(Arc::new(Scope::new(&self.paths, &folders)));
         let Some(system) = &mut self.system else { return };
         for folder in &self.watched {
             // A folder that is gone has taken its watch with it.

@@ -4,7 +4,7 @@ use super::world::{CORP, FOREIGN, Forge, PEER, call, client, config, corp, issue
 use crate::{
     authn::{Authenticator, Provider},
     clock::Clock,
-    model::Reason,
+    model::{Caller, Reason, Refusal},
 };
 
 fn without_idp(required: bool) -> Authenticator {
@@ -67,4 +67,36 @@ async fn a_bad_token_is_never_ignored_in_favor_of_the_workload() {
     assert_eq!(reason(authn.authenticate(&call(PEER, Some(&foreign))).await, "foreign"), Reason::TokenBadSignature);
     let expired = format!("Bearer {}", forge.claims(&json!({"exp": 1})).token());
     assert_eq!(reason(authn.authenticate(&call(PEER, Some(&expired))).await, "expired"), Reason::TokenExpired);
+}
+
+/// Whoever asks for the peer first and for the rest after gets what one question gets.
+#[tokio::test]
+async fn to_authenticate_is_to_find_the_peer_and_then_to_identify() {
+    let (idp, strict, _) = corp().await;
+    let lenient = without_idp(false);
+    let good = format!("Bearer {}", Forge::new(&idp.url, &CORP).token());
+    for (authn, what) in [(&strict, "strict"), (&lenient, "lenient")] {
+        for principal in [PEER, b"", b"cluster.local"] {
+            for authorization in [None, Some(good.as_str()), Some("Basic Og=="), Some("Bearer nonsense")] {
+                let call = call(principal, authorization);
+                let apart = match authn.peer(&call) {
+                    Ok(peer) => authn.identify(&call, peer).await,
+                    Err(refusal) => Err(refusal),
+                };
+                let told = |result: Result<Caller, Refusal>| result.map_err(|refusal| (refusal.reason, refusal.detail));
+                let (whole, apart) = (told(authn.authenticate(&call).await), told(apart));
+                assert_eq!(format!("{whole:?}"), format!("{apart:?}"), "{what} {principal:?} {authorization:?}");
+            }
+        }
+    }
+}
+
+/// The workload is what the caller of `identify` was told, not what the call says once more.
+#[tokio::test]
+async fn to_identify_reads_no_peer() {
+    let authn = without_idp(false);
+    let peer = authn.peer(&call(PEER, None)).unwrap();
+    let caller = authn.identify(&call(b"not SPIFFE", None), peer.clone()).await.unwrap();
+    assert_eq!(caller.peer, peer);
+    assert_eq!(reason(authn.identify(&call(PEER, None), None).await, "nobody"), Reason::CredentialMissing);
 }

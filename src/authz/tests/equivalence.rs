@@ -204,6 +204,24 @@ fn what_is_cached_is_counted() {
             let _ = authorizer.authorize(&alice(), &intent("jobs.get", &[("Job", "stage/1")]), &facts());
         }
         let metrics = &authorizer.metrics;
-        assert_eq!((metrics.hits.get(), metrics.misses.get(), metrics.uncacheable.get()), want, "{condition}");
+        assert_eq!((metrics.cached.get(), metrics.decided.get(), metrics.uncacheable.get()), want, "{condition}");
     }
+}
+
+/// How many policies there are is told by whoever serves them: a set that was only loaded, and perhaps refused, is none.
+#[test]
+fn lookups_are_told_by_their_result_and_policies_are_not_told() {
+    let source = source(r#"@id("p") permit (principal, action, resource);"#);
+    let authorizer = Authorizer::load(&vocabulary(), &source, 1 << 20, None).unwrap_or_else(|faults| panic!("{faults:?}"));
+    for _ in 0..3 {
+        let _ = authorizer.authorize(&alice(), &intent("jobs.get", &[("Job", "stage/1")]), &facts());
+    }
+    let mut registry = prometheus_client::registry::Registry::default();
+    authorizer.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let lookups = |result: &str, count: u8| format!("lakegate_authz_cache_lookups_total{{result=\"{result}\"}} {count}");
+    let want = [lookups("cached", 2), lookups("decided", 1), lookups("uncacheable", 0)];
+    assert!(want.iter().all(|line| lines.contains(&line.as_str())) && lines.len() == want.len(), "{text}");
 }

@@ -114,6 +114,46 @@ fn what_is_not_watched_is_not_reported() {
     });
 }
 
+/// Without the look each second, so that only notices cause looks. The change in the end says that all notices before it have arrived.
+#[test]
+fn a_neighbour_that_is_written_all_the_time_costs_no_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, policies, log] = ["lakegate.yaml", "policies", "audit.jsonl"].map(|name| folder.path().join(name));
+    fs::write(&file, "1").unwrap();
+    fs::create_dir(&policies).unwrap();
+    run(async {
+        let mut watcher = Watcher::new(vec![file.clone(), policies.clone()]);
+        watcher.poll = interval(Duration::from_hours(1));
+        if watcher.system.is_none() {
+            return;
+        }
+        for length in 0..1000 {
+            fs::write(&log, "x".repeat(length)).unwrap();
+            assert!(timeout(Duration::from_millis(1), watcher.changed()).await.is_err(), "nothing has changed");
+        }
+        assert!(watcher.looks <= 3, "{} looks", watcher.looks);
+        fs::write(&file, "22").unwrap();
+        timeout(PATIENCE, watcher.changed()).await.expect("a notice that matters is not ignored");
+    });
+}
+
+/// What is written below a policy folder may matter, and is looked at, but not for each notice.
+#[test]
+fn a_flood_of_notices_causes_one_look_in_a_hundred_milliseconds() {
+    let folder = tempfile::tempdir().unwrap();
+    run(async {
+        let mut watcher = Watcher::new(vec![folder.path().to_owned()]);
+        watcher.poll = interval(Duration::from_hours(1));
+        let began = Instant::now();
+        for length in 0..1000 {
+            fs::write(folder.path().join("audit.jsonl"), "x".repeat(length)).unwrap();
+            assert!(timeout(Duration::from_millis(1), watcher.changed()).await.is_err(), "nothing has changed");
+        }
+        let most = began.elapsed().as_millis() / DEBOUNCE.as_millis() + 1;
+        assert!(u128::try_from(watcher.looks).unwrap() <= most, "{} looks, not {most}", watcher.looks);
+    });
+}
+
 #[test]
 fn a_path_that_joins_later_counts_as_changed_once() {
     let folder = tempfile::tempdir().unwrap();
