@@ -7,4 +7,12 @@
 
 mod architecture;
 mod asking;
+mod reload;
 mod requests;
+mod sdk;
+mod service;
+mod shadow;
+mod shipped;
+#[cfg(feature = "test-clock")]
+mod time;
+mod tls;

@@ -4,6 +4,7 @@ mod attack;
 mod case;
 mod honest;
 mod reasons;
+pub(crate) mod shadowed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
