@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::process::Process;
-pub use bootstrap::{Gateway, Sidecar};
+pub use bootstrap::{Asks, Gateway, LAKEGATE, Sidecar};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 

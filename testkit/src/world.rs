@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::audit::Audit;
 use crate::authority::{Authority, Identity, Names, spiffe_id};
-use crate::envoy::{Envoy, Gateway, Listener, Sidecar};
+use crate::envoy::{Asks, Envoy, Gateway, LAKEGATE, Listener, Sidecar};
 use crate::issuer::Issuer;
 use crate::lakegate::{self, Lakegate};
 use crate::raw::Client;
@@ -39,6 +39,8 @@ pub struct World {
     pub authority: Authority,
     pub audit: Audit,
     pub workloads: Workloads,
+    /// The gateway's own certificate.
+    pub gateway_identity: Identity,
     config: Value,
     admin: u16,
     check: u16,
@@ -74,6 +76,7 @@ impl World {
             common_name: None,
         };
         let gateway_identity = authority.issue("egress", &gateway_names)?;
+        authority.issue("lakegate", &Names::uri(LAKEGATE))?;
         let workloads = Workloads {
             trainer: authority.workload("ml-staging", "trainer")?,
             server: authority.workload("ml-prod", "server")?,
@@ -86,10 +89,11 @@ impl World {
             fs::write(policies.join(name), text)?;
         }
         let (lakegate, config, [check, admin]) = start_lakegate(&options, path, &[&corp, &other]).await?;
-        let gateway = Gateway { identity: &gateway_identity, ca_file: authority.ca_file(), check, workspace: workspace.port() };
+        let asks = if options.check_tls { Asks::Tls(Some(&gateway_identity)) } else { Asks::Plainly };
+        let gateway = Gateway { identity: &gateway_identity, ca_file: authority.ca_file(), check, asks, workspace: workspace.port() };
         let gateway = Envoy::gateway(&options.envoy, path, &gateway).await?;
         let audit = Audit::new(path.join("audit.jsonl"));
-        Ok(Self { gateway, lakegate, corp, other, workspace, authority, audit, workloads, config, admin, check, options, folder })
+        Ok(Self { gateway, lakegate, corp, other, workspace, authority, audit, workloads, gateway_identity, config, admin, check, options, folder })
     }
 
     /// The folder with everything in it: `lakegate.yaml`, `policies/`, `audit.jsonl`, certificates and logs.
@@ -213,9 +217,18 @@ impl World {
     pub async fn restart_lakegate(&mut self) -> io::Result<ExitStatus> {
         self.lakegate.process().signal(rustix::process::Signal::TERM)?;
         let status = self.lakegate.process().wait(std::time::Duration::from_mins(1)).await?;
+        self.start_lakegate().await?;
+        Ok(status)
+    }
+
+    /// Starts lakegate, which has ended, on the same ports with the configuration as it now stands.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_lakegate(&mut self) -> io::Result<()> {
         let (folder, config, clock) = (self.folder.path(), self.config_file(), self.folder().join(CLOCK_FILE));
         self.lakegate = Lakegate::start(&self.options.serve(folder, &config, &clock, self.admin)).await?;
-        Ok(status)
+        Ok(())
     }
 }
 
@@ -234,6 +247,9 @@ async fn start_lakegate(options: &Options, folder: &Path, issuers: &[&Issuer]) -
     loop {
         let taken @ [check, admin] = ports::free()?;
         let mut config = config::default(check, admin, issuers);
+        if options.check_tls {
+            config["listen"]["tls"] = config::check_tls();
+        }
         (options.configure)(&mut config);
         fs::write(&file, yaml::write(&config))?;
         match Lakegate::start(&options.serve(folder, &file, &clock, admin)).await {

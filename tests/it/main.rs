@@ -1,5 +1,18 @@
 //! Everything that needs more than one module: the shape of the house, the wire, the process, the world.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+#![expect(clippy::expect_used, reason = "as above")]
+#![expect(clippy::panic, reason = "as above")]
+#![expect(clippy::indexing_slicing, reason = "JSON that is not there is null, and a test says so")]
 
 mod architecture;
+mod asking;
+mod reload;
+mod requests;
+mod sdk;
+mod service;
+mod shadow;
+mod shipped;
+#[cfg(feature = "test-clock")]
+mod time;
+mod tls;

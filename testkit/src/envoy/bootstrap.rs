@@ -17,9 +17,23 @@ pub struct Gateway<'w> {
     pub ca_file: &'w Path,
     /// The port of lakegate's check service.
     pub check: u16,
+    /// How it is asked there.
+    pub asks: Asks<'w>,
     /// The port of the workspace.
     pub workspace: u16,
 }
+
+/// How the gateway asks lakegate.
+#[derive(Clone, Copy, Debug)]
+pub enum Asks<'w> {
+    /// In the clear, as on loopback.
+    Plainly,
+    /// Over TLS, with this certificate if any; lakegate must be who `LAKEGATE` says.
+    Tls(Option<&'w Identity>),
+}
+
+/// The SPIFFE ID of lakegate itself, where it serves TLS.
+pub const LAKEGATE: &str = "spiffe://cluster.local/ns/lakegate-system/sa/lakegate";
 
 /// A workload's sidecar: it takes plain HTTP and brings it to the gateway as the workload.
 #[derive(Debug)]
@@ -47,7 +61,21 @@ impl Gateway<'_> {
                 "@type": format!("{TYPES}.upstreams.http.v3.HttpProtocolOptions"), "explicit_http_config": { "http2_protocol_options": {} },
             } }),
         );
+        if let Asks::Tls(shown) = self.asks {
+            insert(&mut lakegate, "transport_socket", self.check_tls(shown));
+        }
         bootstrap(&listeners, &[cluster("workspace", self.workspace), lakegate])
+    }
+
+    fn check_tls(&self, shown: Option<&Identity>) -> Value {
+        let validation = json!({
+            "trusted_ca": { "filename": self.ca_file },
+            "match_typed_subject_alt_names": [{ "san_type": "URI", "matcher": { "exact": LAKEGATE } }],
+        });
+        let mut context = shown.map_or_else(|| json!({ "validation_context": validation }), |shown| tls_context(shown, &validation));
+        insert(&mut context, "alpn_protocols", json!(["h2"]));
+        let upstream = json!({ "@type": format!("{TYPES}.transport_sockets.tls.v3.UpstreamTlsContext"), "common_tls_context": context });
+        json!({ "name": "tls", "typed_config": upstream })
     }
 
     fn listener(&self, listener: Listener) -> Value {

@@ -24,7 +24,7 @@ async fn without_lakegate() -> Mesh {
     let workload = authority.workload("ml-staging", "trainer").unwrap();
     let workspace = Workspace::start().await.unwrap();
     let [check] = ports::free().unwrap();
-    let gateway = Gateway { identity: &gateway_identity, ca_file: authority.ca_file(), check, workspace: workspace.port() };
+    let gateway = Gateway { identity: &gateway_identity, ca_file: authority.ca_file(), check, asks: Asks::Plainly, workspace: workspace.port() };
     let envoy = Envoy::gateway(&Envoy::installed(), folder.path(), &gateway).await.unwrap();
     Mesh { folder, authority, gateway_identity, workload, workspace, envoy }
 }
@@ -83,7 +83,7 @@ async fn a_missing_envoy_says_how_to_get_one() {
     let mesh_folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(mesh_folder.path()).unwrap();
     let identity = authority.workload("a", "b").unwrap();
-    let gateway = Gateway { identity: &identity, ca_file: authority.ca_file(), check: 1, workspace: 1 };
+    let gateway = Gateway { identity: &identity, ca_file: authority.ca_file(), check: 1, asks: Asks::Plainly, workspace: 1 };
     let error = Envoy::gateway(Path::new("/no/envoy"), mesh_folder.path(), &gateway).await.unwrap_err();
     assert!(error.to_string().contains("make tools"));
 }

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use crate::authority::spiffe_id;
 use crate::issuer::Issuer;
 
 /// What the configuration says of a workspace; the stand-in answers for all of them.
@@ -49,5 +50,13 @@ pub(super) fn default(check: u16, admin: u16, issuers: &[&Issuer]) -> Value {
         "policy": { "dir": "policies" },
         "trust": { "prefix": "x-lakegate-" },
         "audit": { "file": "audit.jsonl" },
+    })
+}
+
+/// mTLS on the check port, for the gateway alone.
+pub(super) fn check_tls() -> Value {
+    json!({
+        "cert": "certificates/lakegate.crt", "key": "certificates/lakegate.key", "client_ca": "certificates/ca.crt",
+        "allow": [spiffe_id("istio-egress", "egress")],
     })
 }

@@ -19,6 +19,8 @@ pub struct Options {
     pub configure: Box<dyn Fn(&mut Value) + Send + Sync>,
     /// Whether lakegate's clock can be moved (`World::move_clock`); needs a binary built with the feature `test-clock`.
     pub test_clock: bool,
+    /// Whether the gateway asks over mTLS.
+    pub check_tls: bool,
 }
 
 // === impl Options ===
@@ -34,6 +36,7 @@ impl Options {
             policies: vec![("demo.cedar".to_owned(), include_str!("../../demo/policies/demo.cedar").to_owned())],
             configure: Box::new(|_| {}),
             test_clock: false,
+            check_tls: false,
         }
     }
 
@@ -61,6 +64,13 @@ impl Options {
     #[must_use]
     pub fn test_clock(mut self) -> Self {
         self.test_clock = true;
+        self
+    }
+
+    /// Has lakegate serve its check port over mTLS, to the gateway alone; the files are `certificates/lakegate.crt`, `.key` and `ca.crt`.
+    #[must_use]
+    pub fn check_tls(mut self) -> Self {
+        self.check_tls = true;
         self
     }
 

@@ -1,0 +1,91 @@
+//! What is shipped works as it is shipped: configurations, policies, and the commands that the documents tell people to type.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use lakegate_testkit::authority::{Authority, Names};
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Exit code and everything that a command printed.
+fn lakegate(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_lakegate")).args(arguments).current_dir(folder).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+fn check(config: &Path) {
+    let (code, text) = lakegate(checkout(), &["check", "--config", config.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{}: {text}", config.display());
+    assert!(text.contains("good"), "{text}");
+}
+
+#[test]
+fn the_example_is_good_with_the_starter_policies() {
+    check(&checkout().join("examples/lakegate.yaml"));
+}
+
+#[test]
+fn the_example_is_good_with_the_policies_of_the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(checkout().join("examples/lakegate.yaml")).unwrap();
+    let demo = checkout().join("testkit/demo/policies");
+    let file = folder.path().join("lakegate.yaml");
+    fs::write(&file, text.replace("dir: ../policies ", &format!("dir: {} ", demo.display()))).unwrap();
+    assert!(fs::read_to_string(&file).unwrap().contains("testkit/demo/policies"));
+    check(&file);
+}
+
+/// Laid out as the deployment mounts it below /etc/lakegate.
+#[test]
+fn the_base_of_the_manifests_is_good() {
+    let (etc, base) = (tempfile::tempdir().unwrap(), checkout().join("manifests/base"));
+    for folder in ["config", "policies"] {
+        fs::create_dir(etc.path().join(folder)).unwrap();
+        for file in fs::read_dir(base.join(folder)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), etc.path().join(folder).join(file.file_name())).unwrap();
+        }
+    }
+    let tls = etc.path().join("tls");
+    let authority = Authority::new(&tls).unwrap();
+    let identity = authority.issue("lakegate", &Names::uri("spiffe://cluster.local/ns/lakegate-system/sa/lakegate")).unwrap();
+    fs::copy(identity.certificate_file, tls.join("cert-chain.pem")).unwrap();
+    fs::copy(identity.key_file, tls.join("key.pem")).unwrap();
+    fs::copy(authority.ca_file(), tls.join("root-cert.pem")).unwrap();
+    check(&etc.path().join("config/lakegate.yaml"));
+}
+
+/// Each `lakegate …` in the documents names a command that there is, with flags that it has.
+#[test]
+fn the_documented_commands_are_real() {
+    let mut help = BTreeMap::new();
+    let mut found = 0;
+    for page in ["README.md", "docs/operations.md", "docs/configuration.md", "examples/lakegate.yaml", "policies/README.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(checkout().join(page)).unwrap();
+        for words in commands(&text) {
+            found += 1;
+            let command = words.get(1).cloned().unwrap_or_default();
+            let page_of = |command: &String| lakegate(checkout(), &[command, "--help"]);
+            let (code, usage) = help.entry(command.clone()).or_insert_with_key(page_of);
+            assert_eq!(*code, Some(0), "{page}: `{}`: {usage}", words.join(" "));
+            for flag in words.iter().filter(|word| word.starts_with("--")) {
+                let flag = flag.split('=').next().unwrap();
+                assert!(usage.contains(&format!("{flag} ")) || usage.contains(&format!("{flag}\n")), "{page}: `{}` has no `{flag}`", words.join(" "));
+            }
+        }
+    }
+    assert!(found >= 5, "only {found} commands are documented");
+}
+
+/// The words of every command line and code span that begins with `lakegate ` and a command.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let lines = text.lines().map(|line| line.trim_start_matches(['#', '$', ' ', '\t']));
+    let spans = text.split('`').skip(1).step_by(2);
+    let words = |line: &str| line.split_whitespace().map(|word| word.trim_end_matches(['…', '.', ',']).to_owned()).collect::<Vec<_>>();
+    let is_command = |line: &&str| {
+        line.strip_prefix("lakegate ").is_some_and(|rest| ["serve", "check", "explain", "token", "--"].iter().any(|known| rest.starts_with(known)))
+    };
+    // prose begins lines with `lakegate` too; its verbs are no commands
+    lines.chain(spans).filter(is_command).map(words).collect()
+}
