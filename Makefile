@@ -17,8 +17,8 @@ test: tools ## every test: units, the service behind a real Envoy, manifests and
 	$(CARGO) test --workspace --features test-clock $(ARGS)
 	manifests/test.sh
 
-bench: ## what a decision costs
-	$(CARGO) bench --package lakegate $(ARGS)
+bench: ## what a check costs, beside a server that allows everything (ARGS="-- --quick" for a first look)
+	$(CARGO) bench --package lakegate --bench wire --bench serve $(ARGS)
 
 fmt: ## format the code
 	$(CARGO) fmt --all
