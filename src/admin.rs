@@ -40,10 +40,9 @@ pub struct Admin {
 // === impl Admin ===
 
 impl Admin {
-    /// # Errors
-    /// The system's, where `address` cannot be bound.
-    pub async fn bind(address: SocketAddr, sources: Sources) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, sources: Arc::new(sources) })
+    #[must_use]
+    pub fn new(listener: TcpListener, sources: Sources) -> Self {
+        Self { listener, sources: Arc::new(sources) }
     }
 
     /// # Errors

@@ -5,12 +5,14 @@ mod watch;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use tokio::net::TcpListener;
+
 use crate::{
     admin::{self, Admin},
     audit::{self, Auditor},
     clock::Clock,
     config::{AuditSink, Config, Fsync, LogFormat, OnFailure},
-    envoy::{self, Listener, SpiffePattern, TlsConfig},
+    envoy::{self, BindError, Listener, SpiffePattern, Tls, TlsConfig, TlsError},
     lifecycle::{self, Drain, Guard, Readiness},
     model::Fault,
     net,
@@ -83,11 +85,13 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let mut registry = telemetry::registry();
     let metrics = envoy::Metrics::default();
     metrics.register(&mut registry);
+    let listener = Listener::bind(check(&config)?, metrics).await.map_err(|error| unbound(&config, error))?;
+    let admin = config.listen.admin;
+    let admin = TcpListener::bind(admin).await.map_err(|error| failed(&format!("listen.admin `{admin}` cannot be opened"), error))?;
+    // Only a service that has its ports asks anybody for anything.
     snapshot.authenticator.register(&mut registry);
     snapshot.authorizer.register(&mut registry);
     snapshot.authenticator.refresh();
-    let listener =
-        Listener::bind(check(&config)?, metrics).await.map_err(|error| failed(&format!("listen.check `{}`", config.listen.check), error))?;
     let (auditor, writer) = Auditor::start(&audit(&config), clock.clone(), &mut registry).map_err(|error| failed("audit.file", error))?;
     let published = Arc::new(Published::new(snapshot, warnings, clock.clone(), &mut registry));
     let tracer = match &config.telemetry.otlp {
@@ -98,7 +102,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let readiness = Readiness::default();
     let guard = readiness.hold("listeners");
     let sources = admin::Sources { readiness: readiness.clone(), published: Arc::clone(&published), auditor, registry };
-    let admin = Admin::bind(config.listen.admin, sources).await.map_err(|error| failed(&format!("listen.admin `{}`", config.listen.admin), error))?;
+    let admin = Admin::new(admin, sources);
     let addresses = Addresses { check: listener.local_addr(), admin: admin.local_addr().map_err(|error| failed("listen.admin", error))? };
     Ok(Bound { addresses, listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, watcher })
 }
@@ -222,6 +226,29 @@ fn audit(config: &Config) -> audit::Config {
         },
         queue: AUDIT_QUEUE,
     }
+}
+
+/// A certificate file that is no good is the operator's; an address that cannot be had is the machine's.
+fn unbound(config: &Config, error: BindError) -> StartError {
+    match error {
+        BindError::Tls(error) => StartError::Invalid(vec![tls_fault(error)]),
+        BindError::Socket(address, cause) => failed(&format!("listen.check `{address}` cannot be opened"), cause),
+        other => failed(&format!("listen.check `{}`", config.listen.check), other),
+    }
+}
+
+/// What is wrong with the certificate files that `config` names; `serve` would refuse them at the start.
+#[must_use]
+pub fn certificates(config: &Config) -> Vec<Fault> {
+    match check(config) {
+        Ok(envoy::Config { tls: Some(tls), .. }) => Tls::load(tls).err().map(tls_fault).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn tls_fault(error: TlsError) -> Fault {
+    let help = Some("see `listen.tls` in the configuration".to_owned());
+    Fault { file: error.file, line: None, column: None, message: error.message, help }
 }
 
 fn failed(what: &str, cause: impl std::fmt::Display) -> StartError {

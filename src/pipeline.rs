@@ -186,7 +186,7 @@ async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>
         found.caller = Some(Caller { peer: found.peer.clone(), token: None });
         return Ok(Outcome::Discovery(target?));
     }
-    let caller = found.caller.insert(snapshot.authenticator.authenticate(call).await?);
+    let caller = found.caller.insert(snapshot.authenticator.identify(call, found.peer.clone()).await?);
     found.stage = Stage::Classify;
     let intent = found.intent.insert(snapshot.classifier.classify(call)?);
     found.stage = Stage::Authz;

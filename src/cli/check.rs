@@ -3,7 +3,7 @@ use std::{fmt::Write as _, path::PathBuf};
 use serde::Serialize;
 
 use super::{Exit, output::Output};
-use crate::{clock::Clock, model::Fault, net, reload::Compiler};
+use crate::{app, clock::Clock, model::Fault, net, reload::Compiler};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -33,6 +33,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Ok(compiled) => compiled,
         Err(faults) => return output.faults(&faults),
     };
+    let faults = app::certificates(&compiled.config);
+    if !faults.is_empty() {
+        return output.faults(&faults);
+    }
     let report = Report {
         policies: compiled.snapshot.authorizer.policy_count(),
         issuers: compiled.config.issuers.len(),

@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Output::error(Exit::Failure, error),
     };
-    match runtime.block_on(compiled.snapshot.authenticator.examine(token.trim())) {
+    match runtime.block_on(compiled.snapshot.authenticator.examine(bare(&token))) {
         Ok(token) => {
             let facts = facts(&token);
             output.result(&facts, || lines(&facts));
@@ -56,9 +56,17 @@ fn read(args: &Args) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// The token as it is pasted: with the scheme, or without.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("bearer ")).unwrap_or(text).trim()
+}
+
 /// What policies will see of the token.
 pub(super) fn facts(token: &Token) -> Value {
     json!({
+        "decision": "allow",
+        "reason": "ALLOWED",
         "principal": format!("{}::\"{}/{}\"", token.kind.type_name(), token.issuer, token.subject),
         "issuer": token.issuer.as_str(),
         "groups": token.groups,
