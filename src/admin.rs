@@ -1,6 +1,7 @@
 //! The operator's view over HTTP: alive, ready, metrics, status. No secrets stand here, so nobody is asked who they are; whatever shows callers or changes
 //! state belongs to the control listener.
 
+mod server;
 mod status;
 
 use std::{io, net::SocketAddr, sync::Arc};
@@ -14,6 +15,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
+use self::server::Limits;
 use crate::{
     audit::Auditor,
     lifecycle::{Drain, Readiness},
@@ -51,10 +53,11 @@ impl Admin {
         self.listener.local_addr()
     }
 
-    /// Serves until `drain` begins and the last answer is out.
+    /// Serves until `drain` begins and the last answer is out. Connections are few and short, so that nobody who reaches the port can take the
+    /// descriptors that checks need.
     ///
     /// # Errors
-    /// The system's, where the listener fails.
+    /// None yet; a connection that cannot be accepted is none, since files run out and come back.
     pub async fn serve(self, drain: Drain) -> io::Result<()> {
         let router = Router::new()
             .route("/livez", get(async || "ok\n"))
@@ -62,7 +65,8 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/status", get(status))
             .with_state(self.sources);
-        axum::serve(self.listener, router).with_graceful_shutdown(drain.begun()).await
+        server::serve(self.listener, router, Limits::default(), drain).await;
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod check;
 mod connection;
+mod connections;
 mod deadline;
 mod decode;
 mod encode;
@@ -27,6 +28,7 @@ use std::future::Future;
 
 use tokio::time::Instant;
 
+pub use connections::Connections;
 pub use decode::decode;
 pub use encode::encode;
 pub use health::Health;

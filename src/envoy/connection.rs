@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Config, Decide, Metrics, Tls,
+    Config, Connections, Decide, Metrics, Tls,
     front::Front,
     meter::Share,
     metrics::Refused,
@@ -20,13 +20,13 @@ use super::{
 
 /// What all connections share.
 #[derive(Debug)]
-pub(super) struct Connections<D> {
+pub(super) struct Shared<D> {
     pub(super) front: Arc<Front<D>>,
     pub(super) tls: Option<Tls>,
     pub(super) metrics: Metrics,
     pub(super) handshake: Duration,
     pub(super) idle: Duration,
-    pub(super) http2: http2::Builder<TokioExecutor>,
+    pub(super) http2: http2::Builder<Connections>,
     /// Cancelled when the server stops: every connection then finishes what it has.
     pub(super) stop: CancellationToken,
 }
@@ -53,8 +53,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// HTTP/2 with every limit set. Resets by the peer (CVE-2023-44487), CONTINUATION floods, empty DATA floods and header bombs end in a GOAWAY by
 /// h2's own limits (0.4.20); PING floods are answered as fast as the peer reads, bounded by the one task of the connection.
-pub(super) fn http2(config: &Config) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+pub(super) fn http2(config: &Config, connections: Connections) -> http2::Builder<Connections> {
+    let mut builder = http2::Builder::new(connections);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.streams)
@@ -68,9 +68,9 @@ pub(super) fn http2(config: &Config) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-// === impl Connections ===
+// === impl Shared ===
 
-impl<D: Decide> Connections<D> {
+impl<D: Decide> Shared<D> {
     /// Serves `stream` until it ends; never longer than it takes to finish the open checks once the server stops.
     pub(super) async fn run(&self, stream: TcpStream, place: Place) {
         if let Err(error) = stream.set_nodelay(true) {

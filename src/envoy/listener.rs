@@ -10,13 +10,13 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::{
-    Decide, Health, Metrics, Tls, TlsConfig, TlsError,
+    Connections, Decide, Health, Metrics, Tls, TlsConfig, TlsError,
     check::Check,
-    connection::{self, Connections, Place},
+    connection::{self, Place, Shared},
     front::{self, Front},
     meter::Meter,
     metrics::Refused,
@@ -60,6 +60,7 @@ pub struct Listener {
     health: Health,
     routes: Routes,
     metrics: Metrics,
+    connections: Connections,
 }
 
 /// Why the check port cannot be opened.
@@ -119,7 +120,7 @@ impl Listener {
         let health = Health::new().await;
         let routes = front::routes(&health)?;
         let (socket, address) = open(config.address).map_err(|error| BindError::Socket(config.address, error))?;
-        Ok(Self { socket, address, config, tls, health, routes, metrics })
+        Ok(Self { socket, address, config, tls, health, routes, metrics, connections: Connections::default() })
     }
 
     /// The real address, where the configured port was 0.
@@ -140,7 +141,14 @@ impl Listener {
         self.tls.clone()
     }
 
-    /// Answers checks until `shutdown`, then closes the port and returns once every open check has its answer (or its deadline).
+    /// The connections, to cut those that outlive the time there is to end.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
+    }
+
+    /// Answers checks until `shutdown`, then closes the port and returns once every open check has its answer (or its deadline), or the connections
+    /// have been cut.
     ///
     /// # Errors
     /// Where the socket cannot be handed to the runtime. A connection that cannot be accepted is none: files run out and come back.
@@ -148,34 +156,35 @@ impl Listener {
         let socket = tokio::net::TcpListener::from_std(self.socket)?;
         let check = Check::new(decide, &self.config, self.metrics.clone());
         let stop = CancellationToken::new();
-        let connections = Arc::new(Connections {
+        let connections = self.connections;
+        let shared = Arc::new(Shared {
             front: Arc::new(Front::new(check, self.routes)),
             tls: self.tls,
             metrics: self.metrics,
             handshake: self.config.handshake,
             idle: self.config.idle,
-            http2: connection::http2(&self.config),
+            http2: connection::http2(&self.config, connections.clone()),
             stop: stop.clone(),
         });
-        let tasks = TaskTracker::new();
         let places = Meter::new(self.config.connections);
         let mut shutdown = pin!(shutdown);
         let mut failing = false;
         loop {
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
+                () = connections.are_cut() => break,
                 accepted = socket.accept() => accepted,
             };
             match accepted {
                 Ok((stream, _)) => {
                     failing = false;
                     if let Some(share) = places.take(1) {
-                        let place = Place::new(&connections.metrics, share);
-                        let connections = Arc::clone(&connections);
-                        tasks.spawn(async move { connections.run(stream, place).await });
+                        let place = Place::new(&shared.metrics, share);
+                        let shared = Arc::clone(&shared);
+                        connections.spawn(async move { shared.run(stream, place).await });
                     } else {
                         // Closed at once: a proxy that is refused tries another replica, one that waits does not.
-                        connections.metrics.refused(Refused::Full);
+                        shared.metrics.refused(Refused::Full);
                     }
                 }
                 Err(error) => {
@@ -188,8 +197,7 @@ impl Listener {
         }
         drop(socket);
         stop.cancel();
-        tasks.close();
-        tasks.wait().await;
+        connections.have_ended().await;
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! Connections: how many, how long, and how they end.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, authorization_client::AuthorizationClient};
 use futures::{StreamExt, future::join_all, stream};
@@ -216,5 +219,38 @@ fn the_metrics_have_their_names() {
         "lakegate_checks_failed_total{cause=\"late\"} 1",
     ] {
         assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+/// What a check holds (its audit record) must be gone when the cut is over, and not some time later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_ends_every_check_before_it_returns() {
+    for drains in [true, false] {
+        let mut server = Server::start(loopback()).await;
+        let mut asked = Vec::new();
+        for _ in 0..5 {
+            let client = server.client().await;
+            asked.extend((0..10).map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { post(&client, PATH, &[], check("/hang")).await.is_err() })
+            }));
+        }
+        let mut silent = TcpStream::connect(server.address).await.expect("a connection");
+        server.until_seen(50).await;
+        until(|| server.metrics.connections.get() == 6).await;
+        if drains {
+            drop(server.stop.take());
+        }
+        assert_eq!(server.metrics.in_flight.get(), 50);
+        assert!(!server.done.is_finished());
+        tokio::time::timeout(Duration::from_mins(1), server.connections.cut()).await.expect("long before the checks' own deadline");
+        assert_eq!((server.metrics.in_flight.get(), server.metrics.connections.get()), (0, 0));
+        assert!(tokio::time::timeout(Duration::from_mins(1), server.done).await.expect("the server ends").expect("no panic").is_ok());
+        assert_eq!(Arc::strong_count(&server.stub), 1, "nobody decides any longer");
+        assert!(closes(&mut silent).await);
+        for asked in asked {
+            assert!(asked.await.expect("no panic"), "no answer, and no allow");
+        }
+        server.connections.cut().await;
     }
 }

@@ -46,6 +46,7 @@ pub(super) struct Server {
     pub(super) stub: Arc<Stub>,
     pub(super) metrics: Metrics,
     pub(super) health: Health,
+    pub(super) connections: Connections,
     pub(super) tls: Option<Tls>,
     pub(super) stop: Option<oneshot::Sender<()>>,
     pub(super) done: JoinHandle<std::io::Result<()>>,
@@ -102,11 +103,11 @@ impl Server {
     pub(super) async fn start(config: Config) -> Self {
         let metrics = Metrics::default();
         let listener = Listener::bind(config, metrics.clone()).await.expect("a free port");
-        let (address, health, tls) = (listener.local_addr(), listener.health(), listener.tls());
+        let (address, health, connections, tls) = (listener.local_addr(), listener.health(), listener.connections(), listener.tls());
         let stub = Arc::new(Stub { seen: AtomicUsize::new(0), gate: Semaphore::new(0) });
         let (stop, stopped) = oneshot::channel();
         let done = tokio::spawn(listener.serve(Arc::clone(&stub), async { drop(stopped.await) }));
-        Self { address, stub, metrics, health, tls, stop: Some(stop), done }
+        Self { address, stub, metrics, health, connections, tls, stop: Some(stop), done }
     }
 
     pub(super) async fn client(&self) -> SendRequest<Full<Bytes>> {
