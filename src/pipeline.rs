@@ -115,6 +115,7 @@ impl Pipeline {
             && let Ok(mut record) = self.auditor.open()
             && let Some(entry) = record.entry()
         {
+            found.begin(entry);
             found.describe(raw, &outcome, took, entry);
             (entry.decision, entry.response) = (outcome.decision(), found::response(&verdict));
         }
