@@ -186,7 +186,7 @@ pub(super) fn response(verdict: &Verdict) -> Response {
 
 /// `2026-11-21T23:59:59.123Z`
 fn time(unix_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_ms).map(|time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(unix_ms).map(|time| format!("{time:.3}")).unwrap_or_default()
 }
 
 /// `text` cut at 1 KiB, and from the first thing on that looks like a credential: a JWT (`eyJ…`) or a personal access token (`dapi…`).
@@ -195,9 +195,9 @@ fn redacted(text: &str) -> String {
         let tail = |prefix: &str, good: fn(&u8) -> bool| from.strip_prefix(prefix).is_some_and(|rest| rest.bytes().take_while(good).count() >= 8);
         tail("eyJ", |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) || tail("dapi", u8::is_ascii_hexdigit)
     };
-    let end = text.char_indices().map(|(at, _)| at).find(|at| text.get(*at..).is_some_and(token));
+    let end = text.match_indices(['e', 'd']).map(|(at, _)| at).find(|at| text.get(*at..).is_some_and(token));
     let shown = end.and_then(|end| text.get(..end)).unwrap_or(text);
-    let mut out: String = shown.chars().take(LONGEST).collect();
+    let mut out: String = if shown.len() <= LONGEST { shown.to_owned() } else { shown.chars().take(LONGEST).collect() };
     if end.is_some() {
         out.push_str("[redacted]");
     }
