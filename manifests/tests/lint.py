@@ -31,11 +31,12 @@ def lakegate_yaml(objects):
 def main(arguments):
     ap = argparse.ArgumentParser(prog="manifests/lint.sh")
     ap.add_argument("--mesh", required=True, help="MeshConfig: the values for istiod, or what the ConfigMap `istio` holds under `mesh`")
+    ap.add_argument("--shadow", action="store_true", help="shadow mode is meant: do not count it as a fault")
     ap.add_argument("files", nargs="*", help="rendered manifests, or what `kubectl get -o yaml` prints of a gateway that is there; standard input without")
     args = ap.parse_args(arguments)
     objects = [o for f in args.files for o in render.documents(f)] if args.files else render.parse(sys.stdin.read())
     (mesh,) = render.documents(args.mesh)
-    w = wiring.Wiring(objects, mesh, lakegate_yaml(objects))
+    w = wiring.Wiring(objects, mesh, lakegate_yaml(objects), args.shadow)
     # What is malformed is not judged any further: a misspelt key reads as a missing one.
     found = malformed(w) or wiring.faults(w) + unsafe([o for o in objects if o["metadata"].get("namespace") == "lakegate-system"])
     count = f"{len(found)} fault{'s' * (len(found) > 1)}" if found else "no fault"

@@ -78,6 +78,7 @@ WRONG = {
     "statusOnError unknown": (lambda w: grpc(w).update(statusOnError="599"), "statusOnError"),
     "statusOnError a word": (lambda w: grpc(w).update(statusOnError="abc"), "statusOnError"),
     "statusOnError missing": (lambda w: grpc(w).pop("statusOnError"), "statusOnError"),
+    "statusOnError a decision": (lambda w: grpc(w).update(statusOnError="403"), "look like a decision"),
     "statusOnError a number": (lambda w: grpc(w).update(statusOnError=503), "is not a str"),
     "provider's port wrong": (lambda w: grpc(w).update(port=9192), "no port 9192"),
     "MeshConfig misspelt": (lambda w: rename(grpc(w), "statusOnError", "statusOnErorr"), "unknown field `envoyExtAuthzGrpc.statusOnErorr`"),
@@ -93,6 +94,7 @@ WRONG = {
     "timeout without a unit": (lambda w: grpc(w).update(timeout="0.5"), "hangs up to 600 s"),
     # the rest of the way
     "no body": (lambda w: grpc(w).pop("includeRequestBodyInCheck"), "bodies must be sent"),
+    "body cut too early": (lambda w: grpc(w)["includeRequestBodyInCheck"].update(maxRequestBytes=8192), "maxRequestBytes is below 65536"),
     "policy missing": (drop("AuthorizationPolicy"), "no CUSTOM policy guards"),
     "policy misspelt": (lambda w: rename(spec(w, "AuthorizationPolicy"), "selector", "selectr"), "unknown field `spec.selectr`"),
     "policy without rules": (lambda w: spec(w, "AuthorizationPolicy").pop("rules"), "only `rules: [{}]`"),
@@ -125,6 +127,11 @@ WRONG = {
     "another proxy may ask": (lambda w: w.config["listen"]["tls"].update(allow=["spiffe://cluster.local/ns/*"]), "listen.tls.allow"),
     "admin port on loopback": (lambda w: w.config["listen"].update(admin="127.0.0.1:9192"), "`listen.admin`"),
     "policies outside the volumes": (lambda w: w.config["policy"].update(dir="policies"), "none of the pod's volumes"),
+    "check port insecure": (lambda w: w.config["listen"].update(insecure=True), "`listen.insecure`"),
+    "shadow everywhere": (lambda w: w.config["policy"].update(mode="shadow"), "`dev` is in shadow mode"),
+    "shadow for a workspace": (lambda w: w.config["workspaces"][0].update(mode="shadow"), "`dev` is in shadow mode"),
+    "shadow for an account": (lambda w: w.config.update(accounts=[{"name": "main", "hosts": [HOST], "mode": "shadow"}]), "`main` is in shadow mode"),
+    "no way to the collector": (lambda w: w.config.update(telemetry={"otlp": "http://otel-collector.monitoring:4317"}), "no way to port 4317"),
     "listen.tls missing": (lambda w: w.config["listen"].pop("tls"), "listen.tls.allow"),
     "route in TLS": (lambda w: spec(w, "VirtualService").update(tls=[{"match": [{"sniHosts": [HOST]}], "route": [{"destination": {"host": HOST}}]}]), "in TLS or TCP"),
     "route without a port": (lambda w: http(w)[1]["route"][0]["destination"].pop("port"), "nothing listens"),
@@ -155,6 +162,21 @@ def test_a_wrong_manifest_is_refused(world, what):
     change(world)
     found = faults(world)
     assert any(says in f for f in found), f"expected `{says}` among {found}"
+
+
+def test_shadow_mode_that_is_meant_or_overruled_has_no_fault(world):
+    world.config["policy"]["mode"] = "shadow"
+    world.config["workspaces"][0]["mode"] = "enforce"
+    assert faults(world) == []
+    world.config["workspaces"][0].pop("mode")
+    world.shadow = True
+    assert faults(world) == []
+
+
+def test_a_way_to_the_collector_has_no_fault(world):
+    world.config["telemetry"] = {"otlp": "http://otel-collector.monitoring:4317"}
+    spec(world, "NetworkPolicy")["egress"].append({"to": [{"namespaceSelector": {}}], "ports": [{"port": 4317, "protocol": "TCP"}]})
+    assert faults(world) == []
 
 
 def test_the_base_stands_alone():

@@ -8,13 +8,15 @@ import re
 STATUS = {str(s) for s in (400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 423, 424, 426, 428, 429, 431,
                            500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511)}
 ROOT_NAMESPACE = "istio-system"
+# What lakegate wants to see of a body. A longer one is refused where it decides, so less than this refuses calls that clients make.
+BODY = 65536
 
 
 class Wiring:
-    """The rendered objects, the MeshConfig fragment and lakegate.yaml, each as parsed YAML."""
+    """The rendered objects, the MeshConfig fragment and lakegate.yaml, each as parsed YAML; `shadow` where shadow mode is meant."""
 
-    def __init__(self, objects, mesh, config):
-        self.objects, self.mesh, self.config = objects, mesh, config
+    def __init__(self, objects, mesh, config, shadow=False):
+        self.objects, self.mesh, self.config, self.shadow = objects, mesh, config, shadow
 
     def all(self, kind):
         return [o for o in self.objects if o["kind"] == kind]
@@ -54,7 +56,7 @@ def labels(deployment):
 
 
 def faults(w):
-    return [f for check in (providers, policies, gateways, routes, rules, hosts, config) for f in check(w)]
+    return [f for check in (providers, policies, gateways, routes, rules, hosts, config, doors, collector) for f in check(w)]
 
 
 def providers(w):
@@ -68,14 +70,19 @@ def providers(w):
         elif not w.has_port(grpc["service"], grpc.get("port")):
             yield f"provider `{name}`: the service has no port {grpc.get('port')}, so every call is 503"
         if grpc.get("failOpen"):
-            yield f"provider `{name}`: failOpen lets every call pass while lakegate is down"
+            yield f"provider `{name}`: failOpen lets every call pass while lakegate is down or slow"
         if not (m := re.fullmatch(r"(\d+(?:\.\d+)?)s", str(grpc.get("timeout", "")))) or not 0 < float(m[1]) <= 5:
             yield f"provider `{name}`: without a timeout of at most 5s a call hangs up to 600 s"
-        if grpc.get("statusOnError") not in STATUS:
-            yield f"provider `{name}`: statusOnError is none of Envoy's statuses, or missing: an outage looks like a decision"
+        status = grpc.get("statusOnError")
+        if status not in STATUS:
+            yield f"provider `{name}`: statusOnError is none of Envoy's statuses, so every call is denied, or missing, and an outage looks like a decision"
+        elif status < "500":
+            yield f"provider `{name}`: statusOnError {status} makes an outage look like a decision; 503 says what it is"
         body = grpc.get("includeRequestBodyInCheck", {})
         if not (body.get("maxRequestBytes") and body.get("allowPartialMessage") and body.get("packAsBytes")):
             yield f"provider `{name}`: bodies must be sent, as bytes, and long ones in part"
+        elif body["maxRequestBytes"] < BODY:
+            yield f"provider `{name}`: maxRequestBytes is below {BODY}, so calls whose body decides are refused as too long"
 
 
 def policies(w):
@@ -216,3 +223,28 @@ def config(w):
         for path in [listen.get("tls", {}).get(k, "") for k in ("cert", "key", "client_ca")] + [w.config.get("policy", {}).get("dir", "")]:
             if not (m := re.fullmatch(r"\.\./([a-z]+)(/[a-z.-]+)?", path)) or m[1] not in mounts:
                 yield f"lakegate.yaml: `{path}` is in none of the pod's volumes"
+
+
+def doors(w):
+    """What lakegate.yaml may say, and what opens a door when it is left behind."""
+    if w.config.get("listen", {}).get("insecure"):
+        yield "lakegate.yaml: `listen.insecure` lets whoever reaches the port ask what policies allow"
+    if w.shadow:
+        return
+    mode = w.config.get("policy", {}).get("mode", "enforce")
+    for kind in ("workspaces", "accounts"):
+        for target in w.config.get(kind, []):
+            if target.get("mode", mode) == "shadow":
+                yield f"lakegate.yaml: `{target['name']}` is in shadow mode, so every call to it passes"
+
+
+def collector(w):
+    """Traces leave only where the NetworkPolicy lets them; what it holds back is lost in silence."""
+    port = re.search(r":(\d+)/?$", w.config.get("telemetry", {}).get("otlp", ""))
+    pods = [d for p in w.providers() if (s := w.service(p.get("envoyExtAuthzGrpc", {}).get("service", ""))) for d in w.behind(s)]
+    for n in w.all("NetworkPolicy") if port else []:
+        chosen = n["spec"].get("podSelector", {}).get("matchLabels", {}).items()
+        if "Egress" not in n["spec"].get("policyTypes", []) or not any(d["metadata"]["namespace"] == n["metadata"]["namespace"] and chosen <= labels(d).items() for d in pods):
+            continue
+        if not any("ports" not in e or int(port[1]) in [p.get("port") for p in e["ports"]] for e in n["spec"].get("egress", [])):
+            yield f"network policy `{n['metadata']['name']}`: it has no way to port {port[1]} of `telemetry.otlp`, so traces are lost"
