@@ -10,7 +10,7 @@ use crate::{
     audit::{self, Auditor},
     clock::Clock,
     config::{AuditSink, Config, Fsync, LogFormat, OnFailure},
-    envoy::{self, Listener, SpiffePattern, TlsConfig},
+    envoy::{self, Listener, SpiffePattern, Tls, TlsConfig},
     lifecycle::{self, Drain, DrainTrigger, Guard, Readiness},
     model::Fault,
     net,
@@ -75,6 +75,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let compiler = Compiler::new(file, client, clock.clone()).map_err(StartError::Invalid)?;
     let watcher = Watcher::new(Config::load(file).map_err(StartError::Invalid)?.watched());
     let Compiled { config, snapshot } = compiler.compile(None).map_err(StartError::Invalid)?;
+    certificates(&config).map_err(StartError::Invalid)?;
     logs::start(config.telemetry.log.as_str(), config.telemetry.log_format == LogFormat::Json)
         .map_err(|error| failed("logging cannot start", error))?;
     let mut registry = telemetry::registry();
@@ -167,6 +168,20 @@ async fn tell_health(readiness: Readiness, health: envoy::Health, drain: Drain) 
         () = follow => {}
         () = drain.begun() => health.set(false).await,
     }
+}
+
+/// Whether the files of `listen.tls` hold what they should. Their names are in the configuration; what is in them only a listener would notice.
+///
+/// # Errors
+/// The file that cannot be used, and why.
+pub fn certificates(config: &Config) -> Result<(), Vec<Fault>> {
+    let Some(tls) = &config.listen.tls else { return Ok(()) };
+    // Who may ask is another matter, and the pattern of each was read with the configuration.
+    let files = TlsConfig { cert: tls.cert.clone(), key: tls.key.clone(), client_ca: tls.client_ca.clone(), allow: Vec::new() };
+    Tls::load(files).map(drop).map_err(|error| {
+        let help = "`listen.tls` wants the chain in `cert`, leaf first, its private key in `key` and the authorities of the proxies in `client_ca`, all in PEM";
+        vec![Fault { file: error.file, line: None, column: None, message: error.message, help: Some(help.to_owned()) }]
+    })
 }
 
 fn check(config: &Config) -> Result<envoy::Config, StartError> {

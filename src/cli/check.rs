@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Exit, output::Output};
-use crate::{clock::Clock, net, reload::Compiler};
+use crate::{app, clock::Clock, net, reload::Compiler};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Err(error) => return Output::error(Exit::Failure, error),
     };
     let compiled = Compiler::new(&args.config, client, Clock::default()).and_then(|compiler| compiler.compile(None));
-    let compiled = match compiled {
+    let compiled = match compiled.and_then(|compiled| app::certificates(&compiled.config).map(|()| compiled)) {
         Ok(compiled) => compiled,
         Err(faults) => return output.faults(&faults),
     };
