@@ -76,7 +76,7 @@ impl World {
             common_name: None,
         };
         let gateway_identity = authority.issue("egress", &gateway_names)?;
-        authority.issue("lakegate", &Names::uri(LAKEGATE))?;
+        authority.issue("lakegate", &Names { dns: vec!["lakegate.lakegate-system.svc".to_owned()], ..Names::uri(LAKEGATE) })?;
         let workloads = Workloads {
             trainer: authority.workload("ml-staging", "trainer")?,
             server: authority.workload("ml-prod", "server")?,
