@@ -59,6 +59,9 @@ pub enum StartError {
 /// How long requests in flight may take to end.
 const DRAIN: Duration = Duration::from_secs(8);
 
+/// How long connections that are cut off may take to be gone.
+const CUT: Duration = Duration::from_secs(1);
+
 /// How long the last records and spans may take to be written.
 const WRITE_OUT: Duration = Duration::from_secs(3);
 
@@ -118,7 +121,7 @@ impl Bound {
         let Self { listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, watcher, addresses } = self;
         let (trigger, drain) = lifecycle::drain();
         let (end_admin, admin_drain) = lifecycle::drain();
-        let (health, tls) = (listener.health(), listener.tls());
+        let (health, tls, connections) = (listener.health(), listener.tls(), listener.connections());
         let mut watching = tokio::spawn(watch::follow(compiler, config, published, watcher, tls, drain.clone()));
         let telling = tokio::spawn(tell_health(readiness.clone(), health, drain.clone()));
         let mut checks = tokio::spawn(listener.serve(pipeline, drain.clone().begun()));
@@ -137,8 +140,10 @@ impl Bound {
         trigger.fire();
         if early.is_ok() && tokio::time::timeout(DRAIN, &mut checks).await.is_err() {
             tracing::warn!("requests in flight outlived the drain deadline and are cut off");
+            // Every record that is still open is closed by this, as aborted.
+            let _ = tokio::time::timeout(CUT, connections.cut()).await;
+            let _ = tokio::time::timeout(CUT, &mut checks).await;
         }
-        checks.abort();
         watching.abort();
         telling.abort();
         end_admin.fire();
@@ -183,6 +188,17 @@ async fn tell_health(readiness: Readiness, health: envoy::Health, drain: Drain) 
         () = follow => {}
         () = drain.begun() => health.set(false).await,
     }
+}
+
+/// Whether the files of `listen.tls` hold what they should. Their names are in the configuration; what is in them only a listener would notice.
+///
+/// # Errors
+/// The file that cannot be used, and why.
+pub fn certificates(config: &Config) -> Result<(), Vec<Fault>> {
+    let Some(tls) = &config.listen.tls else { return Ok(()) };
+    // Who may ask is another matter, and the pattern of each was read with the configuration.
+    let files = TlsConfig { cert: tls.cert.clone(), key: tls.key.clone(), client_ca: tls.client_ca.clone(), allow: Vec::new() };
+    Tls::load(files).map(drop).map_err(|error| vec![tls_fault(error)])
 }
 
 fn check(config: &Config) -> Result<envoy::Config, StartError> {
@@ -237,18 +253,10 @@ fn unbound(config: &Config, error: BindError) -> StartError {
     }
 }
 
-/// What is wrong with the certificate files that `config` names; `serve` would refuse them at the start.
-#[must_use]
-pub fn certificates(config: &Config) -> Vec<Fault> {
-    match check(config) {
-        Ok(envoy::Config { tls: Some(tls), .. }) => Tls::load(tls).err().map(tls_fault).into_iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
 fn tls_fault(error: TlsError) -> Fault {
-    let help = Some("see `listen.tls` in the configuration".to_owned());
-    Fault { file: error.file, line: None, column: None, message: error.message, help }
+    let help =
+        "`listen.tls` wants the chain in `cert`, leaf first, its private key in `key` and the authorities of the proxies in `client_ca`, all in PEM";
+    Fault { file: error.file, line: None, column: None, message: error.message, help: Some(help.to_owned()) }
 }
 
 fn failed(what: &str, cause: impl std::fmt::Display) -> StartError {

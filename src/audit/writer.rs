@@ -127,6 +127,11 @@ impl Work {
                 let _ = done.send(());
             }
             std::thread::sleep(self.pause);
+            // A lull: nothing else would bring the last records to disk for as long as it lasts.
+            if dirty && self.inbox.is_empty() {
+                self.retry(Output::sync).map_err(|()| 0_u64)?;
+                (synced, dirty) = (Instant::now(), false);
+            }
         }
         if dirty { self.retry(Output::sync).map_err(|()| 0) } else { Ok(()) }
     }

@@ -29,14 +29,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Err(error) => return Output::error(Exit::Failure, error),
     };
     let compiled = Compiler::new(&args.config, client, Clock::default()).and_then(|compiler| compiler.compile(None));
-    let compiled = match compiled {
+    let compiled = match compiled.and_then(|compiled| app::certificates(&compiled.config).map(|()| compiled)) {
         Ok(compiled) => compiled,
         Err(faults) => return output.faults(&faults),
     };
-    let faults = app::certificates(&compiled.config);
-    if !faults.is_empty() {
-        return output.faults(&faults);
-    }
     let report = Report {
         policies: compiled.snapshot.authorizer.policy_count(),
         issuers: compiled.config.issuers.len(),

@@ -95,7 +95,7 @@ pub enum OnFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fsync {
-    /// Once per batch, after the answers have left.
+    /// Within a second, after the answers have left.
     #[default]
     Batch,
     /// Before each answer leaves; one sync serves all that wait for it.

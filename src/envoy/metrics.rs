@@ -52,8 +52,14 @@ struct FailedLabels {
 // === impl Metrics ===
 
 impl Metrics {
-    /// Adds them to `registry`.
+    /// Adds them to `registry`, each cause from zero on: the first event of a counter that was not there before is no rise to an alert.
     pub fn register(&self, registry: &mut Registry) {
+        for cause in Refused::ALL {
+            drop(self.refused.get_or_create(&RefusedLabels { cause }));
+        }
+        for cause in Failed::ALL {
+            drop(self.failed.get_or_create(&FailedLabels { cause }));
+        }
         registry.register("lakegate_check_connections", "Open connections on the check port", self.connections.clone());
         registry.register("lakegate_check_connections_refused", "Connections closed before a check, by cause", self.refused.clone());
         registry.register("lakegate_checks_in_flight", "Checks being decided", self.in_flight.clone());
@@ -77,6 +83,14 @@ impl Metrics {
     pub(super) fn failures(&self, cause: Failed) -> u64 {
         self.failed.get_or_create(&FailedLabels { cause }).get()
     }
+}
+
+impl Refused {
+    const ALL: [Self; 3] = [Self::Full, Self::Handshake, Self::Peer];
+}
+
+impl Failed {
+    const ALL: [Self; 5] = [Self::Shed, Self::Undecodable, Self::Oversize, Self::Panic, Self::Late];
 }
 
 impl EncodeLabelValue for Refused {

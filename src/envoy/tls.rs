@@ -110,7 +110,7 @@ fn server_config(config: &TlsConfig) -> Result<ServerConfig, TlsError> {
     let key = PrivateKeyDer::from_pem_slice(&read(&config.key)?).map_err(|_| TlsError::new(&config.key, &"it holds no private key in PEM"))?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&config.client_ca)? {
-        roots.add(certificate).map_err(|error| TlsError::new(&config.client_ca, &error))?;
+        roots.add(certificate).map_err(|_| TlsError::new(&config.client_ca, &"it holds a certificate that cannot be read"))?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
@@ -121,13 +121,22 @@ fn server_config(config: &TlsConfig) -> Result<ServerConfig, TlsError> {
         .map_err(|error| TlsError::new(&config.cert, &error))?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
-        .map_err(|error| TlsError::new(&config.cert, &error))?;
+        .map_err(|error| unfit(config, &error))?;
     server.alpn_protocols = vec![b"h2".to_vec()];
     // A resumed session would carry an identity past a client CA that has been changed or a certificate that has expired since. Proxies keep
     // their connections for hours, so there is nothing to save.
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.send_tls13_tickets = 0;
     Ok(server)
+}
+
+/// Why a chain and a key cannot be served together: one cannot be read, or they are not each other's.
+fn unfit(config: &TlsConfig, error: &rustls::Error) -> TlsError {
+    match error {
+        rustls::Error::InconsistentKeys(_) => TlsError::new(&config.key, &format!("it is not the key of `{}`", config.cert.display())),
+        rustls::Error::InvalidCertificate(_) => TlsError::new(&config.cert, &"it holds a certificate that cannot be read"),
+        other => TlsError::new(&config.key, other),
+    }
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

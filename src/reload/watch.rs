@@ -110,7 +110,7 @@ impl Watcher {
         self.notices.notify_one();
     }
 
-    /// Waits until something has changed and then held still for 100 ms (or gone on changing for two seconds).
+    /// Waits until something has changed and then held still for half a second (or gone on changing for ten).
     ///
     /// A change made while the caller is busy is reported by the next call. The future may be dropped: nothing is lost.
     pub async fn changed(&mut self) {

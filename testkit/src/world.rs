@@ -76,7 +76,7 @@ impl World {
             common_name: None,
         };
         let gateway_identity = authority.issue("egress", &gateway_names)?;
-        authority.issue("lakegate", &Names::uri(LAKEGATE))?;
+        authority.issue("lakegate", &Names { dns: vec!["lakegate.lakegate-system.svc".to_owned()], ..Names::uri(LAKEGATE) })?;
         let workloads = Workloads {
             trainer: authority.workload("ml-staging", "trainer")?,
             server: authority.workload("ml-prod", "server")?,
@@ -247,10 +247,10 @@ async fn start_lakegate(options: &Options, folder: &Path, issuers: &[&Issuer]) -
     loop {
         let taken @ [check, admin] = ports::free()?;
         let mut config = config::default(check, admin, issuers);
-        if options.check_tls {
-            if let Some(listen) = config.get_mut("listen").and_then(Value::as_object_mut) {
-                listen.insert("tls".to_owned(), config::check_tls());
-            }
+        if options.check_tls
+            && let Some(listen) = config.get_mut("listen").and_then(Value::as_object_mut)
+        {
+            listen.insert("tls".to_owned(), config::check_tls());
         }
         (options.configure)(&mut config);
         fs::write(&file, yaml::write(&config))?;

@@ -14,6 +14,9 @@ use tokio::{net::TcpStream, time::Instant};
 
 use crate::asking::{CLOSED, PATIENCE, SALES, options, outcome, query, send, until, world};
 
+/// The name that an ordinary TLS client asks for; Envoys go by the SPIFFE ID.
+const SERVICE: &str = "lakegate.lakegate-system.svc";
+
 /// The answer that a second gateway gets out of the same lakegate, asking as `asks`.
 async fn through(world: &World, name: &str, asks: Asks<'_>) -> Response {
     let folder = world.folder().join(name);
@@ -70,7 +73,7 @@ async fn certificates_are_replaced_while_it_runs() {
         fs::copy(&identity.key_file, certificates.join("lakegate.key")).unwrap();
         fs::copy(&identity.certificate_file, certificates.join("lakegate.crt")).unwrap();
     };
-    let next = world.authority.issue("lakegate-next", &Names::uri(LAKEGATE)).unwrap();
+    let next = world.authority.issue("lakegate-next", &lakegate_names()).unwrap();
     assert_ne!(first, next.certificate());
     replace(&next);
     shown_until(&world, &next.certificate()).await;
@@ -82,10 +85,14 @@ async fn certificates_are_replaced_while_it_runs() {
     assert_eq!(shown(&world).await, next.certificate());
     assert_eq!(outcome(&send(&world, &query(&world, SALES)).await), (200, "OK".to_owned()));
 
-    let last = world.authority.issue("lakegate-last", &Names::uri(LAKEGATE)).unwrap();
+    let last = world.authority.issue("lakegate-last", &lakegate_names()).unwrap();
     replace(&last);
     shown_until(&world, &last.certificate()).await;
     assert!(world.lakegate().process().ended().unwrap().is_none());
+}
+
+fn lakegate_names() -> Names {
+    Names { dns: vec![SERVICE.to_owned()], ..Names::uri(LAKEGATE) }
 }
 
 async fn shown_until(world: &World, wanted: &CertificateDer<'_>) {
@@ -109,7 +116,7 @@ async fn shown(world: &World) -> CertificateDer<'static> {
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, world.check_port())).await.unwrap();
-    let server = "lakegate.lakegate-system".try_into().unwrap();
+    let server = SERVICE.try_into().unwrap();
     let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(server, stream).await.unwrap();
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }

@@ -20,6 +20,13 @@ fn variant(world: &World, name: &str, change: impl FnOnce(&mut Value)) -> String
     file
 }
 
+/// Misspells a key.
+fn rename(value: &mut Value, from: &str, to: &str) {
+    let map = value.as_object_mut().unwrap();
+    let inner = map.remove(from).unwrap();
+    map.insert(to.to_owned(), inner);
+}
+
 /// Exit code and everything that a command printed.
 async fn run(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     let output = world.run(arguments).await.unwrap();
@@ -61,8 +68,11 @@ async fn what_cannot_be_served_is_explained() {
     let key = |name: &'static str, value: Value| move |config: &mut Value| config["listen"]["tls"][name] = value;
     let faulty = |name: &str, change: Box<dyn FnOnce(&mut Value)>| variant(&world, name, change);
     let cases: Vec<(String, &[&str])> = vec![
-        (faulty("listn", Box::new(|config| config["listn"] = json!({}))), &["listn.yaml:", "`listn`", "`listen`"]),
-        (faulty("audiencs", Box::new(|config| config["issuers"][0]["audiencs"] = json!(["x"]))), &["audiencs.yaml:", "`audiencs`", "`audiences`"]),
+        (faulty("listn", Box::new(|config| rename(config, "listen", "listn"))), &["listn.yaml:", "`listn`", "`listen`"]),
+        (
+            faulty("audiencs", Box::new(|config| rename(&mut config["issuers"][0], "audiences", "audiencs"))),
+            &["audiencs.yaml:", "`audiencs`", "`audiences`"],
+        ),
         (faulty("mode", Box::new(|config| config["policy"]["mode"] = json!("shadw"))), &["mode.yaml:", "shadw", "shadow"]),
         (faulty("open", Box::new(|config| config["listen"]["tls"] = Value::Null)), &["open.yaml:", "tls"]),
         (faulty("typo", Box::new(|config| config["policy"]["dir"] = json!("typo"))), &["typo.cedar:3", "serving_endpoints.query"]),
@@ -79,7 +89,9 @@ async fn what_cannot_be_served_is_explained() {
     ];
     let mut wrong = Vec::new();
     for (file, needles) in cases {
-        for command in ["check", "serve"] {
+        // both load the same way; a few starts are enough to see that
+        let served = ["listn.yaml", "typo.yaml", "garbage.yaml", "otherkey.yaml"].contains(&file.as_str());
+        for command in if served { ["check", "serve"].as_slice() } else { &["check"] } {
             let (code, text) = run(&world, &[command, "--config", &file]).await;
             if code != Some(3) {
                 wrong.push(format!("{command} {file}: exit {code:?}: {text}"));
