@@ -247,8 +247,10 @@ async fn start_lakegate(options: &Options, folder: &Path, issuers: &[&Issuer]) -
     loop {
         let taken @ [check, admin] = ports::free()?;
         let mut config = config::default(check, admin, issuers);
-        if options.check_tls {
-            config["listen"]["tls"] = config::check_tls();
+        if options.check_tls
+            && let Some(listen) = config.get_mut("listen").and_then(Value::as_object_mut)
+        {
+            listen.insert("tls".to_owned(), config::check_tls());
         }
         (options.configure)(&mut config);
         fs::write(&file, yaml::write(&config))?;

@@ -59,9 +59,9 @@ async fn a_bad_set_is_never_served() {
         assert_eq!(outcome(&send(&world, &query(&world, SALES)).await), (200, "OK".to_owned()), "{file}");
         assert_eq!(outcome(&send(&world, &query(&world, CLOSED)).await), (403, "POLICY_FORBIDS".to_owned()), "{file}");
         if file == "demo.cedar" {
-            world.write_policy(file, &good).unwrap()
+            world.write_policy(file, &good).unwrap();
         } else {
-            fs::remove_file(world.folder().join("policies").join(file)).unwrap()
+            fs::remove_file(world.folder().join("policies").join(file)).unwrap();
         }
         let status = status_until(&world, |status| status["degraded"] == false).await;
         assert_eq!(status["configuration"]["faults"].as_array().map_or(0, Vec::len), 0, "{file}");

@@ -49,7 +49,7 @@ async fn the_mode_changes_live() {
     let mut shadowing: Value = enforcing.clone();
     shadowing["policy"]["mode"] = json!("shadow");
     let generation = async |world: &lakegate_testkit::World, wanted: u64| {
-        drop(status_until(world, |status| status["configuration"]["generation"] == wanted).await)
+        drop(status_until(world, |status| status["configuration"]["generation"] == wanted).await);
     };
     world.write_config(shadowing).unwrap();
     generation(&world, 2).await;

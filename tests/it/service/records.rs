@@ -14,6 +14,9 @@ use lakegate_testkit::{
 
 use crate::asking::{CLOSED, PATIENCE, SALES, options, query, query_as, send, send_as, status_until, world};
 
+/// How often each request of the test is sent.
+const ROUNDS: usize = 10;
+
 const TRAINER: &str = "spiffe://cluster.local/ns/ml-staging/sa/trainer";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +45,6 @@ async fn each_decision_is_recorded_once() {
         "HEADER_AMBIGUOUS",
         "CALL_UNKNOWN",
     ];
-    const ROUNDS: usize = 10;
     for _ in 0..ROUNDS {
         for request in &requests {
             send(&world, request).await;
