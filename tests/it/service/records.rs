@@ -14,6 +14,9 @@ use lakegate_testkit::{
 
 use crate::asking::{CLOSED, PATIENCE, SALES, options, query, query_as, send, send_as, status_until, world};
 
+/// How often each request of the test is sent.
+const ROUNDS: usize = 10;
+
 const TRAINER: &str = "spiffe://cluster.local/ns/ml-staging/sa/trainer";
 
 /// How often each of the requests is sent.
