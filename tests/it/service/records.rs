@@ -19,9 +19,6 @@ const ROUNDS: usize = 10;
 
 const TRAINER: &str = "spiffe://cluster.local/ns/ml-staging/sa/trainer";
 
-/// How often each of the requests is sent.
-const ROUNDS: usize = 10;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_decision_is_recorded_once() {
     let world = world(options()).await;
