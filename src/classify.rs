@@ -1,7 +1,6 @@
 //! What a call would do: a Databricks action and its resources, from the catalog. What the catalog does not know is refused, never guessed.
 
 mod body;
-mod canonical;
 mod catalog;
 mod entry;
 mod extract;
