@@ -12,7 +12,7 @@ pub(super) fn fault_of(entity: &EntityRef, vocabulary: &Vocabulary) -> Option<(S
     match entity.kind.as_str() {
         "Action" => None,
         "User" | "ServicePrincipal" | "Group" | "Role" => joined(id, "<issuer>/<name>", name, printable),
-        "Namespace" => joined(id, "<trust domain>/<namespace>", trust_domain, kubernetes_name),
+        "Namespace" => joined(id, "<trust domain>/<namespace>", SpiffeId::is_trust_domain, kubernetes_name),
         "Workload" if id == NO_PEER => None,
         "Workload" => {
             SpiffeId::parse(id).err().map(|error| (format!("a workload is named by its SPIFFE id, `spiffe://<trust domain>/<path>`: {error}"), None))
@@ -43,10 +43,6 @@ fn joined(id: &str, shape: &str, first: fn(&str) -> bool, rest: fn(&str) -> bool
 
 fn name(text: &str) -> bool {
     Name::parse(text).is_ok()
-}
-
-fn trust_domain(text: &str) -> bool {
-    SpiffeId::parse(&format!("spiffe://{text}/any")).is_ok()
 }
 
 fn kubernetes_name(text: &str) -> bool {

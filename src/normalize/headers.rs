@@ -4,7 +4,7 @@ use super::{
     quote::Quoted,
     text, value,
 };
-use crate::model::{HeaderForm, Headers, RawCall, Reason, Refusal};
+use crate::model::{HeaderForm, Headers, RawCall, Reason, Refusal, header};
 
 /// The headers that decide something: each may stand once, under exactly this name.
 pub(super) const DECIDING: [&str; 10] = [
@@ -168,11 +168,7 @@ fn header_name(name: &[u8]) -> Result<&str, Refusal> {
 
 /// Refuses a name that another reader takes for a deciding one. Aliases of our own trust headers are removed later, and no reason to refuse.
 fn alias(name: &str) -> Result<(), Refusal> {
-    if !name.contains(['_', '.']) {
-        return Ok(());
-    }
-    let same = |deciding: &&&str| deciding.len() == name.len() && text::folds_below(name.as_bytes(), deciding);
-    match DECIDING.iter().find(same) {
+    match DECIDING.iter().find(|deciding| header::same(name, deciding)) {
         Some(deciding) => Err(refuse(name, format_args!("is another spelling of `{deciding}`"))),
         None => Ok(()),
     }

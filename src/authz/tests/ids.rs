@@ -1,6 +1,6 @@
 //! Requests and policies write ids alike: what a call is found to act on, a policy may name.
 
-use std::{borrow::Cow, collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _, path::PathBuf, sync::Arc};
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
@@ -18,9 +18,8 @@ fn classifier(shipped: &Vocabulary) -> Classifier {
     let mut calls = String::from("calls:\n");
     for kind in of_catalog(shipped) {
         for (way, orphan) in [("name", false), ("id", true)] {
-            calls += &format!(
-                "  - {{ action: {way}.{kind}, level: use, method: POST, path: /{way}/{kind}, resource: {{ type: {kind}, id: it, orphan: {orphan} }} }}\n"
-            );
+            let resource = format!("{{ type: {kind}, id: it, orphan: {orphan} }}");
+            let _ = writeln!(calls, "  - {{ action: {way}.{kind}, level: use, method: POST, path: /{way}/{kind}, resource: {resource} }}");
         }
     }
     let files = [("types.yaml", include_str!("../../../catalog/types.yaml")), ("calls.yaml", &calls)];
