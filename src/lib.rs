@@ -8,6 +8,8 @@
 //!
 //! Modules stand in the order of knowledge: each may name only those above it, and `tests/it/architecture.rs` holds that.
 
+pub mod text;
+
 pub mod model;
 
 pub mod clock;

@@ -8,7 +8,10 @@ use super::{
     kinds::{self, KindId, Kinds},
     refuse,
 };
-use crate::model::{IdForm, Reason, Refusal, Resource, Target};
+use crate::{
+    model::{IdForm, Reason, Refusal, Resource, Target},
+    text::shown,
+};
 
 /// More than this many resources in one call are not decided.
 const MOST: usize = 100;
@@ -115,7 +118,7 @@ fn chosen<'e>(by: &Source, choices: &'e [(Box<str>, Vec<Choice>)], reading: &Rea
     let value = reading.settle(by, |found| Ok(found.text.clone().into_owned()))?.and_then(|values| values.into_iter().next());
     let choice = value.as_ref().and_then(|value| choices.iter().find(|(name, _)| **name == **value));
     choice.map(|(_, choice)| choice.as_slice()).ok_or_else(|| {
-        let detail = format!("the catalog knows no `{}` of `{}`", by.as_str(), super::body::short(value.as_deref().unwrap_or_default()));
+        let detail = format!("the catalog knows no `{}` of `{}`", by.as_str(), shown(value.as_deref().unwrap_or_default()));
         refuse(Reason::CallUnknown, detail)
     })
 }

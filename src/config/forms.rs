@@ -2,8 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{path::KeyPath, quote::quoted, report::Report};
-use crate::model::{Host, Name, SpiffeId, SpiffePattern};
+use super::{path::KeyPath, report::Report};
+use crate::{
+    model::{Host, Name, SpiffeId, SpiffePattern},
+    text::quoted,
+};
 
 /// A [`Name`] at `path`.
 pub(super) fn name(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Name> {
