@@ -13,6 +13,7 @@ pub mod text;
 pub mod model;
 
 pub mod clock;
+pub mod digest;
 pub mod json;
 
 pub mod lifecycle;
