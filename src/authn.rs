@@ -45,6 +45,7 @@ use crate::{
     clock::Clock,
     model::{Call, Caller, Fault, Reason, Refusal, SpiffeId, Token},
     net::Client,
+    text::shown,
 };
 
 /// The stage: what is configured, and what is known of issuers and their tokens.
@@ -258,15 +259,4 @@ fn file_of(issuer: &IssuerConfig) -> Option<PathBuf> {
 
 fn fault(file: PathBuf, message: String) -> Fault {
     Fault { file, line: None, column: None, message, help: None }
-}
-
-/// `text` for a message: escaped, and cut after 80 characters.
-fn shown(text: &str) -> String {
-    const LONGEST: usize = 80;
-    let mut escaped = text.escape_debug();
-    let mut shown: String = escaped.by_ref().take(LONGEST).collect();
-    if escaped.next().is_some() {
-        shown.push('…');
-    }
-    shown
 }

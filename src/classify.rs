@@ -1,7 +1,6 @@
 //! What a call would do: a Databricks action and its resources, from the catalog. What the catalog does not know is refused, never guessed.
 
 mod body;
-mod canonical;
 mod catalog;
 mod entry;
 mod extract;
@@ -20,7 +19,10 @@ use std::{borrow::Cow, sync::Arc};
 
 pub use catalog::Catalog;
 
-use crate::model::{Body, Call, Intent, Reason, Refusal, Target};
+use crate::{
+    model::{Body, Call, Intent, Reason, Refusal, Target},
+    text::shown,
+};
 
 /// The path where every Databricks SDK asks what a host is, before it has a token.
 const DISCOVERY: &str = "/.well-known/databricks-config";
@@ -78,7 +80,7 @@ impl Classifier {
         let found = self.catalog.find(call);
         let upgrade = call.upgrade.as_ref().filter(|_| !found.as_ref().is_ok_and(|(entry, _)| entry.upgrade));
         if let Some(upgrade) = upgrade {
-            let detail = format!("the call asks to switch to `{}`, after which nothing more could be decided", body::short(&upgrade.0));
+            let detail = format!("the call asks to switch to `{}`, after which nothing more could be decided", shown(&upgrade.0));
             return Err(refuse(Reason::UpgradeRefused, detail));
         }
         let (entry, captures) = found?;

@@ -16,7 +16,6 @@ mod listener;
 mod message;
 mod meter;
 mod metrics;
-mod pattern;
 mod pulse;
 mod tls;
 mod wire;
@@ -34,7 +33,6 @@ pub use encode::encode;
 pub use health::Health;
 pub use listener::{BindError, Config, Listener};
 pub use metrics::Metrics;
-pub use pattern::SpiffePattern;
 pub use tls::{Tls, TlsConfig, TlsError};
 pub use wire::Undecodable;
 

@@ -7,6 +7,8 @@ use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::text::quoted;
+
 /// How deeply arrays and objects may nest.
 pub const MAX_DEPTH: u8 = 32;
 
@@ -182,7 +184,7 @@ impl<'a> Keys<'a> {
     fn add<E: serde::de::Error>(&mut self, key: Cow<'a, str>) -> Result<(), E> {
         const FEW: usize = 12;
         if self.few.contains(&key) || self.many.contains(&key) {
-            return Err(E::custom(format_args!("a key stands twice in one object: `{}`", key.escape_debug())));
+            return Err(E::custom(format_args!("a key stands twice in one object: {}", quoted(&key))));
         }
         if self.few.len() < FEW {
             self.few.push(key);

@@ -8,9 +8,12 @@
 //!
 //! Modules stand in the order of knowledge: each may name only those above it, and `tests/it/architecture.rs` holds that.
 
+pub mod text;
+
 pub mod model;
 
 pub mod clock;
+pub mod digest;
 pub mod json;
 
 pub mod lifecycle;

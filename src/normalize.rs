@@ -12,7 +12,6 @@ mod host;
 mod method;
 mod path;
 mod query;
-mod quote;
 mod text;
 mod value;
 

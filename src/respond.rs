@@ -4,7 +4,6 @@
 
 mod deny;
 mod discovery;
-mod fold;
 mod headers;
 mod message;
 mod reasons;

@@ -1,16 +1,7 @@
-//! SHA-256 over fields, so that no two lists of fields have the same bytes.
+//! The digests of tokens.
 
-use aws_lc_rs::digest::{self, Context};
-
+pub(super) use crate::digest::{Fields, of};
 use crate::model::{PrincipalKind, Token};
-
-/// A digest being made: every field is written behind its length, every list behind its count.
-pub(super) struct Fields(Context);
-
-/// The digest of a whole text.
-pub(super) fn of(text: &[u8]) -> [u8; 32] {
-    bytes(&digest::digest(&digest::SHA256, text))
-}
 
 /// The digest that [`Token`] describes: callers with the same have the same rights.
 pub(super) fn of_facts(token: &Token) -> [u8; 32] {
@@ -24,48 +15,4 @@ pub(super) fn of_facts(token: &Token) -> [u8; 32] {
     fields.option(token.client.as_deref()).option(token.auth_time.map(|time| time.to_string()).as_deref()).option(token.acr.as_deref());
     fields.option(token.session.as_deref()).list(&token.actors);
     fields.finish()
-}
-
-fn bytes(digest: &digest::Digest) -> [u8; 32] {
-    let mut out = [0; 32];
-    // SHA-256 is 32 bytes long, so that both sides agree.
-    for (to, from) in out.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    out
-}
-
-// === impl Fields ===
-
-impl Fields {
-    pub(super) fn new() -> Self {
-        Self(Context::new(&digest::SHA256))
-    }
-
-    pub(super) fn bytes(&mut self, field: &[u8]) -> &mut Self {
-        self.0.update(&field.len().to_be_bytes());
-        self.0.update(field);
-        self
-    }
-
-    pub(super) fn text(&mut self, field: &str) -> &mut Self {
-        self.bytes(field.as_bytes())
-    }
-
-    pub(super) fn option(&mut self, field: Option<&str>) -> &mut Self {
-        self.0.update(&[u8::from(field.is_some())]);
-        self.text(field.unwrap_or_default())
-    }
-
-    pub(super) fn list(&mut self, items: &[String]) -> &mut Self {
-        self.0.update(&items.len().to_be_bytes());
-        for item in items {
-            self.text(item);
-        }
-        self
-    }
-
-    pub(super) fn finish(self) -> [u8; 32] {
-        bytes(&self.0.finish())
-    }
 }

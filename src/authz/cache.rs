@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use cedar_policy::PolicySet;
 
 use super::{footprint::Footprint, permit::Outcome};
-use crate::model::{Caller, EntityRef, FieldValue, Intent, RequestFacts};
+use crate::{
+    digest::Fields,
+    model::{Caller, EntityRef, FieldValue, Intent, RequestFacts},
+};
 
-/// SHA-256 of facts, each with its length before it. Colliding keys would share rights, so no shorter hash will do.
+/// The digest of facts. Colliding keys would share rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
 
@@ -36,27 +38,25 @@ pub(super) struct Cache {
     candidates: moka::sync::Cache<Box<[u32]>, Arc<Candidates>>,
 }
 
-struct Hasher(digest::Context);
-
 // === impl Key ===
 
 impl Key {
     /// Of what every decision depends on: principal, peer, actor, action and all resources with their ancestors. The token's digest covers its
     /// issuer, subject, groups, roles, scopes, client, `auth_time`, `acr` and actors; what the inventory adds follows from the names.
     pub(super) fn new(caller: &Caller, intent: &Intent) -> Self {
-        let mut hasher = Hasher(digest::Context::new(&digest::SHA256));
-        hasher.optional(caller.token.as_ref().map(|token| token.digest.as_slice()));
-        hasher.optional(caller.peer.as_ref().map(|peer| peer.as_str().as_bytes()));
-        hasher.text(&intent.action.name);
-        hasher.text(&intent.action.service);
-        hasher.text(intent.action.level.as_str());
-        hasher.count(intent.resources.len());
+        let mut fields = Fields::new();
+        fields.option(caller.token.as_ref().map(|token| token.digest.as_slice()));
+        fields.option(caller.peer.as_ref().map(|peer| peer.as_str().as_bytes()));
+        fields.text(&intent.action.name);
+        fields.text(&intent.action.service);
+        fields.text(intent.action.level.as_str());
+        fields.count(intent.resources.len());
         for resource in &intent.resources {
-            hasher.entity(&resource.entity);
-            hasher.count(resource.ancestors.len());
-            resource.ancestors.iter().for_each(|ancestor| hasher.entity(ancestor));
+            entity(&mut fields, &resource.entity);
+            fields.count(resource.ancestors.len());
+            resource.ancestors.iter().for_each(|ancestor| entity(&mut fields, ancestor));
         }
-        hasher.finish()
+        Self(fields.finish())
     }
 
     /// With the parts of the context that candidates read; `None` where one of them is the time, for which no entry could be kept.
@@ -64,77 +64,34 @@ impl Key {
         if footprint.time {
             return None;
         }
-        let mut hasher = Hasher(digest::Context::new(&digest::SHA256));
-        hasher.part(&self.0);
-        hasher.optional(footprint.method.then_some(facts.method.as_bytes()));
-        hasher.optional(footprint.path.then_some(facts.path.as_bytes()));
+        let mut fields = Fields::new();
+        fields.bytes(&self.0);
+        fields.option(footprint.method.then_some(facts.method.as_bytes()));
+        fields.option(footprint.path.then_some(facts.path.as_bytes()));
         let ip = facts.source_ip.filter(|_| footprint.source_ip).map(|ip| ip.to_string());
-        hasher.optional(ip.as_ref().map(String::as_bytes));
+        fields.option(ip.as_ref().map(String::as_bytes));
         let expires = caller.token.as_ref().filter(|_| footprint.expires).map(|token| token.expires_at.to_be_bytes());
-        hasher.optional(expires.as_ref().map(<[u8; 8]>::as_slice));
+        fields.option(expires.as_ref().map(<[u8; 8]>::as_slice));
         for field in intent.fields.iter().filter(|_| footprint.fields) {
-            hasher.text(&field.name);
-            hasher.value(&field.value);
+            fields.text(&field.name);
+            value(&mut fields, &field.value);
         }
-        Some(hasher.finish())
+        Some(Self(fields.finish()))
     }
 }
 
-// === impl Hasher ===
+fn entity(fields: &mut Fields, entity: &EntityRef) {
+    fields.text(entity.kind.as_str()).text(&entity.id);
+}
 
-impl Hasher {
-    fn count(&mut self, count: usize) {
-        self.0.update(&(count as u64).to_be_bytes());
-    }
-
-    fn part(&mut self, bytes: &[u8]) {
-        self.count(bytes.len());
-        self.0.update(bytes);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.part(text.as_bytes());
-    }
-
-    fn optional(&mut self, bytes: Option<&[u8]>) {
-        self.0.update(&[u8::from(bytes.is_some())]);
-        self.part(bytes.unwrap_or_default());
-    }
-
-    fn entity(&mut self, entity: &EntityRef) {
-        self.text(entity.kind.as_str());
-        self.text(&entity.id);
-    }
-
-    fn value(&mut self, value: &FieldValue) {
-        match value {
-            FieldValue::Text(text) => {
-                self.text("text");
-                self.text(text);
-            }
-            FieldValue::Long(number) => {
-                self.text("long");
-                self.part(&number.to_be_bytes());
-            }
-            FieldValue::Bool(yes) => {
-                self.text("bool");
-                self.part(&[u8::from(*yes)]);
-            }
-            FieldValue::Texts(texts) => {
-                self.text("texts");
-                self.count(texts.len());
-                for text in texts {
-                    self.text(text);
-                }
-            }
-        }
-    }
-
-    fn finish(self) -> Key {
-        let mut key = [0; 32];
-        key.iter_mut().zip(self.0.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        Key(key)
-    }
+/// Behind the name of its kind, since a number and a text can have the same bytes.
+fn value(fields: &mut Fields, value: &FieldValue) {
+    match value {
+        FieldValue::Text(text) => fields.text("text").text(text),
+        FieldValue::Long(number) => fields.text("long").bytes(&number.to_be_bytes()),
+        FieldValue::Bool(yes) => fields.text("bool").bytes(&[u8::from(*yes)]),
+        FieldValue::Texts(texts) => fields.text("texts").list(texts),
+    };
 }
 
 // === impl Cache ===

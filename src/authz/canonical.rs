@@ -1,4 +1,4 @@
-//! The one form each entity id has: Cedar compares ids byte for byte, so an id in another form would name nothing, and a `forbid` on it would guard nothing.
+//! Whether the ids that policies and the inventory write can name anything: those of resources in the form of [`IdForm`], the same as a request's.
 
 use super::schema::COLLECTION;
 use crate::model::{EntityRef, IdForm, Name, SpiffeId, Vocabulary};
@@ -11,81 +11,42 @@ pub(super) fn fault_of(entity: &EntityRef, vocabulary: &Vocabulary) -> Option<(S
     let id = &*entity.id;
     match entity.kind.as_str() {
         "Action" => None,
-        "User" | "ServicePrincipal" | "Group" | "Role" => named(id, "<issuer>/<name>", |rest| printable(rest).then(|| rest.to_owned())),
-        "Namespace" => named_by(id, "<trust domain>/<namespace>", trust_domain, kubernetes_name),
+        "User" | "ServicePrincipal" | "Group" | "Role" => joined(id, "<issuer>/<name>", name, printable),
+        "Namespace" => joined(id, "<trust domain>/<namespace>", SpiffeId::is_trust_domain, kubernetes_name),
         "Workload" if id == NO_PEER => None,
         "Workload" => {
             SpiffeId::parse(id).err().map(|error| (format!("a workload is named by its SPIFFE id, `spiffe://<trust domain>/<path>`: {error}"), None))
         }
         COLLECTION => (!printable(id)).then(|| ("a collection's id is a text without control characters, not empty".to_owned(), None)),
         "Issuer" | "Workspace" | "Account" | "Service" | "Environment" => Name::parse(id).err().map(|error| (error.to_string(), None)),
-        kind => {
-            let form = vocabulary.type_named(kind)?.form;
-            named(id, shape(form), |rest| canonical(rest, form))
-        }
+        kind => formed(id, vocabulary.type_named(kind)?.form),
     }
 }
 
-fn shape(form: IdForm) -> &'static str {
-    match form {
-        IdForm::Exact => "<target>/<name>",
-        IdForm::Lower => "<target>/<name in lower case>",
-        IdForm::Decimal => "<target>/<number without leading zeros>",
-        IdForm::Path => "<target>/<absolute path without `.`, `..`, a trailing slash or `/Workspace`>",
-    }
-}
-
-/// The canonical form of what was written, if one can be told.
-fn canonical(text: &str, form: IdForm) -> Option<String> {
-    match form {
-        IdForm::Exact => printable(text).then(|| text.to_owned()),
-        IdForm::Lower => printable(text).then(|| text.to_lowercase()),
-        IdForm::Decimal => {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            let trimmed = text.trim_start_matches('0');
-            digits.then(|| if trimmed.is_empty() { "0".to_owned() } else { trimmed.to_owned() })
-        }
-        IdForm::Path => path(text),
-    }
-}
-
-fn path(text: &str) -> Option<String> {
-    if !printable(text) || text.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return None;
-    }
-    let mut segments = text.split('/').filter(|segment| !segment.is_empty()).peekable();
-    segments.next_if_eq(&"Workspace");
-    let joined: String = segments.flat_map(|segment| ["/", segment]).collect();
-    Some(if joined.is_empty() { "/".to_owned() } else { joined })
-}
-
-fn named(id: &str, shape: &str, canonical: impl Fn(&str) -> Option<String>) -> Option<(String, Option<String>)> {
-    named_by(id, shape, |first| Name::parse(first).is_ok(), canonical)
-}
-
-fn named_by(
-    id: &str,
-    shape: &str,
-    first_good: impl Fn(&str) -> bool,
-    canonical: impl Fn(&str) -> Option<String>,
-) -> Option<(String, Option<String>)> {
-    let message = || format!("such an id is written `{shape}`");
-    let Some((first, rest)) = id.split_once('/').filter(|(first, _)| first_good(first)) else {
-        return Some((message(), None));
+/// The fault of an id `<target>/<text>` whose text is not canonical.
+fn formed(id: &str, form: IdForm) -> Option<(String, Option<String>)> {
+    let shape = format!("such an id is written `<target>/<{form}>`");
+    let Some((target, text)) = id.split_once('/').filter(|(target, _)| name(target)) else { return Some((shape, None)) };
+    let (message, right) = match form.canonical(text) {
+        Ok(right) if right == text => return None,
+        Ok(right) => (shape, Some(right.into_owned())),
+        Err(error) => (format!("{shape}: {error}"), form.likely(text)),
     };
-    match canonical(rest) {
-        Some(right) if right == rest => None,
-        right => Some((message(), right.map(|right| format!("{first}/{right}")))),
-    }
+    Some((message, right.map(|right| format!("{target}/{right}"))))
 }
 
-fn trust_domain(text: &str) -> bool {
-    SpiffeId::parse(&format!("spiffe://{text}/any")).is_ok()
+/// The fault of an id of two texts joined by `/`, of which either is good or not.
+fn joined(id: &str, shape: &str, first: fn(&str) -> bool, rest: fn(&str) -> bool) -> Option<(String, Option<String>)> {
+    let good = id.split_once('/').is_some_and(|(head, tail)| first(head) && rest(tail));
+    (!good).then(|| (format!("such an id is written `{shape}`"), None))
 }
 
-fn kubernetes_name(text: &str) -> Option<String> {
-    let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-    good.then(|| text.to_owned())
+fn name(text: &str) -> bool {
+    Name::parse(text).is_ok()
+}
+
+fn kubernetes_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
 fn printable(text: &str) -> bool {
@@ -110,6 +71,11 @@ mod tests {
             ("Table", "stage/main.sales.pii", Ok(())),
             ("Table", "stage/MAIN.sales.pii", Err(Some("stage/main.sales.pii"))),
             ("ServingEndpoint", "stage/Sales", Ok(())),
+            ("Job", "stage/999999999999999999999", Err(None)),
+            ("Table", "stage/main.sales", Err(None)),
+            ("Table", "stage/`main`.sales.pii", Err(None)),
+            ("Schema", "stage/main.sales", Ok(())),
+            ("ServingEndpoint", "stage/ Sales", Err(Some("stage/Sales"))),
             ("ServingEndpoint", "stage/", Err(None)),
             ("ServingEndpoint", "stage/a\nb", Err(None)),
             ("Notebook", "stage//Shared/x", Ok(())),
@@ -117,6 +83,12 @@ mod tests {
             ("Notebook", "stage//Shared//x/", Err(Some("stage//Shared/x"))),
             ("Notebook", "stage//Workspace/Shared/x", Err(Some("stage//Shared/x"))),
             ("Notebook", "stage//Shared/../x", Err(None)),
+            ("Notebook", "stage//Shared/a%20b", Err(None)),
+            ("Notebook", "stage//Shared/a\\b", Err(None)),
+            ("File", "stage//Volumes/main/ml/raw/X", Ok(())),
+            ("File", "stage//Volumes/Main/ml/raw/X", Err(Some("stage//Volumes/main/ml/raw/X"))),
+            ("File", "stage//Volumes/main/ml/raw", Err(None)),
+            ("File", "stage//Users/a", Err(None)),
             ("Environment", "staging", Ok(())),
             ("Environment", "Staging", Err(None)),
             ("Group", "corp/ml-engineers", Ok(())),

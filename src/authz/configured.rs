@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{
-    Authorizer,
-    canonical::NO_PEER,
-    text::{nearest, shown, shown_entity},
+use super::{Authorizer, canonical::NO_PEER, text::shown_entity};
+use crate::{
+    model::{EntityRef, Fault, Name, SpiffeId, Target, TargetKind},
+    text::{nearest, shown},
 };
-use crate::model::{EntityRef, Fault, Name, SpiffeId, Target, TargetKind};
 
 /// What is configured, as far as ids in policies speak of it.
 #[derive(Clone, Debug, Default)]

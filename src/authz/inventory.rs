@@ -13,11 +13,12 @@ use std::{
 use super::{
     canonical,
     schema::{PARTIES, parents_of},
-    text::{Mark, nearest, shown, shown_entity},
+    text::{Mark, shown_entity},
 };
 use crate::{
     json::{self, Object, Value},
     model::{EntityRef, Fault, TypeName, Vocabulary},
+    text::{nearest, shown},
 };
 
 /// Every listed entity by name, ancestors flattened once, so that a request takes only what it names.

@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use aws_lc_rs::digest;
 use cedar_policy::{Schema, Validator};
 
 use super::{
@@ -11,7 +10,10 @@ use super::{
     schema::schema,
     text::{Mark, Piece, pieces, place},
 };
-use crate::model::{Fault, Vocabulary};
+use crate::{
+    digest::Fields,
+    model::{Fault, Vocabulary},
+};
 
 /// What policies are checked against, kept across reloads while the catalog is the same.
 pub(super) struct Rules {
@@ -118,13 +120,10 @@ fn empty(path: &Path) -> Fault {
     }
 }
 
-fn sha256<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
+fn sha256(parts: [&[u8]; 2]) -> [u8; 32] {
+    let mut fields = Fields::new();
     for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
+        fields.bytes(part);
     }
-    let mut out = [0; 32];
-    out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-    out
+    fields.finish()
 }

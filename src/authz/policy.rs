@@ -9,9 +9,12 @@ use super::{
     canonical,
     constraint::{Constraint, entity_ref},
     footprint::Footprint,
-    text::{Mark, Piece, nearest, shown, shown_entity},
+    text::{Mark, Piece, shown_entity},
 };
-use crate::model::{EntityRef, Vocabulary};
+use crate::{
+    model::{EntityRef, Vocabulary},
+    text::{nearest, shown},
+};
 
 /// A policy without fault.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 mod decisions;
 mod equivalence;
 mod faults;
+mod ids;
 mod reports;
 mod starter;
 pub(super) mod world;

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use crate::model::{EntityRef, Fault};
+use crate::{
+    model::{EntityRef, Fault},
+    text::shown,
+};
 
 /// The text of one policy, with the comments before it, and where it stands in its file.
 ///
@@ -43,26 +46,9 @@ pub(super) fn place(file: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
 }
 
-/// What an operator or a caller wrote, fit for a message: escaped, at most 80 characters.
-pub(super) fn shown(text: &str) -> String {
-    cut(text.escape_debug().to_string())
-}
-
-/// The same of an entity, whose written form escapes its id.
+/// An entity as a policy writes it, fit for a message.
 pub(super) fn shown_entity(entity: &EntityRef) -> String {
-    cut(entity.to_string())
-}
-
-fn cut(text: String) -> String {
-    const LONGEST: usize = 80;
-    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST - 3).chain("...".chars()).collect() }
-}
-
-/// The one of `known` that `word` was likely meant to be: at most one typing error in four letters, and one more.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let tolerated = 1 + word.chars().count() / 4;
-    let distances = known.into_iter().map(|name| (strsim::damerau_levenshtein(word, name), name));
-    distances.filter(|(distance, _)| *distance <= tolerated).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    format!("{}::\"{}\"", shown(entity.kind.as_str()), shown(&entity.id))
 }
 
 /// Where Cedar's comments end, a carriage return is enough.
@@ -150,11 +136,5 @@ mod tests {
         for (offset, want) in [(0, (1, 1)), (3, (1, 3)), (4, (2, 1)), (6, (2, 3)), (99, (2, 3))] {
             assert_eq!(place("\u{e9}a\nbc", offset), want, "{offset}");
         }
-    }
-
-    #[test]
-    fn what_was_written_is_escaped_and_cut() {
-        assert_eq!(shown("a\n`b"), "a\\n`b");
-        assert_eq!(shown(&"x".repeat(81)).len(), 80);
     }
 }

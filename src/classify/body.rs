@@ -8,6 +8,7 @@ use super::{
 use crate::{
     json::{self, Keep, Object, Value},
     model::{Body, BodyFault, MediaType, Reason, Refusal},
+    text::shown,
 };
 
 /// The outermost object of the body with what may decide, `None` where there is no body or the entry never reads it.
@@ -34,7 +35,7 @@ pub(super) fn read<'r>(entry: &Entry, body: &Body<'r>) -> Result<Option<Value<'r
     }
     let wanted = |name: &str| entry.sources().filter_map(|source| source.steps.first()).any(|step| step.key.spelling(name) != Spelling::Other);
     let value = json::read_keeping(bytes, Keep::Members(&wanted))
-        .map_err(|error| refuse(Reason::BodyUnreadable, format!("the body cannot be read as JSON: {}", short(&error.to_string()))))?;
+        .map_err(|error| refuse(Reason::BodyUnreadable, format!("the body cannot be read as JSON: {}", shown(&error.to_string()))))?;
     if value.as_object().is_none() {
         return Err(refuse(Reason::BodyUnreadable, format!("the body is {}, not an object", value.kind())));
     }
@@ -107,7 +108,7 @@ fn members<'v, 'a>(object: &'v Object<'a>, step: &Step, source: &Source) -> Resu
             Spelling::Doubtful => {
                 return Err(refuse(
                     Reason::ResourceAmbiguous,
-                    format!("the body has `{}`, which could be read as `{}`", short(name), source.as_str()),
+                    format!("the body has `{}`, which could be read as `{}`", shown(name), source.as_str()),
                 ));
             }
             Spelling::Good if *value == Value::Null => {}
@@ -129,10 +130,4 @@ fn descend<'v, 'a>(value: &'v Value<'a>, step: &Step, source: &Source, into: &mu
 /// The refusal for a value of the wrong kind.
 pub(super) fn wrong(source: &Source, want: &str, value: &Value<'_>) -> Refusal {
     refuse(Reason::BodyUnreadable, format!("`{}` in the body must be {want}, not {}", source.as_str(), value.kind()))
-}
-
-/// `text` escaped and cut to 80 characters, as it may be shown.
-pub(super) fn short(text: &str) -> String {
-    let shown: String = text.escape_debug().take(80).collect();
-    if text.escape_debug().nth(80).is_some() { shown + "…" } else { shown }
 }

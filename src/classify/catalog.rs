@@ -9,13 +9,15 @@ use std::path::PathBuf;
 use smallvec::SmallVec;
 
 use super::{
-    body::short,
     entry::Entry,
     kinds::Kinds,
     matcher::{Capture, Matcher},
     refuse,
 };
-use crate::model::{Call, Fault, Reason, Refusal, Vocabulary};
+use crate::{
+    model::{Call, Fault, Reason, Refusal, Vocabulary},
+    text::shown,
+};
 
 /// Every file of the shipped catalog.
 const EMBEDDED: [(&str, &str); 10] = [
@@ -90,7 +92,7 @@ impl Catalog {
         if call.path.segments.iter().any(|segment| segment.slashed) {
             return Err(refuse(Reason::PathAmbiguous, "the path has an encoded slash where the call takes a single name"));
         }
-        let (method, path) = (short(call.method), short(call.path.raw));
+        let (method, path) = (shown(call.method), shown(call.path.raw));
         let mut others: Vec<&Entry> = missed.others.iter().filter_map(|index| self.entries.get(*index)).collect();
         others.sort_by_key(|entry| &entry.method);
         others.dedup_by_key(|entry| &entry.method);

@@ -123,10 +123,16 @@ impl Entry {
 // === impl Binding ===
 
 impl Binding {
+    /// The types that it can name by an id of Databricks' own.
+    pub(super) fn orphans(&self) -> impl Iterator<Item = KindId> {
+        let chosen = if let KindRule::Chosen { kinds, .. } = &self.kind { kinds.as_slice() } else { &[] };
+        let one = if let KindRule::One(kind) = &self.kind { Some(*kind).filter(|_| self.orphan) } else { None };
+        chosen.iter().flat_map(|(_, choices)| choices).filter(|choice| choice.orphan).map(|choice| choice.kind).chain(one)
+    }
+
     /// Whether its ids can be such that a policy on a name or a parent does not reach them.
     pub(super) fn may_be_orphan(&self) -> bool {
-        let chosen = if let KindRule::Chosen { kinds, .. } = &self.kind { kinds.as_slice() } else { &[] };
-        self.orphan || chosen.iter().flat_map(|(_, choices)| choices).any(|choice| choice.orphan)
+        self.orphans().next().is_some()
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     json::Value,
     model::{Call, Reason, Refusal},
+    text::shown,
 };
 
 /// One matched call with its body read: where all values are taken from.
@@ -136,7 +137,7 @@ impl<'c, 'r> Reading<'c, 'r> {
             match source.query_key.spelling(name) {
                 Spelling::Other => {}
                 Spelling::Doubtful => {
-                    let detail = format!("the query has `{}`, which could be read as `{}`", body::short(name), source.as_str());
+                    let detail = format!("the query has `{}`, which could be read as `{}`", shown(name), source.as_str());
                     return Err(refuse(Reason::ResourceAmbiguous, detail));
                 }
                 Spelling::Good => {

@@ -1,12 +1,14 @@
 //! The body fields that policies may read as `context.request.<name>`.
 
 use super::{
-    body::short,
     entry::{Entry, FieldRule, Source},
     extract::{Found, Reading, Wire},
     refuse,
 };
-use crate::model::{Field, FieldKind, FieldValue, Reason, Refusal};
+use crate::{
+    model::{Field, FieldKind, FieldValue, Reason, Refusal},
+    text::shown,
+};
 
 /// Every field of `entry` that the request has, in the catalog's order.
 ///
@@ -65,5 +67,5 @@ fn typed(rule: &FieldRule, source: &Source, found: &Found<'_>) -> Result<FieldVa
         FieldKind::Long => "a whole number",
         FieldKind::Bool => "true or false",
     };
-    value.ok_or_else(|| refuse(Reason::BodyUnreadable, format!("`{}` must be {want}, not `{}`", source.as_str(), short(text))))
+    value.ok_or_else(|| refuse(Reason::BodyUnreadable, format!("`{}` must be {want}, not `{}`", source.as_str(), shown(text))))
 }

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::canonical;
-use crate::model::{EntityRef, IdForm, Resource, Target, TargetKind, TypeName, TypeSpec};
+use crate::model::{EntityRef, FormError, IdForm, Resource, Target, TargetKind, TypeName, TypeSpec};
 
 /// More parts than a dotted name can have: a chain of types this long is a cycle.
 const DEEPEST: usize = 8;
@@ -41,8 +40,15 @@ pub(super) enum Nesting {
 }
 
 /// An id that cannot be read as one of its type, and why: one clause, user input left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BadId(pub(super) &'static str);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadId {
+    #[error("{0}")]
+    Form(#[from] FormError),
+    #[error("a name stands where Databricks takes an id")]
+    Named,
+    #[error("its type is not known")]
+    Untyped,
+}
 
 // === impl Kinds ===
 
@@ -77,6 +83,30 @@ impl Kinds {
         std::iter::successors(Some(kind), |kind| self.above(kind)).take(DEEPEST).count()
     }
 
+    /// Gives every type the form of its ids that its nesting asks for.
+    pub(super) fn settle(&mut self) {
+        let forms: Vec<IdForm> = self.all.iter().map(|kind| self.form(kind)).collect();
+        for (kind, form) in self.all.iter_mut().zip(forms) {
+            kind.spec.form = form;
+        }
+    }
+
+    fn form(&self, kind: &Kind) -> IdForm {
+        match kind.nesting {
+            Nesting::Flat => kind.spec.form,
+            Nesting::Dotted => IdForm::Dotted { parts: self.parts(kind), or_id: false },
+            Nesting::Path => IdForm::Path,
+            Nesting::Volume => IdForm::VolumePath,
+        }
+    }
+
+    /// Some call names objects of this type by an id of Databricks' own.
+    pub(super) fn has_orphans(&mut self, id: KindId) {
+        if let Some(IdForm::Dotted { or_id, .. }) = self.all.get_mut(id.0).map(|kind| &mut kind.spec.form) {
+            *or_id = true;
+        }
+    }
+
     /// Whether the types that dotted names are in lead back to where they began.
     pub(super) fn is_endless(&self, id: KindId) -> bool {
         self.get(id).is_some_and(|kind| self.parts(kind) == DEEPEST)
@@ -108,12 +138,12 @@ impl Kinds {
     /// # Errors
     /// [`BadId`] where `native` is no id of that type.
     pub(super) fn resource(&self, target: &Target, id: KindId, native: &str, parent: bool) -> Result<Resource, BadId> {
-        let Some(kind) = self.get(id) else { return Err(BadId("its type is not known")) };
+        let Some(kind) = self.get(id) else { return Err(BadId::Untyped) };
         let mut line = match kind.nesting {
-            Nesting::Flat => vec![entity(target, &kind.spec.name, &canonical::id(kind.spec.form, native)?)],
+            Nesting::Flat => vec![entity(target, &kind.spec.name, &kind.spec.form.canonical(native)?)],
             Nesting::Dotted => self.dotted(target, kind, native)?,
             Nesting::Path if parent && !native.starts_with('/') => vec![EntityRef::new(&kind.spec.name, "")],
-            Nesting::Path => ancestry(target, &kind.spec.name, &canonical::path(native)?, 0),
+            Nesting::Path => ancestry(target, &kind.spec.name, &kind.spec.form.canonical(native)?, 0),
             Nesting::Volume => volume_line(target, &kind.spec.name, native)?,
         };
         if parent && !line.is_empty() {
@@ -123,8 +153,8 @@ impl Kinds {
     }
 
     fn dotted(&self, target: &Target, kind: &Kind, native: &str) -> Result<Vec<EntityRef>, BadId> {
-        let name = canonical::dotted(native, self.parts(kind))?;
-        let prefixes = std::iter::successors(Some(name.as_str()), |name| name.rsplit_once('.').map(|(head, _)| head));
+        let name = IdForm::Dotted { parts: self.parts(kind), or_id: false }.canonical(native)?;
+        let prefixes = std::iter::successors(Some(&*name), |name| name.rsplit_once('.').map(|(head, _)| head));
         let kinds = std::iter::successors(Some(kind), |kind| self.above(kind));
         Ok(kinds.zip(prefixes).map(|(kind, name)| entity(target, &kind.spec.name, name)).collect())
     }
@@ -132,10 +162,10 @@ impl Kinds {
 
 /// The object of type `id` named by an id of Databricks' own that says nothing about what it is in.
 pub(super) fn orphan(kinds: &Kinds, target: &Target, id: KindId, native: &str) -> Result<Resource, BadId> {
-    let Some(kind) = kinds.get(id) else { return Err(BadId("its type is not known")) };
-    let native = canonical::id(kind.spec.form, native)?;
+    let Some(kind) = kinds.get(id) else { return Err(BadId::Untyped) };
+    let native = kind.spec.form.canonical(native)?;
     if kind.nesting != Nesting::Flat && native.contains(['.', '/']) {
-        return Err(BadId("a name stands where Databricks takes an id"));
+        return Err(BadId::Named);
     }
     Ok(whole(target, vec![entity(target, &kind.spec.name, &native)]))
 }
@@ -165,7 +195,7 @@ fn ancestry(target: &Target, kind: &TypeName, path: &str, depth: usize) -> Vec<E
 }
 
 fn volume_line(target: &Target, file: &TypeName, native: &str) -> Result<Vec<EntityRef>, BadId> {
-    let path = canonical::volume_path(native)?;
+    let path = IdForm::volume_path(native)?;
     let mut line = ancestry(target, file, &path, 4);
     let names: Vec<&str> = path.split('/').skip(2).take(3).filter(|name| !name.is_empty()).collect();
     for (count, kind) in [(3, "Volume"), (2, "Schema"), (1, "Catalog")] {

@@ -5,10 +5,13 @@ use smallvec::SmallVec;
 use super::{
     entry::{Binding, Choice, Entry, KindRule, Source},
     extract::{Found, Reading, Wire},
-    kinds::{self, BadId, KindId, Kinds},
+    kinds::{self, KindId, Kinds},
     refuse,
 };
-use crate::model::{IdForm, Reason, Refusal, Resource, Target};
+use crate::{
+    model::{IdForm, Reason, Refusal, Resource, Target},
+    text::shown,
+};
 
 /// More than this many resources in one call are not decided.
 const MOST: usize = 100;
@@ -83,7 +86,7 @@ fn plain(source: &Source, form: IdForm, found: &Found<'_>) -> Result<String, Ref
     if found.text.is_empty() {
         return Err(refuse(Reason::ResourceMissing, format!("`{}` is empty, and it names what the call acts on", source.as_str())));
     }
-    Ok(if form == IdForm::Lower { found.text.to_lowercase() } else { found.text.clone().into_owned() })
+    Ok(form.fold(&found.text).into_owned())
 }
 
 fn form(kinds: &Kinds, binding: &Binding) -> IdForm {
@@ -97,7 +100,7 @@ fn form(kinds: &Kinds, binding: &Binding) -> IdForm {
 fn resources(kinds: &Kinds, target: &Target, binding: &Binding, id: &str, reading: &Reading<'_, '_>) -> Result<Vec<Resource>, Refusal> {
     let named = |kind: KindId, parent: bool, orphan: bool| {
         let made = if orphan { kinds::orphan(kinds, target, kind, id) } else { kinds.resource(target, kind, id, parent) };
-        made.map_err(|BadId(why)| {
+        made.map_err(|why| {
             refuse(Reason::ResourceAmbiguous, format!("`{}` is not the one way to write what the call acts on: {why}", label(binding)))
         })
     };
@@ -115,7 +118,7 @@ fn chosen<'e>(by: &Source, choices: &'e [(Box<str>, Vec<Choice>)], reading: &Rea
     let value = reading.settle(by, |found| Ok(found.text.clone().into_owned()))?.and_then(|values| values.into_iter().next());
     let choice = value.as_ref().and_then(|value| choices.iter().find(|(name, _)| **name == **value));
     choice.map(|(_, choice)| choice.as_slice()).ok_or_else(|| {
-        let detail = format!("the catalog knows no `{}` of `{}`", by.as_str(), super::body::short(value.as_deref().unwrap_or_default()));
+        let detail = format!("the catalog knows no `{}` of `{}`", by.as_str(), shown(value.as_deref().unwrap_or_default()));
         refuse(Reason::CallUnknown, detail)
     })
 }

@@ -4,11 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     TargetConfig,
-    body::short,
     key::{Key, Spelling},
     refuse,
 };
-use crate::model::{Call, Reason, Refusal, Target};
+use crate::{
+    model::{Call, Reason, Refusal, Target},
+    text::shown,
+};
 
 /// The targets by host.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl Targets {
     pub(super) fn of_call(&self, call: &Call<'_>) -> Result<&Arc<Target>, Refusal> {
         let host = call.host.as_str();
         let Some(targets) = self.by_host.get(host) else {
-            return Err(refuse(Reason::HostUnknown, format!("no workspace, account or service is configured for the host `{}`", short(host))));
+            return Err(refuse(Reason::HostUnknown, format!("no workspace, account or service is configured for the host `{}`", shown(host))));
         };
         let ids = self.named(call)?;
         let mut fitting = targets.iter().filter(|target| ids.iter().all(|id| target.workspace_id.as_deref() == Some(*id)));
@@ -64,7 +66,7 @@ impl Targets {
                 None | Some(Spelling::Other) => {}
                 Some(Spelling::Good) => ids.push(value),
                 Some(Spelling::Doubtful) => {
-                    return Err(refuse(Reason::WorkspaceAmbiguous, format!("the query has `{}`, which could name a workspace", short(name))));
+                    return Err(refuse(Reason::WorkspaceAmbiguous, format!("the query has `{}`, which could name a workspace", shown(name))));
                 }
             }
         }

@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{path::KeyPath, quote::quoted, report::Report};
+use super::{path::KeyPath, report::Report};
+use crate::text::quoted;
 
 /// A file that is there and can be opened for reading. Symbolic links are followed (Kubernetes mounts secrets and `ConfigMaps` through them).
 pub(super) fn file(written: &Path, path: &KeyPath, report: &mut Report<'_>) -> Option<PathBuf> {

@@ -2,8 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{path::KeyPath, quote::quoted, report::Report};
-use crate::model::{Name, SpiffeId};
+use super::{path::KeyPath, report::Report};
+use crate::{
+    model::{Host, Name, SpiffeId, SpiffePattern},
+    text::quoted,
+};
 
 /// A [`Name`] at `path`.
 pub(super) fn name(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Name> {
@@ -59,7 +62,7 @@ pub(super) fn plain_url(text: &str, path: &KeyPath, report: &mut Report<'_>) -> 
 
 /// A SPIFFE trust domain.
 pub(super) fn trust_domain(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
-    if !text.contains('/') && SpiffeId::parse(&format!("spiffe://{text}/x")).is_ok() {
+    if SpiffeId::is_trust_domain(text) {
         return Some(text.to_owned());
     }
     let help = match text.strip_prefix("spiffe://") {
@@ -72,8 +75,7 @@ pub(super) fn trust_domain(text: &str, path: &KeyPath, report: &mut Report<'_>) 
 
 /// A SPIFFE ID in which `*` may stand for whole segments of the path.
 pub(super) fn spiffe_pattern(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
-    let filled: Vec<&str> = text.split('/').enumerate().map(|(index, segment)| if segment == "*" && index > 2 { "x" } else { segment }).collect();
-    match SpiffeId::parse(&filled.join("/")) {
+    match SpiffePattern::parse(text) {
         Ok(_) => Some(text.to_owned()),
         Err(error) => {
             let help = "write `spiffe://<trust domain>/<path>`; `*` stands for one whole segment of the path, as `spiffe://cluster.local/ns/istio-egress/sa/*`";
@@ -128,13 +130,7 @@ pub(super) fn some<T>(
 }
 
 fn is_host(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
-    };
-    text.len() <= 253 && text.split('.').all(label)
+    Host::read(text.as_bytes()).is_ok_and(|host| host.as_str() == text)
 }
 
 /// What was probably meant: without scheme, path, port, trailing dot and capitals.

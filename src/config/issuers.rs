@@ -3,12 +3,11 @@ use std::{path::PathBuf, time::Duration};
 use super::{
     files, forms,
     path::KeyPath,
-    quote::quoted,
     raw::{self, OneOrMany},
     report::Report,
     words::{Algorithm, Kind, Provider},
 };
-use crate::model::Name;
+use crate::{model::Name, text::quoted};
 
 /// One issuer of tokens. `None` means: as its provider has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

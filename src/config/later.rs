@@ -65,7 +65,7 @@ pub(super) fn word_help(pattern: &str, text: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{quote::quoted, schema};
+    use crate::{config::schema, text::quoted};
 
     /// The schema at a pattern such as `issuers[].provider`, if the schema has it.
     fn schema_at(pattern: &str) -> Option<&'static serde_json::Value> {

@@ -5,7 +5,8 @@
 
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 
-use super::{path::Step, quote::quoted};
+use super::path::Step;
+use crate::text::quoted;
 
 /// How deeply lists and mappings may nest. The deepest key of the configuration stands at five.
 const MAX_DEPTH: usize = 32;

@@ -8,12 +8,12 @@ use std::{
 use super::{
     files, forms,
     path::KeyPath,
-    quote::quoted,
     raw,
     report::Report,
     units::Size,
     words::{Fsync, LogFormat, LogLevel, Mode, OnFailure},
 };
+use crate::text::quoted;
 
 /// The policies that decide.
 #[derive(Clone, Debug, PartialEq, Eq)]

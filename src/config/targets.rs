@@ -3,12 +3,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     forms,
     path::KeyPath,
-    quote::quoted,
     raw::{self, TrustWord},
     report::Report,
     words::{CredentialMode, Mode, TrustHeader},
 };
-use crate::model::{Environment, Target, TargetKind};
+use crate::{
+    model::{Environment, Target, TargetKind},
+    text::quoted,
+};
 
 /// One guarded target and how calls to it are treated.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use x509_parser::{extensions::GeneralName, prelude::parse_x509_certificate};
 
-use super::{SpiffePattern, metrics::Refused};
-use crate::model::SpiffeId;
+use super::metrics::Refused;
+use crate::model::{SpiffeId, SpiffePattern};
 
 /// The files and the allow-list of `listen.tls`.
 #[derive(Clone, Debug)]

@@ -2,6 +2,8 @@ use std::{borrow::Cow, net::IpAddr};
 
 use smallvec::SmallVec;
 
+use super::Host;
+
 /// One request that can be read in one way only; what `normalize` makes of a [`RawCall`](super::RawCall).
 #[derive(Debug)]
 pub struct Call<'r> {
@@ -18,10 +20,6 @@ pub struct Call<'r> {
     /// The direct peer of Envoy.
     pub source_ip: Option<IpAddr>,
 }
-
-/// A canonical host: lower case, no default port, no trailing dot; never empty, at most 253 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Host<'r>(pub Cow<'r, str>);
 
 /// A path split at `/` and decoded once.
 #[derive(Clone, Debug)]
@@ -100,15 +98,6 @@ pub enum BodyFault {
 /// The protocol that the client asks to switch to (`websocket`, …) or tunnel by (`CONNECT`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade<'r>(pub Cow<'r, str>);
-
-// === impl Host ===
-
-impl Host<'_> {
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 // === impl Query ===
 

@@ -1,12 +1,14 @@
 use std::{fmt, sync::Arc};
 
+use crate::text::quoted;
+
 /// A name of an issuer, workspace, account, service or environment: `[a-z0-9-]{1,63}`, so that ids joined with `/` are unambiguous.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
 
 /// A text that is not a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a name: 1 to 63 of `a-z`, `0-9` and `-`")]
+#[error("{} is not a name: 1 to 63 of `a-z`, `0-9` and `-`", quoted(.0))]
 pub struct NameError(pub String);
 
 /// The id of one decision, the same in the answer, the audit record, the trace and Envoy's metadata: a `UUIDv7` (RFC 9562).

@@ -35,8 +35,7 @@ impl SpiffeId {
         }
         let rest = text.strip_prefix(SCHEME).ok_or(SpiffeError::Scheme)?;
         let (domain, path) = rest.split_once('/').ok_or(SpiffeError::Path)?;
-        let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
-        if !(1..=255).contains(&domain.len()) || !domain.bytes().all(lower) {
+        if !Self::is_trust_domain(domain) {
             return Err(SpiffeError::TrustDomain);
         }
         let segment = |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
@@ -44,6 +43,13 @@ impl SpiffeId {
             return Err(SpiffeError::Path);
         }
         Ok(Self { domain_end: SCHEME.len() + domain.len(), text: text.into() })
+    }
+
+    /// Whether `text` can be the name of a trust domain, without `spiffe://` before it.
+    #[must_use]
+    pub fn is_trust_domain(text: &str) -> bool {
+        let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
+        (1..=255).contains(&text.len()) && text.bytes().all(lower)
     }
 
     #[must_use]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Action, TypeName};
+use super::{Action, IdForm, TypeName};
 
 /// Every word a policy may use about calls: what the catalog knows, as plain data for the schema, the documentation and the checks.
 #[derive(Clone, Debug, Default)]
@@ -19,19 +19,6 @@ pub struct TypeSpec {
     pub parents: Vec<TypeName>,
     /// How the part of an id after `<target>/` is written in its one canonical form.
     pub form: IdForm,
-}
-
-/// The one canonical form of an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IdForm {
-    /// As Databricks has it, case-sensitive, not empty, without control characters.
-    Exact,
-    /// Unicode lower case, since Unity Catalog folds names.
-    Lower,
-    /// Decimal digits without leading zeros.
-    Decimal,
-    /// An absolute path: `/`-separated, no empty, `.` or `..` segment, no trailing slash, without a `/Workspace` prefix.
-    Path,
 }
 
 /// One action with what it applies to.

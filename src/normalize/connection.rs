@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{found::Found, headers, text};
-use crate::model::{Refusal, Upgrade};
+use super::{found::Found, headers};
+use crate::model::{Refusal, Upgrade, header};
 
 /// Headers below this decide in Databricks, whichever they are.
 const DATABRICKS_PREFIX: &str = "x-databricks-";
@@ -28,8 +28,7 @@ pub(super) fn nominated(connection: &[u8], trust_prefix: &str) -> Result<bool, R
 }
 
 fn is_guarded(token: &[u8], trust_prefix: &str) -> bool {
-    let deciding = |name: &&str| token.len() == name.len() && text::folds_below(token, name);
-    headers::DECIDING.iter().any(deciding) || text::folds_below(token, DATABRICKS_PREFIX) || text::folds_below(token, trust_prefix)
+    headers::DECIDING.iter().any(|name| header::same(token, name)) || header::begins(token, DATABRICKS_PREFIX) || header::begins(token, trust_prefix)
 }
 
 /// The protocol that the client wants to switch to, by any of the ways to ask for one.

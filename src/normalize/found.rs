@@ -1,5 +1,8 @@
-use super::{headers::refuse, host, quote::Quoted};
-use crate::model::{Host, RawCall, Reason, Refusal};
+use super::{headers::refuse, host};
+use crate::{
+    model::{Host, RawCall, Reason, Refusal},
+    text::quoted_bytes,
+};
 
 /// What Envoy says about the body it sent along, in `x-envoy-auth-partial-body`. It writes that header itself; a client's never arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +48,7 @@ impl Found<'_> {
         }
         for named in self.authority.into_iter().chain(self.host) {
             if named != raw.host() && host::read(named)? != *host {
-                let detail = format!("the host is {} and {} at once", Quoted(host.as_str().as_bytes()), Quoted(named));
+                let detail = format!("the host is {} and {} at once", quoted_bytes(host.as_str()), quoted_bytes(named));
                 return Err(Refusal::new(Reason::HostAmbiguous, detail));
             }
         }

@@ -1,10 +1,12 @@
 use super::{
     Config, connection,
     found::{Found, Partial},
-    quote::Quoted,
     text, value,
 };
-use crate::model::{HeaderForm, Headers, RawCall, Reason, Refusal};
+use crate::{
+    model::{HeaderForm, Headers, RawCall, Reason, Refusal, header},
+    text::quoted_bytes,
+};
 
 /// The headers that decide something: each may stand once, under exactly this name.
 pub(super) const DECIDING: [&str; 10] = [
@@ -168,11 +170,7 @@ fn header_name(name: &[u8]) -> Result<&str, Refusal> {
 
 /// Refuses a name that another reader takes for a deciding one. Aliases of our own trust headers are removed later, and no reason to refuse.
 fn alias(name: &str) -> Result<(), Refusal> {
-    if !name.contains(['_', '.']) {
-        return Ok(());
-    }
-    let same = |deciding: &&&str| deciding.len() == name.len() && text::folds_below(name.as_bytes(), deciding);
-    match DECIDING.iter().find(same) {
+    match DECIDING.iter().find(|deciding| header::same(name, deciding)) {
         Some(deciding) => Err(refuse(name, format_args!("is another spelling of `{deciding}`"))),
         None => Ok(()),
     }
@@ -180,11 +178,11 @@ fn alias(name: &str) -> Result<(), Refusal> {
 
 #[cold]
 fn refuse_name(name: &[u8], wrong: &str) -> Refusal {
-    Refusal::new(Reason::HeaderAmbiguous, format!("{} {wrong}", Quoted(name)))
+    Refusal::new(Reason::HeaderAmbiguous, format!("{} {wrong}", quoted_bytes(name)))
 }
 
 /// Names the header, never its value: that may be a credential.
 #[cold]
 pub(super) fn refuse(name: &str, wrong: impl std::fmt::Display) -> Refusal {
-    Refusal::new(Reason::HeaderAmbiguous, format!("the header {} {wrong}", Quoted(name.as_bytes())))
+    Refusal::new(Reason::HeaderAmbiguous, format!("the header {} {wrong}", quoted_bytes(name)))
 }

@@ -1,5 +1,7 @@
-use super::quote::Quoted;
-use crate::model::{Reason, Refusal};
+use crate::{
+    model::{Reason, Refusal},
+    text::quoted_bytes,
+};
 
 const LONGEST: usize = 32;
 
@@ -12,7 +14,7 @@ pub(super) fn read(method: &[u8]) -> Result<&str, Refusal> {
     match std::str::from_utf8(method) {
         Ok(text) if text.len() <= LONGEST && method.iter().all(letter) => Ok(text),
         _ => {
-            let detail = format!("the method {} is not 1 to {LONGEST} of `A-Z`, `0-9`, `-` and `_`", Quoted(method));
+            let detail = format!("the method {} is not 1 to {LONGEST} of `A-Z`, `0-9`, `-` and `_`", quoted_bytes(method));
             Err(Refusal::new(Reason::RequestMalformed, detail))
         }
     }

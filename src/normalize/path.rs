@@ -4,10 +4,12 @@ use smallvec::SmallVec;
 
 use super::{
     escape::{self, Plus},
-    quote::Quoted,
     text,
 };
-use crate::model::{ApiPath, Reason, Refusal, Segment};
+use crate::{
+    model::{ApiPath, Reason, Refusal, Segment},
+    text::quoted_bytes,
+};
 
 /// Splits `raw` at `/` and decodes each segment exactly once.
 ///
@@ -72,10 +74,10 @@ fn has_inner_gap(text: &str) -> bool {
 
 #[cold]
 fn refuse(path: &[u8], wrong: &str) -> Refusal {
-    Refusal::new(Reason::PathAmbiguous, format!("the path {} {wrong}", Quoted(path)))
+    Refusal::new(Reason::PathAmbiguous, format!("the path {} {wrong}", quoted_bytes(path)))
 }
 
 #[cold]
 fn refuse_segment(segment: &str, wrong: &str) -> Refusal {
-    Refusal::new(Reason::PathAmbiguous, format!("the path segment {} {wrong}", Quoted(segment.as_bytes())))
+    Refusal::new(Reason::PathAmbiguous, format!("the path segment {} {wrong}", quoted_bytes(segment)))
 }

@@ -2,10 +2,12 @@ use std::borrow::Cow;
 
 use super::{
     escape::{self, Plus},
-    quote::Quoted,
     text,
 };
-use crate::model::{Query, Reason, Refusal};
+use crate::{
+    model::{Query, Reason, Refusal},
+    text::quoted_bytes,
+};
 
 /// Splits `raw` at `&`, each pair at its first `=`, and decodes both sides once. Empty pairs say nothing and are skipped.
 ///
@@ -57,5 +59,5 @@ fn refuse(wrong: &str) -> Refusal {
 /// Names the key alone: values can be secrets.
 #[cold]
 fn refuse_pair(key: &str, wrong: impl std::fmt::Display) -> Refusal {
-    Refusal::new(Reason::QueryAmbiguous, format!("the query parameter {} {wrong}", Quoted(key.as_bytes())))
+    Refusal::new(Reason::QueryAmbiguous, format!("the query parameter {} {wrong}", quoted_bytes(key)))
 }

@@ -43,15 +43,3 @@ pub(super) fn is_dots(text: &str) -> bool {
     }
     dots > 0
 }
-
-/// `byte` of a header name as a reader sees it that makes a variable of the name, as CGI does: `X_Databricks.Org-Id` is one more spelling
-/// of `x-databricks-org-id` there (CVE-2025-64484).
-pub(super) fn fold(byte: u8) -> u8 {
-    if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() }
-}
-
-/// Whether `name` folds to something that begins with `prefix`.
-pub(super) fn folds_below(name: &[u8], prefix: &str) -> bool {
-    let mut folded = name.iter().copied().map(fold);
-    prefix.bytes().map(fold).all(|byte| folded.next() == Some(byte))
-}

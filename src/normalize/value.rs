@@ -1,7 +1,10 @@
 //! The grammar of single header values.
 
-use super::{headers::refuse, quote::Quoted, text};
-use crate::model::{HeaderForm, Refusal};
+use super::{headers::refuse, text};
+use crate::{
+    model::{HeaderForm, Refusal},
+    text::quoted_bytes,
+};
 
 const LONGEST_USER_AGENT: usize = 256;
 const LONGEST_REQUEST_ID: usize = 128;
@@ -30,7 +33,7 @@ pub(super) fn filled<'r>(form: HeaderForm, name: &str, value: &'r [u8]) -> Resul
 pub(super) fn length(value: &[u8]) -> Result<u64, Refusal> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     let text = if digits { std::str::from_utf8(value).ok() } else { None };
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| refuse("content-length", format_args!("{} is not one number", Quoted(value))))
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| refuse("content-length", format_args!("{} is not one number", quoted_bytes(value))))
 }
 
 pub(super) fn request_id(value: &[u8]) -> Option<&str> {

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{Config, Scene, fold, text};
+use super::{Config, Scene, text};
 use crate::{
     broker::Credential,
-    model::{Allow, Caller, DecisionId, HeaderEdit, Intent, Verdict},
+    model::{Allow, Caller, DecisionId, HeaderEdit, Intent, Verdict, header},
 };
 
 /// One of the trust headers, named by what follows the prefix.
@@ -112,7 +112,7 @@ impl Names {
         let is_set = |name: &str| set.iter().any(|edit| edit.name == name);
         remove.extend(self.full.iter().map(|(_, name)| name.clone()).filter(|name| !is_set(name)));
         for name in names(scene) {
-            if fold::begins(name, &self.prefix) && !is_set(name) && !remove.iter().any(|have| have == name) {
+            if header::begins(name, &self.prefix) && !is_set(name) && !remove.iter().any(|have| have == name) {
                 remove.push(Cow::Owned(name.to_owned()));
             }
         }
@@ -158,9 +158,9 @@ fn names<'s>(scene: &Scene<'s, '_>) -> impl Iterator<Item = &'s str> {
 }
 
 fn is_unwanted(name: &str) -> bool {
-    CREDENTIALS.iter().chain(&OVERRIDE_NAMES).any(|unwanted| fold::same(name, unwanted))
-        || OVERRIDES.iter().any(|unwanted| fold::begins(name, unwanted))
-        || (fold::begins(name, "x-databricks-") && fold::ends(name, "-token"))
+    CREDENTIALS.iter().chain(&OVERRIDE_NAMES).any(|unwanted| header::same(name, unwanted))
+        || OVERRIDES.iter().any(|unwanted| header::begins(name, unwanted))
+        || (header::begins(name, "x-databricks-") && header::ends(name, "-token"))
 }
 
 /// The value of one trust header, or `None` where there is nothing to vouch for.

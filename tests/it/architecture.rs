@@ -10,21 +10,23 @@ use syn::visit::Visit;
 
 /// Every module with all it may name beside itself. A new module, or a new edge, is a change of the plan and belongs here first.
 const HOUSE: &[(&str, &[&str])] = &[
-    ("model", &[]),
+    ("text", &[]),
+    ("model", &["text"]),
     ("clock", &[]),
-    ("json", &[]),
+    ("digest", &[]),
+    ("json", &["text"]),
     ("telemetry", &["model", "clock"]),
     ("lifecycle", &["model", "clock", "telemetry"]),
     ("net", &["model", "clock", "telemetry"]),
-    ("normalize", &["model", "json", "clock", "telemetry"]),
-    ("authn", &["model", "json", "clock", "telemetry", "net"]),
-    ("classify", &["model", "json", "clock", "telemetry"]),
-    ("authz", &["model", "json", "clock", "telemetry"]),
+    ("normalize", &["model", "text", "json", "clock", "telemetry"]),
+    ("authn", &["model", "text", "digest", "json", "clock", "telemetry", "net"]),
+    ("classify", &["model", "text", "json", "clock", "telemetry"]),
+    ("authz", &["model", "text", "digest", "json", "clock", "telemetry"]),
     ("broker", &["model", "json", "clock", "telemetry", "net", "authz::Permit"]),
     ("respond", &["model", "json", "clock", "telemetry", "broker::Grant", "broker::Credential"]),
     ("audit", &["model", "json", "clock", "telemetry"]),
     ("pipeline", &["model", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
-    ("config", &["model", "clock", "net", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
+    ("config", &["model", "text", "clock", "net", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     (
         "reload",
         &[

@@ -19,17 +19,19 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
         parents: parents.iter().map(|parent| TypeName::new(parent)).collect(),
         form,
     };
+    let dotted = |parts| IdForm::Dotted { parts, or_id: false };
     let types = vec![
         kind("Account", &[], IdForm::Exact),
-        kind("Catalog", &["Workspace"], IdForm::Lower),
+        kind("Catalog", &["Workspace"], dotted(1)),
         kind("Environment", &[], IdForm::Exact),
+        kind("File", &["File"], IdForm::VolumePath),
         kind("Job", &["Workspace"], IdForm::Decimal),
         kind("Notebook", &["Workspace"], IdForm::Path),
-        kind("Schema", &["Catalog"], IdForm::Lower),
+        kind("Schema", &["Catalog"], dotted(2)),
         kind("SecretScope", &["Workspace"], IdForm::Exact),
         kind("Service", &["Environment"], IdForm::Exact),
         kind("ServingEndpoint", &["Workspace"], IdForm::Exact),
-        kind("Table", &["Schema"], IdForm::Lower),
+        kind("Table", &["Schema"], dotted(3)),
         kind("Workspace", &["Environment"], IdForm::Exact),
     ];
     let field = |name: &str, kind| FieldSpec { name: name.into(), kind };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     classify::{
-        entry::Entry,
+        entry::{Binding, Entry},
         kinds::{Kind, Kinds, Nesting},
         matcher::{Matcher, Taken},
         template::Template,
@@ -71,6 +71,7 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Catalog, Vec<Fault>
     for (path, file) in &read {
         building.parents(path, &file.types);
     }
+    building.kinds.settle();
     for (path, file) in read {
         for raw in &file.calls {
             match call::entry(&building.kinds, &file.targets, raw) {
@@ -131,6 +132,9 @@ impl Building {
                 let message = format!("`{}` and `{name}` cannot be told apart: `{} {}` and `{place}`", entry.action.name, entry.method, entry.path);
                 return self.fault(path, action, message);
             }
+        }
+        for kind in entry.bindings.iter().flat_map(Binding::orphans) {
+            self.kinds.has_orphans(kind);
         }
         self.entries.push(entry);
     }

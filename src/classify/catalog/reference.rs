@@ -22,7 +22,7 @@ pub(super) fn markdown(catalog: &Catalog) -> String {
     }
     page.push_str("\n## Types\n\n| type | in | form of its id |\n|---|---|---|\n");
     for spec in &catalog.vocabulary.types {
-        let _ = writeln!(page, "| `{}` | {} | {:?} |", spec.name, names(&spec.parents), spec.form);
+        let _ = writeln!(page, "| `{}` | {} | {} |", spec.name, names(&spec.parents), spec.form);
     }
     page
 }

@@ -211,6 +211,9 @@ fn targets_and_their_hosts() {
         ("stage.cloud.databricks.com", "stage.cloud.databricks.com.", &["write `stage.cloud.databricks.com`"]),
         ("stage.cloud.databricks.com", "\"a,b\"", &["write a host name in lower case"]),
         ("stage.cloud.databricks.com", "\"*.databricks.com\"", &["write a host name in lower case"]),
+        // No request is found to be for such a host.
+        ("stage.cloud.databricks.com", "sta_ge.cloud.databricks.com", &["write a host name in lower case"]),
+        ("stage.cloud.databricks.com", "\"stage.cloud.databricks.com:443\"", &["write `stage.cloud.databricks.com`"]),
         ("stage.cloud.databricks.com", "a, a", &["`a` stands twice in the list"]),
         ("stage.cloud.databricks.com", "", &["`workspaces[0].hosts` is empty"]),
         ("\"1111111111111111\"", "\"0111\"", &["`0111` is not a workspace id; write the plain decimal number"]),

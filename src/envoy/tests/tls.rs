@@ -14,9 +14,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
-    super::{BindError, Config, Listener, Metrics, SpiffePattern, TlsConfig, metrics::Refused},
+    super::{BindError, Config, Listener, Metrics, TlsConfig, metrics::Refused},
     world::*,
 };
+use crate::model::SpiffePattern;
 
 const GATEWAY: &str = "spiffe://cluster.local/ns/istio-egress/sa/gateway";
 

@@ -1,8 +1,6 @@
-//! Which proxies may ask.
-
 use std::fmt;
 
-use crate::model::{SpiffeError, SpiffeId};
+use super::{SpiffeError, SpiffeId};
 
 /// A SPIFFE ID in which whole path segments may be `*`: `spiffe://cluster.local/ns/istio-egress/sa/*`.
 ///
