@@ -12,8 +12,8 @@ pub(super) struct Claims<'c>(Object<'c>);
 
 /// The longest text that a claim may hold where it names somebody or something, in bytes.
 const MAX_TEXT: usize = 255;
-/// The end of the year 9999, in seconds since the epoch: what lies beyond is no date but a trick with numbers.
-const END_OF_TIME: i64 = 253_402_300_799;
+/// The last day of the year 9999 but one, in seconds since the epoch: what lies beyond is no date that calendars share but a trick with numbers.
+const END_OF_TIME: i64 = 253_402_207_199;
 
 // === impl Claims ===
 

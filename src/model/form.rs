@@ -149,11 +149,11 @@ fn sound(text: &str) -> Result<(), FormError> {
     Ok(())
 }
 
-/// `42`, never `042` or `+42`.
+/// `42`, never `042` or `+42`; within 63 bits, since a reader that wraps would see another id in anything larger.
 fn decimal(text: &str) -> Result<(), FormError> {
-    let digits = text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_ok();
     if !digits || (text.len() > 1 && text.starts_with('0')) {
-        return Err(FormError("it is not a decimal number of at most 20 digits without leading zeros"));
+        return Err(FormError("it is not a decimal number below 2^63 without leading zeros"));
     }
     Ok(())
 }
@@ -212,6 +212,9 @@ mod tests {
         for (form, text, want) in [
             (IdForm::Decimal, "42", Some("42")),
             (IdForm::Decimal, "0", Some("0")),
+            (IdForm::Decimal, "9223372036854775807", Some("9223372036854775807")),
+            (IdForm::Decimal, "9223372036854775808", None),
+            (IdForm::Decimal, "18446744073709551659", None),
             (IdForm::Decimal, "042", None),
             (IdForm::Decimal, "+42", None),
             (IdForm::Decimal, "4 2", None),

@@ -32,10 +32,8 @@ pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_, '_>, refusa
     ];
     match status {
         DenyStatus::Unavailable => headers.push(header("retry-after", "1")),
-        // A token would not help a workload without a mesh identity.
-        DenyStatus::Unauthorized if !matches!(refusal.reason, Reason::PeerMissing | Reason::PeerInvalid) => {
-            headers.extend([header("x-should-retry", "false"), header("www-authenticate", "Bearer")]);
-        }
+        // RFC 9110 section 15.5.2: every 401 names a scheme.
+        DenyStatus::Unauthorized => headers.extend([header("x-should-retry", "false"), header("www-authenticate", "Bearer")]),
         _ => headers.push(header("x-should-retry", "false")),
     }
     Verdict::Deny(Deny { decision: scene.decision, status, headers, body: body.to_string().into() })

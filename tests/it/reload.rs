@@ -127,9 +127,9 @@ async fn a_host_is_added_live_and_a_bad_configuration_is_not_served() {
     world.write_config(good.clone()).unwrap();
     status_until(&world, |status| status["degraded"] == false).await;
     let mut moved = good;
-    moved["limits"] = json!({ "token": "8KiB" });
+    moved["limits"] = json!({ "token": "8KiB", "streams": 100 });
     world.write_config(moved).unwrap();
-    status_until(&world, |status| status["configuration"]["restart_needed_for"] == json!(["limits"])).await;
+    status_until(&world, |status| status["configuration"]["restart_needed_for"] == json!(["limits.streams"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
