@@ -100,14 +100,13 @@ fn is_access_token(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(), Ref
     // Keycloak writes what a token is into the claim `typ`, and `JWT` into the header of all of them.
     let kind = claims.get("typ").map(|kind| kind.as_text().map(str::to_ascii_lowercase));
     match (kind.as_ref().map(Option::as_deref), config.provider) {
-        (None, Provider::Generic) => {}
         (Some(Some("bearer")), _) if claims.get("typ").and_then(Value::as_text) == Some("Bearer") => {}
         (Some(Some("id")), _) => return wrong("an ID token"),
         (Some(Some("refresh" | "offline")), _) => return wrong("a refresh token"),
         (Some(Some("logout")), _) => return wrong("a logout token"),
         (_, Provider::Keycloak) => return wrong("not marked `typ: Bearer`"),
         (Some(None), Provider::Generic) => return wrong("of a `typ` that is no string"),
-        (Some(_), Provider::Generic) => {}
+        (_, Provider::Generic) => {}
     }
     // OpenID Connect Core 1.0, sections 3.1.3.6 and 3.3.2.11: these bind an ID token to what it came with. Cognito says `token_use`.
     if claims.has("at_hash") || claims.has("c_hash") || claims.get("token_use").and_then(Value::as_text) == Some("id") {
