@@ -1,6 +1,6 @@
 //! Texts of others in messages: escaped and cut short, and the word that was likely meant.
 
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 /// How many characters of such a text a message shows.
 const SHOWN: usize = 80;
@@ -21,6 +21,20 @@ pub fn quoted(text: &str) -> String {
 #[must_use]
 pub fn quoted_bytes(bytes: &(impl AsRef<[u8]> + ?Sized)) -> String {
     format!("`{}`", short(bytes.as_ref().iter().map(|byte| byte.escape_ascii()), "..."))
+}
+
+/// `text` up to the first thing that looks like a credential: a JWT (`eyJ…`) or a personal access token of Databricks (`dapi…`).
+#[must_use]
+pub fn redacted(text: &str) -> Cow<'_, str> {
+    let credential = |from: &str| {
+        let tail = |prefix: &str, good: fn(&u8) -> bool| from.strip_prefix(prefix).is_some_and(|rest| rest.bytes().take_while(good).count() >= 8);
+        tail("eyJ", |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) || tail("dapi", u8::is_ascii_hexdigit)
+    };
+    let start = text.match_indices(['e', 'd']).map(|(at, _)| at).find(|at| text.get(*at..).is_some_and(credential));
+    match start.and_then(|start| text.get(..start)) {
+        Some(before) => Cow::Owned(format!("{before}[redacted]")),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// The one of `known` that `word` was likely meant to be: at most one typing error in four letters, and one more.
@@ -49,6 +63,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_looks_like_a_credential_is_cut_off() {
+        let cases = [
+            ("/serving-endpoints/adapi-model/x", "/serving-endpoints/adapi-model/x"),
+            ("/x/eyJhbGciOiJSUzI1NiJ9.e30.AAAA/y", "/x/[redacted]"),
+            ("agent dapi0123456789abcdef0123", "agent [redacted]"),
+            ("héé eyJ", "héé eyJ"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(redacted(text), expected);
+        }
+    }
 
     #[test]
     fn texts_are_escaped_and_cut_between_escapes() {

@@ -10,7 +10,10 @@ use super::{
     headers::{Names, TrustHeader},
     message, text,
 };
-use crate::model::{Deny, DenyStatus, HeaderEdit, Reason, Refusal, Verdict};
+use crate::{
+    model::{Deny, DenyStatus, HeaderEdit, Reason, Refusal, Verdict},
+    text::redacted,
+};
 
 /// The deny that `refusal` is answered with.
 pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_, '_>, refusal: &Refusal) -> Verdict {
@@ -18,16 +21,16 @@ pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_, '_>, refusa
     let status = status(refusal.reason, age > config.faults_visible_after_ms);
     let told = message::tell(config, scene, refusal);
     let decision = scene.decision.to_string();
-    let request_id = scene.call.and_then(|call| call.headers.request_id).unwrap_or(&decision);
+    let request_id = redacted(scene.call.and_then(|call| call.headers.request_id).unwrap_or(&decision));
     let body = if is_oauth(scene) {
         oauth(refusal.reason, &told.message)
     } else {
-        databricks(refusal.reason, status, &told, request_id, message::help(config, &decision).as_deref())
+        databricks(refusal.reason, status, &told, &request_id, message::help(config, &decision).as_deref())
     };
     let mut headers = vec![
         header("content-type", "application/json"),
         header("x-databricks-reason-phrase", text::phrase(&told.message)),
-        header("x-request-id", text::phrase(request_id)),
+        header("x-request-id", text::phrase(&request_id)),
         HeaderEdit { name: names.of(TrustHeader::Decision), value: Bytes::from(decision) },
     ];
     match status {

@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{Config, Explain, Scene, deny, text};
-use crate::model::{Intent, Reason, Refusal};
+use crate::{
+    model::{Intent, Reason, Refusal},
+    text::redacted,
+};
 
 /// What an answer says of the decision, in words and as `ErrorInfo.metadata`.
 pub(super) struct Told {
@@ -29,11 +32,14 @@ pub(super) fn tell(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) ->
             metadata.push(("policies", refusal.policies.join(",")));
         }
     }
+    // Details quote the request, and a token may stand in its path.
+    message = redacted(&message).into_owned();
     let _ = write!(message, " [{}, decision {decision}]", deny::shown(refusal.reason));
     if let Some(url) = help(config, &decision) {
         let _ = write!(message, ", see {url}");
     }
-    Told { message: text::unretried(&message), metadata: metadata.into_iter().map(|(key, value)| (key, text::unretried(&value))).collect() }
+    let shown = |value: &str| text::unretried(&redacted(value));
+    Told { message: text::unretried(&message), metadata: metadata.into_iter().map(|(key, value)| (key, shown(&value))).collect() }
 }
 
 /// The configured help address for one decision.
@@ -41,7 +47,7 @@ pub(super) fn help(config: &Config, decision: &str) -> Option<String> {
     config.help_url.as_ref().map(|url| url.replace("{decision}", decision))
 }
 
-/// `User::"corp/alice" from spiffe://… may not jobs.run_now on Job::"stage/43": `
+/// `User::"corp/alice" from spiffe://… may not call jobs.run_now on Job::"stage/43": `
 fn describe(scene: &Scene<'_, '_>, message: &mut String, metadata: &mut Vec<(&'static str, String)>) {
     if let Some(peer) = scene.peer {
         metadata.push(("peer", peer.to_string()));

@@ -192,6 +192,17 @@ fn no_message_makes_a_client_retry() {
 }
 
 #[test]
+fn no_credential_of_the_request_is_echoed() {
+    for credential in ["eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "dapi0123456789abcdef"] {
+        let refusal = Refusal::new(Reason::CallUnknown, format!("the catalog knows no `/x/{credential}`"));
+        let (deny, body) = denied(config(), "/x", &refusal, 0);
+        let text = body.to_string() + header(&deny, "x-databricks-reason-phrase").unwrap();
+        assert!(!text.contains(credential) && text.contains("[redacted]"), "{text}");
+        assert!(body["message"].as_str().unwrap().contains("CALL_UNKNOWN, decision 0"), "{text}");
+    }
+}
+
+#[test]
 fn below_oidc_the_shape_is_that_of_oauth() {
     let (_, body) = denied(config(), "/oidc/v1/token", &Refusal::new(Reason::TokenExpired, "the token has expired"), 0);
     assert_eq!(body["error"], "invalid_grant");

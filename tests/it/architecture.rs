@@ -23,9 +23,9 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("classify", &["model", "text", "json", "clock", "telemetry"]),
     ("authz", &["model", "text", "digest", "json", "clock", "telemetry"]),
     ("broker", &["model", "json", "clock", "telemetry", "net", "authz::Permit"]),
-    ("respond", &["model", "json", "clock", "telemetry", "broker::Grant", "broker::Credential"]),
+    ("respond", &["model", "text", "json", "clock", "telemetry", "broker::Grant", "broker::Credential"]),
     ("audit", &["model", "json", "clock", "telemetry"]),
-    ("pipeline", &["model", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
+    ("pipeline", &["model", "text", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     ("config", &["model", "text", "clock", "net", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     (
         "reload",
