@@ -138,7 +138,7 @@ impl Bound {
         readiness.drain();
         tokio::time::sleep(lifecycle::LAME_DUCK).await;
         trigger.fire();
-        if early.is_ok() && tokio::time::timeout(DRAIN, &mut checks).await.is_err() {
+        if !checks.is_finished() && tokio::time::timeout(DRAIN, &mut checks).await.is_err() {
             tracing::warn!("requests in flight outlived the drain deadline and are cut off");
             // Every record that is still open is closed by this, as aborted.
             let _ = tokio::time::timeout(CUT, connections.cut()).await;
@@ -147,7 +147,9 @@ impl Bound {
         watching.abort();
         telling.abort();
         end_admin.fire();
-        let _ = tokio::time::timeout(Duration::from_secs(1), admins).await;
+        if !admins.is_finished() {
+            let _ = tokio::time::timeout(Duration::from_secs(1), &mut admins).await;
+        }
         let ended = tokio::task::spawn_blocking(move || {
             tracer.shutdown();
             writer.finish()
