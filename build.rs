@@ -1,4 +1,4 @@
-//! Compiles `proto/` with protox, so that nobody has to install protoc.
+//! Compiles `proto/` with protox, so that nobody has to install protoc, and lists the files of `catalog/`.
 //!
 //! `envoy.bin` is the descriptor set that gRPC reflection shows. lakegate's own contract, the audit event, is compiled to hold that it is well formed;
 //! the record itself is written by serde, and a test compares the two.
@@ -11,6 +11,7 @@ use std::{
 };
 
 const PROTO: &str = "proto";
+const CATALOG: &str = "catalog";
 const ENVOY: &str = "envoy/service/auth/v3/external_auth.proto";
 const DECISION: &str = "lakegate/v1/decision.proto";
 
@@ -19,6 +20,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     describe(ENVOY, &out_dir()?.join("envoy.bin"))?;
     protox::compile([DECISION], [PROTO])?;
+    println!("cargo::rerun-if-changed={CATALOG}");
+    list(&out_dir()?.join("catalog.rs"))
+}
+
+/// Writes an expression of every catalog file: its path and its text, in order of name.
+fn list(to: &Path) -> Result<(), Box<dyn Error>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(CATALOG)? {
+        let name = entry?.file_name().into_string().map_err(|name| format!("{} is no name for a catalog file", name.display()))?;
+        names.extend(name.ends_with(".yaml").then_some(name));
+    }
+    names.sort_unstable();
+    let here = env!("CARGO_MANIFEST_DIR");
+    let files = names.iter().map(|name| format!("(\"{CATALOG}/{name}\", include_str!(r\"{here}/{CATALOG}/{name}\")),\n"));
+    fs::write(to, format!("&[{}]", files.collect::<String>()))?;
     Ok(())
 }
 

@@ -17,12 +17,9 @@ mod tests;
 
 use std::{borrow::Cow, sync::Arc};
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, CatalogFile};
 
-use crate::{
-    model::{Body, Call, Intent, Reason, Refusal, Target},
-    text::shown,
-};
+use crate::model::{Body, Call, Intent, Reason, Refusal, Target};
 
 /// The path where every Databricks SDK asks what a host is, before it has a token.
 const DISCOVERY: &str = "/.well-known/databricks-config";
@@ -31,6 +28,8 @@ const DISCOVERY: &str = "/.well-known/databricks-config";
 #[derive(Clone, Debug)]
 pub struct TargetConfig {
     pub target: Arc<Target>,
+    /// The API of the catalog that it serves: `workspace`, `account`, or one of services.
+    pub api: Arc<str>,
     /// In the canonical form of [`Host`](crate::model::Host).
     pub hosts: Vec<String>,
 }
@@ -46,13 +45,14 @@ pub struct Classifier {
 
 impl Classifier {
     /// # Errors
-    /// One message for each host that several targets share without a workspace id of their own.
+    /// One message for each host that several targets share without a workspace id of their own, and for each API that the catalog does not have.
     pub fn new(catalog: Arc<Catalog>, targets: Vec<TargetConfig>) -> Result<Self, Vec<String>> {
-        Ok(Self { catalog, targets: target::Targets::new(targets)? })
+        let targets = target::Targets::new(targets, &catalog)?;
+        Ok(Self { catalog, targets })
     }
 
     #[must_use]
-    pub fn catalog(&self) -> &Catalog {
+    pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
 
@@ -68,7 +68,15 @@ impl Classifier {
     /// # Errors
     /// `HostUnknown` or `WorkspaceAmbiguous`.
     pub fn target(&self, call: &Call<'_>) -> Result<Arc<Target>, Refusal> {
-        self.targets.of_call(call).cloned()
+        self.targets.of_call(call).map(|site| Arc::clone(&site.target))
+    }
+
+    /// The entry of the catalog that says what `call` is, as method and path template; `None` where no entry does.
+    #[must_use]
+    pub fn entry(&self, call: &Call<'_>) -> Option<String> {
+        let (entry, _) = self.catalog.find(self.targets.of_call(call).ok()?.api, call).ok()?;
+        let upgrade = entry.upgrade.as_deref().map(|protocol| format!(" as {protocol}")).unwrap_or_default();
+        Some(format!("{} {}{upgrade}", entry.method, entry.path))
     }
 
     /// What `call` would do, on which resources of which target.
@@ -76,23 +84,16 @@ impl Classifier {
     /// # Errors
     /// Every reason from `BodyUnreadable` to `WorkspaceAmbiguous`, and `HostUnknown`, `CallUnknown` and `UpgradeRefused`.
     pub fn classify(&self, call: &Call<'_>) -> Result<Intent, Refusal> {
-        let target = self.target(call)?;
-        let found = self.catalog.find(call);
-        let upgrade = call.upgrade.as_ref().filter(|_| !found.as_ref().is_ok_and(|(entry, _)| entry.upgrade));
-        if let Some(upgrade) = upgrade {
-            let detail = format!("the call asks to switch to `{}`, after which nothing more could be decided", shown(&upgrade.0));
-            return Err(refuse(Reason::UpgradeRefused, detail));
-        }
-        let (entry, captures) = found?;
-        if !entry.targets.contains(&target.kind) {
-            let detail = format!("`{}` is not a call of {} `{}`", entry.action.name, target.kind.type_name().to_lowercase(), target.name);
-            return Err(refuse(Reason::CallUnknown, detail));
-        }
-        let reading = extract::Reading::new(entry, call, captures)?;
-        if let Some(index) = entry.workspace_param
-            && (target.workspace_id.is_none() || reading.param(index).as_deref() != target.workspace_id.as_deref())
-        {
+        let site = self.targets.of_call(call)?;
+        let target = Arc::clone(&site.target);
+        let (entry, params) = self.catalog.find(site.api, call)?;
+        let reading = extract::Reading::new(entry, call, params)?;
+        let differs = |param: Option<usize>, id: Option<&str>| param.is_some_and(|index| id.is_none() || reading.param(index).as_deref() != id);
+        if differs(entry.workspace_param, target.workspace_id.as_deref()) {
             return Err(refuse(Reason::WorkspaceAmbiguous, "the path names a workspace that is not the one of this host"));
+        }
+        if differs(entry.account_param, target.account_id.as_deref()) {
+            return Err(refuse(Reason::WorkspaceAmbiguous, "the path names an account that is not the one of this host"));
         }
         let resources = resources::of_call(self.catalog.kinds(), &target, entry, &reading)?;
         let fields = fields::of_call(entry, &reading)?;

@@ -7,6 +7,7 @@
 //!
 //! All faults of a file are reported at once. What the interface names and this version does not have is refused, never ignored.
 
+mod catalog;
 mod files;
 mod forms;
 mod issuers;
@@ -36,6 +37,7 @@ use std::{
 };
 
 pub use self::{
+    catalog::{Api, CatalogFiles},
     issuers::Issuer,
     listen::{Listen, Peers, Tls},
     reference::reference,
@@ -56,8 +58,9 @@ pub struct Config {
     pub peers: Peers,
     /// Unique by name and by `iss`.
     pub issuers: Vec<Issuer>,
-    /// Workspaces, then accounts; never empty.
+    /// Workspaces, then accounts, then services; never empty.
     pub targets: Vec<TargetEntry>,
+    pub catalog: CatalogFiles,
     pub policy: Policy,
     /// `x-`…`-`, in lower case.
     pub trust_prefix: String,
@@ -112,6 +115,9 @@ impl Config {
     pub fn watched(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.file.clone(), self.policy.dir.clone()];
         paths.extend(self.policy.entities.clone());
+        paths.extend(self.catalog.dir.clone());
+        paths.extend(self.catalog.extra.iter().cloned());
+        paths.extend(self.targets.iter().filter_map(|entry| if let Api::Own(file) = &entry.api { Some(file.clone()) } else { None }));
         paths.extend(self.issuers.iter().filter_map(|issuer| issuer.jwks_file.clone()));
         paths.extend(self.listen.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone(), tls.client_ca.clone()]));
         paths
@@ -127,6 +133,7 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
     let peers = raw.peers.as_ref().and_then(|raw| listen::peers(raw, &at("peers"), report));
     let issuers = issuers::issuers(raw.issuers.as_deref().unwrap_or_default(), &at("issuers"), report);
     let targets = targets::targets(raw, report);
+    let catalog = catalog::files(raw.catalog.as_ref().unwrap_or(&raw::CatalogFiles::default()), &at("catalog"), report);
     let policy = raw.policy.as_ref().and_then(|raw| service::policy(raw, &at("policy"), report));
     let trust_prefix = service::trust_prefix(raw.trust.as_ref().unwrap_or(&raw::TrustHeaders::default()), &at("trust"), report);
     let audit = service::audit(raw.audit.as_ref().unwrap_or(&raw::Audit::default()), &at("audit"), report);
@@ -140,6 +147,7 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
         peers: peers?,
         issuers: issuers?,
         targets: targets?,
+        catalog: catalog?,
         policy: policy?,
         trust_prefix: trust_prefix?,
         audit: audit?,

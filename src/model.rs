@@ -26,7 +26,7 @@ pub use facts::RequestFacts;
 pub use fault::Fault;
 pub use form::{FormError, IdForm};
 pub use host::{Host, HostError};
-pub use intent::{Action, Field, FieldValue, Intent, Level, Resource};
+pub use intent::{Action, Field, FieldValue, Intent, Level, Mark, Resource};
 pub use names::{DecisionId, Name, NameError};
 pub use raw::{HeaderForm, RawCall, RawFields, Span};
 pub use reason::{Reason, Refusal};

@@ -1,5 +1,6 @@
 //! From files to a published snapshot: watch, read a listing that holds still, compile, publish; the last good set stays until a better one is whole.
 
+mod catalog;
 mod compile;
 mod compose;
 mod listing;

@@ -19,12 +19,12 @@ pub(super) fn fault_of(entity: &EntityRef, vocabulary: &Vocabulary) -> Option<(S
         }
         COLLECTION => (!printable(id)).then(|| ("a collection's id is a text without control characters, not empty".to_owned(), None)),
         "Issuer" | "Workspace" | "Account" | "Service" | "Environment" => Name::parse(id).err().map(|error| (error.to_string(), None)),
-        kind => formed(id, vocabulary.type_named(kind)?.form),
+        kind => formed(id, &vocabulary.type_named(kind)?.form),
     }
 }
 
 /// The fault of an id `<target>/<text>` whose text is not canonical.
-fn formed(id: &str, form: IdForm) -> Option<(String, Option<String>)> {
+fn formed(id: &str, form: &IdForm) -> Option<(String, Option<String>)> {
     let shape = format!("such an id is written `<target>/<{form}>`");
     let Some((target, text)) = id.split_once('/').filter(|(target, _)| name(target)) else { return Some((shape, None)) };
     let (message, right) = match form.canonical(text) {

@@ -69,9 +69,9 @@ impl Question {
     }
 }
 
-/// The action with its groups: its service and its level.
+/// The action with its groups: its service, its level, its marks and the wider actions it belongs to.
 pub(super) fn action_node(action: &Action) -> Node {
-    let groups = service_group(&action.service).into_iter().chain([action.level.as_str()]);
+    let groups = service_group(&action.service).into_iter().chain([action.level.as_str()]).chain(action.groups());
     Node { entity: entity("Action", &action.name), ancestors: groups.map(|group| entity("Action", group)).collect() }
 }
 

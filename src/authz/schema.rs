@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
 };
 
-use crate::model::{ActionSpec, FieldKind, Level, TypeName, TypeSpec, Vocabulary};
+use crate::model::{ActionSpec, FieldKind, Level, Mark, TypeName, TypeSpec, Vocabulary};
 
 /// Extra containers that only the inventory fills: `Collection::"pii"`.
 pub(super) const COLLECTION: &str = "Collection";
@@ -57,6 +57,10 @@ pub fn schema(vocabulary: &Vocabulary) -> String {
     for level in Level::ALL {
         let _ = writeln!(text, "action \"{}\";", level.as_str());
     }
+    text.push_str("\n// The marks.\n");
+    for mark in Mark::ALL {
+        let _ = writeln!(text, "action \"{}\";", mark.as_str());
+    }
     text.push_str("\n// The services.\n");
     let services: BTreeSet<&str> = vocabulary.actions.iter().filter_map(|spec| service_group(&spec.action.service)).collect();
     for service in services {
@@ -73,11 +77,12 @@ pub fn schema(vocabulary: &Vocabulary) -> String {
     text
 }
 
-/// The group that holds a service's actions; `None` where the service is named like a level (`credentials` is one), which alone keeps the name:
+/// The group that holds a service's actions; `None` where the service is named like a level (`credentials` is one) or a mark, which alone keeps the name:
 /// else `action in Action::"credentials"` would reach everything of that service.
 pub(super) fn service_group(service: &str) -> Option<&str> {
     let is_level = Level::ALL.iter().any(|level| level.as_str() == service);
-    (!is_level).then_some(service)
+    let is_mark = Mark::ALL.iter().any(|mark| mark.as_str() == service);
+    (!is_level && !is_mark).then_some(service)
 }
 
 /// The direct parents of a resource type, the inventory's containers among them.
@@ -96,8 +101,8 @@ fn entity(text: &mut String, name: &str, parents: &[&str]) {
 
 /// What stands behind the name of an action, the same for all that are alike.
 fn declaration(spec: &ActionSpec) -> String {
-    let groups: Vec<String> =
-        service_group(&spec.action.service).into_iter().chain([spec.action.level.as_str()]).map(|group| format!("\"{group}\"")).collect();
+    let groups = service_group(&spec.action.service).into_iter().chain([spec.action.level.as_str()]);
+    let groups: Vec<String> = groups.chain(spec.action.groups()).map(|group| format!("\"{group}\"")).collect();
     let resources: Vec<&str> = spec.resources.iter().map(TypeName::as_str).collect();
     let fields = spec
         .fields

@@ -30,7 +30,7 @@ pub(super) fn read<'r>(entry: &Entry, body: &Body<'r>) -> Result<Option<Value<'r
         }
         Body::Whole { bytes, media } => (*bytes, *media),
     };
-    if media != MediaType::Json {
+    if media != MediaType::Json && (media, entry.body) != (MediaType::Scim, BodyUse::Scim) {
         return Err(refuse(Reason::BodyUnreadable, "the body must be sent as `application/json`"));
     }
     let wanted = |name: &str| entry.sources().filter_map(|source| source.steps.first()).any(|step| step.key.spelling(name) != Spelling::Other);
@@ -48,6 +48,30 @@ pub(super) fn read<'r>(entry: &Entry, body: &Body<'r>) -> Result<Option<Value<'r
 /// `ResourceAmbiguous` for a spelling that only folds to the key, `BodyUnreadable` for a value of the wrong kind.
 pub(super) fn values<'v, 'a>(body: &'v Value<'a>, source: &Source, steps: &[Step]) -> Result<Vec<Vec<&'v Value<'a>>>, Refusal> {
     let Some((last, inner)) = steps.split_last() else { return Ok(Vec::new()) };
+    let Some(at) = holders(body, source, inner)? else { return Ok(Vec::new()) };
+    spelled(&at, last, source, !inner.iter().any(|step| step.each))
+}
+
+/// For each object of the list that holds the last keys of `sources`, the value of each of them.
+///
+/// # Errors
+/// As [`values`].
+pub(super) fn rows<'v, 'a>(body: &'v Value<'a>, sources: &[Source]) -> Result<Vec<Vec<Option<&'v Value<'a>>>>, Refusal> {
+    let Some((first, inner)) = sources.first().and_then(|source| Some((source, source.steps.split_last()?.1))) else { return Ok(Vec::new()) };
+    let holders = holders(body, first, inner)?.unwrap_or_default();
+    let value = |holder: &&'v Value<'a>, source: &Source| {
+        let Some(key) = source.steps.last() else { return Ok(None) };
+        match members(object(holder, source)?, key, source)?.as_slice() {
+            [] => Ok(None),
+            [value] => Ok(Some(*value)),
+            _ => Err(refuse(Reason::ResourceAmbiguous, format!("`{}` stands in the body twice, in two spellings", source.as_str()))),
+        }
+    };
+    holders.iter().map(|holder| sources.iter().map(|source| value(holder, source)).collect()).collect()
+}
+
+/// The objects that `inner` leads to, `None` where there is no such place.
+fn holders<'v, 'a>(body: &'v Value<'a>, source: &Source, inner: &[Step]) -> Result<Option<Vec<&'v Value<'a>>>, Refusal> {
     let (mut at, mut there) = (vec![body], true);
     for step in inner {
         let mut below = Vec::new();
@@ -64,10 +88,7 @@ pub(super) fn values<'v, 'a>(body: &'v Value<'a>, source: &Source, steps: &[Step
         }
         at = below;
     }
-    if !there {
-        return Ok(Vec::new());
-    }
-    spelled(&at, last, source, !inner.iter().any(|step| step.each))
+    Ok(there.then_some(at))
 }
 
 /// The values of the last key. Below a list, one spelling for each element; at a single place, each spelling apart, so that they can be compared.

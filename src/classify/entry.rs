@@ -3,27 +3,33 @@
 use std::sync::Arc;
 
 use super::{key::Key, kinds::KindId};
-use crate::model::{Action, FieldKind, TargetKind};
+use crate::model::{Action, FieldKind, IdForm};
 
 /// One entry of the catalog.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) action: Arc<Action>,
+    /// Other names of the same call, which policies may use in place of the action's.
+    pub(super) aliases: Vec<Box<str>>,
+    /// The HTTP method.
     pub(super) method: Box<str>,
     /// As the catalog writes it, alternatives and all.
     pub(super) path: Box<str>,
-    pub(super) targets: Vec<TargetKind>,
+    /// The APIs that it belongs to: `workspace`, `account`, or one of services.
+    pub(super) targets: Vec<Box<str>>,
     pub(super) body: BodyUse,
     pub(super) bindings: Vec<Binding>,
     /// Where no binding finds a resource, the call acts on its target.
     pub(super) otherwise_target: bool,
+    /// The call acts on its target as well.
+    pub(super) also_target: bool,
     pub(super) fields: Vec<FieldRule>,
     /// The parameter that must equal the target's workspace id.
     pub(super) workspace_param: Option<usize>,
-    /// Whether the call may ask to switch protocols.
-    pub(super) upgrade: bool,
-    /// Runs what the request does not show: SQL, notebooks, agents, pipelines.
-    pub(super) opaque: bool,
+    /// The parameter that must equal the target's account id.
+    pub(super) account_param: Option<usize>,
+    /// The protocol that the call switches to; `None` for plain requests.
+    pub(super) upgrade: Option<Box<str>>,
     /// Why it has its level, where that was judged.
     pub(super) why: Option<Box<str>>,
 }
@@ -34,6 +40,8 @@ pub(super) struct Entry {
 pub(super) enum BodyUse {
     /// It is read, since something in it may decide.
     Json,
+    /// It is read, and may be sent as `application/scim+json` too (RFC 7644 §8.1).
+    Scim,
     /// It is never read and may be partial: model input, uploads, Thrift.
     Opaque,
     /// There is none; one that is there is refused.
@@ -44,11 +52,15 @@ pub(super) enum BodyUse {
 #[derive(Debug)]
 pub(super) struct Binding {
     pub(super) kind: KindRule,
+    /// What every value begins with, and is no part of the id: `schemas/` of `schemas/main.ml`.
+    pub(super) prefix: Option<Box<str>>,
     /// Joined by dots where there are several: `catalog_name` and `schema_name`.
     pub(super) id: Vec<Source>,
     /// Other keys for the same id; whichever are there must agree.
     pub(super) also: Vec<Source>,
     pub(super) optional: bool,
+    /// Absent, it stands for the target.
+    pub(super) or_target: bool,
     /// The id says neither name nor parent.
     pub(super) orphan: bool,
 }
@@ -59,13 +71,26 @@ pub(super) enum KindRule {
     One(KindId),
     /// The call creates such an object: it acts on what that will be in.
     ParentOf(KindId),
-    /// A name of three dotted parts is of the second type, any other of the first.
-    Shaped(KindId, KindId),
+    /// An id of that shape is of one type, any other of the plain one.
+    Shaped {
+        shape: Shape,
+        plain: KindId,
+        shaped: KindId,
+    },
     /// The value of another key says it; a value that is not listed makes the call unknown.
     Chosen {
         by: Source,
         kinds: Vec<(Box<str>, Vec<Choice>)>,
     },
+}
+
+/// What sets an id apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A name of three dotted parts.
+    Dotted,
+    /// A path below `/Volumes`.
+    Volume,
 }
 
 /// One type that a chosen value stands for.
@@ -91,7 +116,7 @@ pub(super) struct Source {
 }
 
 /// One step into a body.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) key: Key,
     /// The value is an array, and every element counts.
@@ -103,6 +128,10 @@ pub(super) struct Step {
 pub(super) struct FieldRule {
     pub(super) name: Arc<str>,
     pub(super) kind: FieldKind,
+    /// What its texts are folded to, so that a policy compares one spelling.
+    pub(super) form: IdForm,
+    /// What every text begins with, and is no part of the value.
+    pub(super) prefix: Option<Box<str>>,
     /// For a single value, at most one of these may be there; for a set, all that are there count.
     pub(super) from: Vec<Source>,
 }
@@ -133,6 +162,17 @@ impl Binding {
     /// Whether its ids can be such that a policy on a name or a parent does not reach them.
     pub(super) fn may_be_orphan(&self) -> bool {
         self.orphans().next().is_some()
+    }
+}
+
+// === impl Shape ===
+
+impl Shape {
+    pub(super) fn is_of(self, id: &str) -> bool {
+        match self {
+            Self::Dotted => id.split('.').count() == 3,
+            Self::Volume => id.split('/').nth(1).is_some_and(|first| first.eq_ignore_ascii_case("volumes")),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use super::{
     body,
     entry::{Entry, Source},
     key::Spelling,
-    matcher::Capture,
     refuse,
+    template::Param,
 };
 use crate::{
     json::Value,
@@ -20,7 +20,7 @@ use crate::{
 /// One matched call with its body read: where all values are taken from.
 pub(super) struct Reading<'c, 'r> {
     call: &'c Call<'r>,
-    captures: SmallVec<[Capture; 6]>,
+    params: &'c [Param],
     body: Option<Value<'r>>,
 }
 
@@ -53,13 +53,13 @@ struct Place<'v> {
 impl<'c, 'r> Reading<'c, 'r> {
     /// # Errors
     /// What [`body::read`] refuses.
-    pub(super) fn new(entry: &Entry, call: &'c Call<'r>, captures: SmallVec<[Capture; 6]>) -> Result<Self, Refusal> {
-        Ok(Self { call, captures, body: body::read(entry, &call.body)? })
+    pub(super) fn new(entry: &Entry, call: &'c Call<'r>, params: &'c [Param]) -> Result<Self, Refusal> {
+        Ok(Self { call, params, body: body::read(entry, &call.body)? })
     }
 
     /// The text of a parameter of the path.
-    pub(super) fn param(&self, index: usize) -> Option<String> {
-        self.captures.get(index).map(|capture| capture.text(&self.call.path))
+    pub(super) fn param(&self, index: usize) -> Option<Cow<'c, str>> {
+        self.params.get(index).map(|param| param.place.text(&self.call.path))
     }
 
     /// The values of `source` in canonical form, or `None` where the key is nowhere.
@@ -93,6 +93,21 @@ impl<'c, 'r> Reading<'c, 'r> {
         }
     }
 
+    /// For each object of the list that holds the last keys of `sources`, what each of them is there.
+    ///
+    /// # Errors
+    /// A refusal where a key stands anywhere else, twice, or in a doubtful spelling.
+    pub(super) fn rows(&self, sources: &[Source]) -> Result<Vec<Vec<Option<Found<'_>>>>, Refusal> {
+        for source in sources {
+            if !self.query(source)?.is_empty() {
+                return Err(refuse(Reason::ResourceMissing, format!("`{}` stands in the query, where the call does not take it", source.as_str())));
+            }
+        }
+        let Some(body) = &self.body else { return Ok(Vec::new()) };
+        let found = |(value, source): (Option<_>, &Source)| value.map(|value| scalar(source, value)).transpose();
+        body::rows(body, sources)?.into_iter().map(|row| row.into_iter().zip(sources).map(found).collect()).collect()
+    }
+
     /// Whether the object that holds `source`'s last key is in the body, whatever it holds.
     pub(super) fn has_holder(&self, source: &Source) -> Result<bool, Refusal> {
         let Some((body, (_, holder))) = self.body.as_ref().zip(source.steps.split_last()) else { return Ok(false) };
@@ -102,7 +117,7 @@ impl<'c, 'r> Reading<'c, 'r> {
     fn places<'v>(&'v self, source: &Source) -> Result<Vec<Place<'v>>, Refusal> {
         let mut places = Vec::new();
         if let Some(text) = source.param.and_then(|index| self.param(index)) {
-            places.push(Place { name: "path", declared: true, values: vec![Found { text: Cow::Owned(text), wire: Wire::Untyped }] });
+            places.push(Place { name: "path", declared: true, values: vec![Found { text, wire: Wire::Untyped }] });
         }
         if let Some(name) = &source.header {
             return Ok(self.header(name)?.into_iter().chain(places).collect());

@@ -1,12 +1,14 @@
 //! The body fields that policies may read as `context.request.<name>`.
 
+use std::borrow::Cow;
+
 use super::{
     entry::{Entry, FieldRule, Source},
     extract::{Found, Reading, Wire},
-    refuse,
+    refuse, resources,
 };
 use crate::{
-    model::{Field, FieldKind, FieldValue, Reason, Refusal},
+    model::{Field, FieldKind, FieldValue, IdForm, Reason, Refusal},
     text::shown,
 };
 
@@ -55,7 +57,11 @@ fn absent(rule: &FieldRule, reading: &Reading<'_, '_>) -> Result<Option<FieldVal
 fn typed(rule: &FieldRule, source: &Source, found: &Found<'_>) -> Result<FieldValue, Refusal> {
     let text = found.text.as_ref();
     let value = match (rule.kind, found.wire) {
-        (FieldKind::Text | FieldKind::Texts, Wire::Untyped | Wire::Text) => Some(FieldValue::Text(text.to_owned())),
+        (FieldKind::Text | FieldKind::Texts, Wire::Untyped | Wire::Text) => return formed(rule, source, text).map(FieldValue::Text),
+        // An id that is a number on the wire is the same text in a policy.
+        (FieldKind::Text | FieldKind::Texts, Wire::Number) if rule.form == IdForm::Decimal => {
+            return formed(rule, source, text).map(FieldValue::Text);
+        }
         // proto3 JSON writes 64-bit numbers as strings too.
         (FieldKind::Long, Wire::Untyped | Wire::Text | Wire::Number) => text.parse().ok().map(FieldValue::Long),
         (FieldKind::Bool, Wire::Untyped | Wire::Bool) => text.parse().ok().map(FieldValue::Bool),
@@ -68,4 +74,18 @@ fn typed(rule: &FieldRule, source: &Source, found: &Found<'_>) -> Result<FieldVa
         FieldKind::Bool => "true or false",
     };
     value.ok_or_else(|| refuse(Reason::BodyUnreadable, format!("`{}` must be {want}, not `{}`", source.as_str(), shown(text))))
+}
+
+/// `text` in the one spelling that policies compare.
+fn formed(rule: &FieldRule, source: &Source, text: &str) -> Result<String, Refusal> {
+    let text = resources::after(rule.prefix.as_deref(), text).ok_or_else(|| {
+        refuse(Reason::ResourceAmbiguous, format!("`{}` must begin with `{}`", source.as_str(), rule.prefix.as_deref().unwrap_or_default()))
+    })?;
+    match &rule.form {
+        form @ (IdForm::Exact | IdForm::Lower) => Ok(form.fold(text).into_owned()),
+        form => form
+            .canonical(text)
+            .map(Cow::into_owned)
+            .map_err(|why| refuse(Reason::ResourceAmbiguous, format!("`{}` is not the one way to write what it names: {why}", source.as_str()))),
+    }
 }

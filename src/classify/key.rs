@@ -47,8 +47,10 @@ impl Key {
     }
 }
 
+/// Every reader that takes no notice of case comes to the same: some lower, some raise first, so that `ſ`, `ı` and `İ` are `s` and `i` to them.
 fn folded(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase)
+    let raised = text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_uppercase);
+    raised.flat_map(char::to_lowercase).filter(|c| *c != '\u{307}')
 }
 
 fn snake(name: &str) -> String {
@@ -81,6 +83,9 @@ mod tests {
                 ("jobid", Spelling::Doubtful),
                 ("JOB_ID", Spelling::Doubtful),
                 ("_job_id", Spelling::Doubtful),
+                ("\u{17f}job_id", Spelling::Other),
+                ("job_\u{131}d", Spelling::Doubtful),
+                ("job_\u{130}d", Spelling::Doubtful),
                 ("job", Spelling::Other),
                 ("job_ids", Spelling::Other),
             ] {

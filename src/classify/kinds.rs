@@ -37,6 +37,9 @@ pub(super) enum Nesting {
     Path,
     /// By a path below `/Volumes/<catalog>/<schema>/<volume>`; a shorter one is the volume, the schema or the catalog itself.
     Volume,
+    /// By a resource name: `projects/p/branches/b` is in the first parent type's `projects/p`.
+    #[serde(skip)]
+    Name,
 }
 
 /// An id that cannot be read as one of its type, and why: one clause, user input left out.
@@ -72,10 +75,10 @@ impl Kinds {
         self.all.iter()
     }
 
-    /// The type that a dotted one is in, where that is dotted too.
+    /// The type that one is in by its id, where that is named in the same way: by dots or by a resource name.
     fn above(&self, kind: &Kind) -> Option<&Kind> {
         let parent = self.get(self.named(kind.spec.parents.first()?.as_str())?)?;
-        (parent.nesting == Nesting::Dotted).then_some(parent)
+        (matches!(parent.nesting, Nesting::Dotted | Nesting::Name) && parent.nesting == kind.nesting).then_some(parent)
     }
 
     /// How many parts the dotted name of `kind` has.
@@ -93,8 +96,9 @@ impl Kinds {
 
     fn form(&self, kind: &Kind) -> IdForm {
         match kind.nesting {
-            Nesting::Flat => kind.spec.form,
+            Nesting::Flat | Nesting::Name => kind.spec.form.clone(),
             Nesting::Dotted => IdForm::Dotted { parts: self.parts(kind), or_id: false },
+            Nesting::Path if kind.spec.form == IdForm::Url => IdForm::Url,
             Nesting::Path => IdForm::Path,
             Nesting::Volume => IdForm::VolumePath,
         }
@@ -102,7 +106,7 @@ impl Kinds {
 
     /// Some call names objects of this type by an id of Databricks' own.
     pub(super) fn has_orphans(&mut self, id: KindId) {
-        if let Some(IdForm::Dotted { or_id, .. }) = self.all.get_mut(id.0).map(|kind| &mut kind.spec.form) {
+        if let Some(IdForm::Dotted { or_id, .. } | IdForm::Pattern { or_id, .. }) = self.all.get_mut(id.0).map(|kind| &mut kind.spec.form) {
             *or_id = true;
         }
     }
@@ -118,7 +122,7 @@ impl Kinds {
         let named = |names: &[&str]| names.iter().map(|name| TypeName::new(name)).collect();
         match (kind.nesting, parent) {
             (Nesting::Volume, _) => named(&["Catalog", "File", "Schema", "Volume"]),
-            (Nesting::Dotted, true) => self.above(kind).map(|above| above.spec.name.clone()).into_iter().collect(),
+            (Nesting::Dotted | Nesting::Name, true) => self.above(kind).map(|above| above.spec.name.clone()).into_iter().collect(),
             (Nesting::Flat, true) => Vec::new(),
             _ => vec![kind.spec.name.clone()],
         }
@@ -128,7 +132,7 @@ impl Kinds {
     pub(super) fn reaches_target(&self, id: KindId, parent: bool) -> bool {
         self.get(id).is_some_and(|kind| match kind.nesting {
             Nesting::Volume => true,
-            Nesting::Dotted => parent && self.above(kind).is_none(),
+            Nesting::Dotted | Nesting::Name => parent && self.above(kind).is_none(),
             Nesting::Flat | Nesting::Path => parent,
         })
     }
@@ -142,6 +146,7 @@ impl Kinds {
         let mut line = match kind.nesting {
             Nesting::Flat => vec![entity(target, &kind.spec.name, &kind.spec.form.canonical(native)?)],
             Nesting::Dotted => self.dotted(target, kind, native)?,
+            Nesting::Name => self.named_line(target, kind, native)?,
             Nesting::Path if parent && !native.starts_with('/') => vec![EntityRef::new(&kind.spec.name, "")],
             Nesting::Path => ancestry(target, &kind.spec.name, &kind.spec.form.canonical(native)?, 0),
             Nesting::Volume => volume_line(target, &kind.spec.name, native)?,
@@ -157,6 +162,32 @@ impl Kinds {
         let prefixes = std::iter::successors(Some(&*name), |name| name.rsplit_once('.').map(|(head, _)| head));
         let kinds = std::iter::successors(Some(kind), |kind| self.above(kind));
         Ok(kinds.zip(prefixes).map(|(kind, name)| entity(target, &kind.spec.name, name)).collect())
+    }
+
+    /// The object with a resource name, and every object that a beginning of the name names.
+    fn named_line(&self, target: &Target, kind: &Kind, native: &str) -> Result<Vec<EntityRef>, BadId> {
+        let IdForm::Pattern { pattern, .. } = &kind.spec.form else { return Err(BadId::Untyped) };
+        let name = IdForm::Pattern { pattern: pattern.clone(), or_id: false }.canonical(native)?;
+        let kinds = std::iter::successors(Some(kind), |kind| self.above(kind)).take(DEEPEST);
+        let beginning = |kind: &Kind| name.split('/').take(kind.segments()).collect::<Vec<_>>().join("/");
+        Ok(kinds.map(|kind| entity(target, &kind.spec.name, &beginning(kind))).collect())
+    }
+
+    /// Whether an id of that type can be joined of several parts.
+    pub(super) fn joins(&self, id: KindId) -> bool {
+        self.get(id).is_some_and(|kind| matches!(kind.nesting, Nesting::Dotted | Nesting::Name))
+    }
+
+    /// Whether the pattern of `id` continues that of the type it is in, if that has one.
+    pub(super) fn is_continued(&self, id: KindId) -> bool {
+        let pattern = |kind: &Kind| if let IdForm::Pattern { pattern, .. } = &kind.spec.form { Some(pattern.clone()) } else { None };
+        let Some((kind, own)) = self.get(id).and_then(|kind| Some((kind, pattern(kind)?))) else { return true };
+        let above = kind.spec.parents.first().and_then(|parent| self.get(self.named(parent.as_str())?));
+        match above.map(|above| (above.nesting, pattern(above))) {
+            Some((_, Some(above))) => own.strip_prefix(&*above).is_some_and(|rest| rest.starts_with('/')),
+            Some((nesting, None)) => nesting == Nesting::Flat,
+            None => false,
+        }
     }
 }
 
@@ -209,6 +240,11 @@ fn volume_line(target: &Target, file: &TypeName, native: &str) -> Result<Vec<Ent
 // === impl Kind ===
 
 impl Kind {
+    /// How many segments its resource names have.
+    fn segments(&self) -> usize {
+        if let IdForm::Pattern { pattern, .. } = &self.spec.form { pattern.split('/').count() } else { 0 }
+    }
+
     /// The types that stand for targets, and the environment: there without any catalog.
     pub(super) fn built_in() -> impl Iterator<Item = Self> {
         let environment = TypeName::new("Environment");

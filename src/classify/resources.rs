@@ -23,11 +23,14 @@ const MOST: usize = 100;
 /// `CallUnknown` where the path names a kind of object the catalog does not know.
 pub(super) fn of_call(kinds: &Kinds, target: &Target, entry: &Entry, reading: &Reading<'_, '_>) -> Result<SmallVec<[Resource; 1]>, Refusal> {
     let mut all: SmallVec<[Resource; 1]> = SmallVec::new();
+    all.extend(entry.also_target.then(|| kinds::target_resource(target)));
     for binding in &entry.bindings {
         let ids = ids(kinds, binding, reading)?;
         if ids.is_empty() && !binding.optional {
             return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing, which names what the call acts on", label(binding))));
         }
+        let target_itself = (ids.is_empty() && binding.or_target).then(|| kinds::target_resource(target));
+        all.extend(target_itself.filter(|resource| !all.contains(resource)));
         for id in ids {
             for resource in resources(kinds, target, binding, &id, reading)? {
                 if !all.contains(&resource) {
@@ -49,22 +52,26 @@ pub(super) fn of_call(kinds: &Kinds, target: &Target, entry: &Entry, reading: &R
 /// The ids that `binding` finds: none where its keys are absent.
 fn ids(kinds: &Kinds, binding: &Binding, reading: &Reading<'_, '_>) -> Result<Vec<String>, Refusal> {
     let form = form(kinds, binding);
-    let settle = |source: &Source| reading.settle(source, |found| plain(source, form, found));
+    let settle = |source: &Source| reading.settle(source, |found| plain(binding, source, &form, found));
+    if binding.id.iter().any(Source::many) && binding.id.len() > 1 {
+        return rows(binding, &form, reading);
+    }
     if binding.id.len() > 1 {
         let parts = binding.id.iter().map(settle).collect::<Result<Vec<_>, _>>()?;
         let parts: Vec<String> = parts.into_iter().flatten().flatten().collect();
-        let part_missing = parts.len() != binding.id.len();
-        return match (part_missing, parts.iter().any(|part| part.contains('.'))) {
-            (_, true) => Err(refuse(Reason::ResourceAmbiguous, format!("a part of `{}` has a dot", label(binding)))),
-            (true, _) if parts.is_empty() => Ok(Vec::new()),
-            (true, _) => Err(refuse(Reason::ResourceMissing, format!("`{}` is not complete", label(binding)))),
-            (false, false) => Ok(vec![parts.join(".")]),
+        return match parts.len() == binding.id.len() {
+            true => joined(&form, &parts)
+                .map(|id| vec![id])
+                .ok_or_else(|| refuse(Reason::ResourceAmbiguous, format!("a part of `{}` has a separator", label(binding)))),
+            // What a resource name begins with is in the path; the rest of it may be left to Databricks.
+            false if parts.is_empty() || (binding.optional && matches!(form, IdForm::Pattern { .. })) => Ok(Vec::new()),
+            false => Err(refuse(Reason::ResourceMissing, format!("`{}` is not complete", label(binding)))),
         };
     }
     let mut settled: Option<Vec<String>> = None;
     for source in binding.id.iter().chain(&binding.also) {
         let Some(ids) = settle(source)? else { continue };
-        if ids.is_empty() {
+        if ids.is_empty() && !binding.optional {
             return Err(refuse(Reason::ResourceMissing, format!("`{}` is empty, and it names what the call acts on", source.as_str())));
         }
         match &settled {
@@ -77,8 +84,40 @@ fn ids(kinds: &Kinds, binding: &Binding, reading: &Reading<'_, '_>) -> Result<Ve
     Ok(settled.unwrap_or_default())
 }
 
+/// The ids joined of several keys, one for each element of the list that they stand in.
+fn rows(binding: &Binding, form: &IdForm, reading: &Reading<'_, '_>) -> Result<Vec<String>, Refusal> {
+    let mut ids = Vec::new();
+    for row in reading.rows(&binding.id)? {
+        let parts = row.iter().zip(&binding.id).filter_map(|(found, source)| Some(plain(binding, source, form, found.as_ref()?)));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        match (parts.len() == binding.id.len(), joined(form, &parts)) {
+            _ if parts.is_empty() => {}
+            (true, Some(id)) => ids.push(id),
+            (true, None) => return Err(refuse(Reason::ResourceAmbiguous, format!("a part of `{}` has a separator", label(binding)))),
+            (false, _) => return Err(refuse(Reason::ResourceMissing, format!("`{}` is not complete", label(binding)))),
+        }
+    }
+    Ok(ids)
+}
+
+/// One id of several parts: a dotted name, or a resource name whose pattern says what stands between them.
+fn joined(form: &IdForm, parts: &[String]) -> Option<String> {
+    let IdForm::Pattern { pattern, .. } = form else {
+        return parts.iter().all(|part| !part.contains('.')).then(|| parts.join("."));
+    };
+    let (first, rest) = parts.split_first()?;
+    let mut rest = rest.iter();
+    let mut name = first.clone();
+    for literal in pattern.split('/').skip(first.split('/').count()) {
+        let part = if literal == "*" { rest.next().filter(|part| !part.contains('/'))? } else { literal };
+        name.push('/');
+        name.push_str(part);
+    }
+    rest.next().is_none().then_some(name)
+}
+
 /// The id as it is compared between places: in the canonical form of its type, as far as that does not depend on the whole.
-fn plain(source: &Source, form: IdForm, found: &Found<'_>) -> Result<String, Refusal> {
+fn plain(binding: &Binding, source: &Source, form: &IdForm, found: &Found<'_>) -> Result<String, Refusal> {
     match (form, found.wire) {
         (IdForm::Decimal, Wire::Number) | (_, Wire::Text | Wire::Untyped) => {}
         _ => return Err(refuse(Reason::BodyUnreadable, format!("`{}` in the body must be a string", source.as_str()))),
@@ -86,15 +125,26 @@ fn plain(source: &Source, form: IdForm, found: &Found<'_>) -> Result<String, Ref
     if found.text.is_empty() {
         return Err(refuse(Reason::ResourceMissing, format!("`{}` is empty, and it names what the call acts on", source.as_str())));
     }
-    Ok(form.fold(&found.text).into_owned())
+    let Some(text) = after(binding.prefix.as_deref(), &found.text) else {
+        return Err(refuse(
+            Reason::ResourceAmbiguous,
+            format!("`{}` must begin with `{}`", source.as_str(), binding.prefix.as_deref().unwrap_or_default()),
+        ));
+    };
+    Ok(form.fold(text).into_owned())
+}
+
+/// `text` without the prefix that it must begin with.
+pub(super) fn after<'t>(prefix: Option<&str>, text: &'t str) -> Option<&'t str> {
+    prefix.map_or(Some(text), |prefix| text.strip_prefix(prefix).filter(|rest| !rest.is_empty()))
 }
 
 fn form(kinds: &Kinds, binding: &Binding) -> IdForm {
     let kind = match &binding.kind {
         KindRule::One(kind) | KindRule::ParentOf(kind) => Some(*kind),
-        KindRule::Shaped(..) | KindRule::Chosen { .. } => None,
+        KindRule::Shaped { .. } | KindRule::Chosen { .. } => None,
     };
-    kind.and_then(|kind| kinds.get(kind)).map_or(IdForm::Exact, |kind| kind.spec.form)
+    kind.and_then(|kind| kinds.get(kind)).map_or(IdForm::Exact, |kind| kind.spec.form.clone())
 }
 
 fn resources(kinds: &Kinds, target: &Target, binding: &Binding, id: &str, reading: &Reading<'_, '_>) -> Result<Vec<Resource>, Refusal> {
@@ -107,7 +157,7 @@ fn resources(kinds: &Kinds, target: &Target, binding: &Binding, id: &str, readin
     match &binding.kind {
         KindRule::One(kind) => Ok(vec![named(*kind, false, binding.orphan)?]),
         KindRule::ParentOf(kind) => Ok(vec![named(*kind, true, false)?]),
-        KindRule::Shaped(flat, dotted) => Ok(vec![named(if id.split('.').count() == 3 { *dotted } else { *flat }, false, false)?]),
+        KindRule::Shaped { shape, plain, shaped } => Ok(vec![named(if shape.is_of(id) { *shaped } else { *plain }, false, false)?]),
         KindRule::Chosen { by, kinds: choices } => {
             chosen(by, choices, reading)?.iter().map(|choice| named(choice.kind, false, choice.orphan)).collect()
         }

@@ -3,54 +3,73 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    TargetConfig,
+    Catalog, TargetConfig,
+    catalog::ApiId,
     key::{Key, Spelling},
     refuse,
 };
 use crate::{
-    model::{Call, Reason, Refusal, Target},
+    model::{Call, Reason, Refusal, Target, TargetKind},
     text::shown,
 };
 
 /// The targets by host.
 #[derive(Debug)]
 pub(super) struct Targets {
-    by_host: HashMap<Box<str>, Vec<Arc<Target>>>,
+    by_host: HashMap<Box<str>, Vec<Site>>,
     /// Query keys that choose a workspace on hosts that several share: `o`, and the newer `w`.
     selectors: [Key; 2],
+}
+
+/// One target, and which calls are made to it.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    pub(super) target: Arc<Target>,
+    pub(super) api: ApiId,
 }
 
 // === impl Targets ===
 
 impl Targets {
     /// # Errors
-    /// One message for each host that could not say which of its targets is meant.
-    pub(super) fn new(configs: Vec<TargetConfig>) -> Result<Self, Vec<String>> {
-        let mut by_host: HashMap<Box<str>, Vec<Arc<Target>>> = HashMap::new();
+    /// One message for each host that could not say which of its targets is meant, and for each API that `catalog` does not have.
+    pub(super) fn new(configs: Vec<TargetConfig>, catalog: &Catalog) -> Result<Self, Vec<String>> {
+        let mut by_host: HashMap<Box<str>, Vec<Site>> = HashMap::new();
+        let mut faults = Vec::new();
         for config in configs {
+            let Some(api) = catalog.api(&config.api) else {
+                faults.push(format!("the catalog has no API `{}`, which `{}` is said to serve", config.api.escape_debug(), config.target.name));
+                continue;
+            };
             for host in config.hosts {
-                let targets = by_host.entry(host.into()).or_default();
-                if !targets.contains(&config.target) {
-                    targets.push(config.target.clone());
+                let sites = by_host.entry(host.into()).or_default();
+                if sites.iter().all(|site| site.target != config.target) {
+                    sites.push(Site { target: config.target.clone(), api });
                 }
             }
         }
-        let mut faults: Vec<String> = by_host.iter().filter_map(|(host, targets)| shared(host, targets)).collect();
+        faults.extend(by_host.iter().filter_map(|(host, sites)| shared(host, sites)));
         faults.sort_unstable();
         if faults.is_empty() { Ok(Self { by_host, selectors: [Key::new("o"), Key::new("w")] }) } else { Err(faults) }
     }
 
     /// # Errors
     /// `HostUnknown`, or `WorkspaceAmbiguous` where an id in the request is not the target's, or chooses none of those that share the host.
-    pub(super) fn of_call(&self, call: &Call<'_>) -> Result<&Arc<Target>, Refusal> {
+    pub(super) fn of_call(&self, call: &Call<'_>) -> Result<&Site, Refusal> {
         let host = call.host.as_str();
-        let Some(targets) = self.by_host.get(host) else {
+        let Some(sites) = self.by_host.get(host) else {
             return Err(refuse(Reason::HostUnknown, format!("no workspace, account or service is configured for the host `{}`", shown(host))));
         };
+        // A service that is not Databricks gives the query's keys a meaning of its own.
+        if let [site] = sites.as_slice()
+            && site.target.kind == TargetKind::Service
+        {
+            return Ok(site);
+        }
         let ids = self.named(call)?;
-        let mut fitting = targets.iter().filter(|target| ids.iter().all(|id| target.workspace_id.as_deref() == Some(*id)));
+        let mut fitting = sites.iter().filter(|site| ids.iter().all(|id| site.target.workspace_id.as_deref() == Some(*id)));
         match (fitting.next(), fitting.next()) {
-            (Some(target), None) => Ok(target),
+            (Some(site), None) => Ok(site),
             (Some(_), Some(_)) => {
                 Err(refuse(Reason::WorkspaceAmbiguous, "several workspaces share this host: name one in `X-Databricks-Workspace-Id`"))
             }
@@ -74,15 +93,16 @@ impl Targets {
     }
 }
 
-/// What is wrong with `targets` sharing `host`.
-fn shared(host: &str, targets: &[Arc<Target>]) -> Option<String> {
-    if targets.len() < 2 {
+/// What is wrong with `sites` sharing `host`.
+fn shared(host: &str, sites: &[Site]) -> Option<String> {
+    if sites.len() < 2 {
         return None;
     }
-    let mut ids: Vec<&str> = targets.iter().filter_map(|target| target.workspace_id.as_deref()).collect();
+    let targets = || sites.iter().map(|site| &site.target);
+    let mut ids: Vec<&str> = targets().filter_map(|target| target.workspace_id.as_deref()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let names = targets.iter().map(|target| format!("`{}`", target.name)).collect::<Vec<_>>().join(", ");
-    (ids.len() < targets.len())
+    let names = targets().map(|target| format!("`{}`", target.name)).collect::<Vec<_>>().join(", ");
+    (ids.len() < sites.len())
         .then(|| format!("{names} share the host `{}`, so that each of them needs a `workspace_id` of its own", host.escape_debug()))
 }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
-use super::{Catalog, Classifier, TargetConfig};
+use super::{Catalog, CatalogFile, Classifier, TargetConfig};
 use crate::model::{
     ApiPath, Body, BodyFault, Call, Environment, FieldValue, Headers, Host, Intent, MediaType, Name, Query, Reason, Refusal, Segment, Target,
     TargetKind, Upgrade,
@@ -66,7 +66,11 @@ impl Sent {
             (Some(_), "cut") => Body::Unusable(BodyFault::Cut),
             (Some(_), "encoded") => Body::Unusable(BodyFault::Encoded),
             (Some(text), media) => {
-                let media = if media == "json" { MediaType::Json } else { MediaType::Other };
+                let media = match media {
+                    "json" => MediaType::Json,
+                    "scim" => MediaType::Scim,
+                    _ => MediaType::Other,
+                };
                 Body::Whole { bytes: text.as_bytes(), media }
             }
         };
@@ -96,10 +100,15 @@ fn target(kind: TargetKind, name: &str, id: Option<&str>, environment: Option<&s
         kind,
         name: Name::parse(name).unwrap(),
         workspace_id: id.map(Into::into),
-        account_id: None,
+        account_id: (kind == TargetKind::Account).then(|| "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9".into()),
         environment: environment.map(|name| Environment(Name::parse(name).unwrap())),
     };
-    TargetConfig { target: Arc::new(target), hosts: vec![host.to_owned()] }
+    let api = match kind {
+        TargetKind::Workspace => CatalogFile::WORKSPACE,
+        TargetKind::Account => CatalogFile::ACCOUNT,
+        TargetKind::Service => name,
+    };
+    TargetConfig { target: Arc::new(target), api: api.into(), hosts: vec![host.to_owned()] }
 }
 
 fn targets() -> Vec<TargetConfig> {
@@ -183,10 +192,11 @@ fn what_can_be_read_in_two_ways_is_refused() {
 fn a_catalog_of_ones_own_is_read_by_the_same_rules() {
     let files = ["types", "calls"].map(|name| {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/classify/own/{name}.yaml"));
-        (path.clone(), std::fs::read_to_string(path).unwrap())
+        CatalogFile::new(path.clone(), std::fs::read_to_string(path).unwrap(), CatalogFile::WORKSPACE)
     });
     let catalog = Catalog::load(&files).unwrap();
-    run_with(&Classifier::new(Arc::new(catalog), targets()).unwrap(), "own.yaml");
+    let targets = targets().into_iter().filter(|config| config.target.kind != TargetKind::Service).collect();
+    run_with(&Classifier::new(Arc::new(catalog), targets).unwrap(), "own.yaml");
 }
 
 #[test]
@@ -196,7 +206,8 @@ fn targets_are_found_by_host_and_workspace_id() {
 
 fn load(text: &str) -> Vec<String> {
     let types = "types: [{ name: Job, form: decimal }]";
-    let files = [("types.yaml", types), ("mine.yaml", text)].map(|(path, text)| (PathBuf::from(path), text.to_owned()));
+    let file = |(path, text): (&str, &str)| CatalogFile::new(PathBuf::from(path), text.to_owned(), CatalogFile::WORKSPACE);
+    let files = [("types.yaml", types), ("mine.yaml", text)].map(file);
     Catalog::load(&files).err().unwrap_or_default().iter().map(ToString::to_string).collect()
 }
 

@@ -47,7 +47,11 @@ const LATER: &[Later] = &[
     word("accounts[].credentials.mode", "client-credentials", OTHER_MODE),
     key("accounts[].credentials.token_endpoint", "remove it: no credential is minted"),
     word("accounts[].trust", "assertion", "remove it from the list"),
-    key("services", "remove it: only Databricks workspaces and accounts are guarded"),
+    word("services[].credentials.mode", "exchange", OTHER_MODE),
+    word("services[].credentials.mode", "service-principal", OTHER_MODE),
+    word("services[].credentials.mode", "client-credentials", OTHER_MODE),
+    key("services[].credentials.token_endpoint", "remove it: no credential is minted"),
+    word("services[].trust", "assertion", "remove it from the list"),
     key("trust.assertion", "remove it: no assertion is signed"),
 ];
 

@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub use self::{
     issuers::{Issuer, OneOrMany},
     listen::{Listen, Peers, Tls},
-    targets::{Account, Credentials, Trust, TrustWord, Workspace},
+    targets::{Account, Credentials, Service, Trust, TrustWord, Workspace},
 };
 use super::{
     units::{Size, Span},
@@ -38,10 +38,14 @@ pub struct Raw {
     pub peers: Option<Peers>,
     /// Whose tokens count. Without any, callers are workloads alone and a call that brings a token is refused.
     pub issuers: Option<Vec<Issuer>>,
-    /// The guarded Databricks workspaces. At least one workspace or account is needed.
+    /// The guarded Databricks workspaces. At least one workspace, account or service is needed.
     pub workspaces: Option<Vec<Workspace>>,
     /// The guarded Databricks account consoles.
     pub accounts: Option<Vec<Account>>,
+    /// The guarded services in the mesh that are not Databricks.
+    pub services: Option<Vec<Service>>,
+    /// What is known of the calls of Databricks; as shipped unless given.
+    pub catalog: Option<CatalogFiles>,
     /// The policies that decide.
     #[schemars(required)]
     pub policy: Option<Policy>,
@@ -61,6 +65,18 @@ pub struct Raw {
     pub limits: Option<Limits>,
     /// How faults of lakegate's own, or of what it depends on, are answered.
     pub faults: Option<Faults>,
+}
+
+/// What is known of the calls of Databricks.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogFiles {
+    /// A folder with a whole catalog, every `*.yaml` directly in it, in place of the one that is shipped. Watched.
+    #[schemars(example = &"catalog")]
+    pub dir: Option<PathBuf>,
+    /// Files with further calls and types: private endpoints. Watched.
+    #[schemars(example = ["private-endpoints.yaml"])]
+    pub extra: Option<Vec<PathBuf>>,
 }
 
 /// The policies that decide.

@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
+    catalog::{self, Api},
     forms,
     path::KeyPath,
     raw::{self, TrustWord},
@@ -18,6 +19,7 @@ pub struct TargetEntry {
     pub target: Arc<Target>,
     /// In canonical form; never empty. A host that several workspaces share is followed by the workspace id of each.
     pub hosts: Vec<String>,
+    pub api: Api,
     pub credentials: CredentialMode,
     /// `None`: as the policy has it.
     pub mode: Option<Mode>,
@@ -44,14 +46,18 @@ struct Claims<'r> {
 
 pub(super) fn targets(raw: &raw::Raw, report: &mut Report<'_>) -> Option<Vec<TargetEntry>> {
     let (workspaces, accounts) = (raw.workspaces.as_deref().unwrap_or_default(), raw.accounts.as_deref().unwrap_or_default());
-    if workspaces.is_empty() && accounts.is_empty() && report.is_clean() {
+    let services = raw.services.as_deref().unwrap_or_default();
+    if workspaces.is_empty() && accounts.is_empty() && services.is_empty() && report.is_clean() {
         report.fault(&KeyPath::default(), "no host is guarded", "add `workspaces:` with at least one");
     }
     let at = |key: &str, index: usize| KeyPath::default().key(key).item(index);
-    let claims = workspaces.iter().enumerate().map(|(index, raw)| Claims::of_workspace(raw, at("workspaces", index)));
-    unique(&claims.chain(accounts.iter().enumerate().map(|(index, raw)| Claims::of_account(raw, at("accounts", index)))).collect::<Vec<_>>(), report);
+    let mut claims: Vec<_> = workspaces.iter().enumerate().map(|(index, raw)| Claims::of_workspace(raw, at("workspaces", index))).collect();
+    claims.extend(accounts.iter().enumerate().map(|(index, raw)| Claims::of_account(raw, at("accounts", index))));
+    claims.extend(services.iter().enumerate().map(|(index, raw)| Claims::of_service(raw, at("services", index))));
+    unique(&claims, report);
     let mut entries: Vec<_> = workspaces.iter().enumerate().map(|(index, raw)| workspace(raw, &at("workspaces", index), report)).collect();
     entries.extend(accounts.iter().enumerate().map(|(index, raw)| account(raw, &at("accounts", index), report)));
+    entries.extend(services.iter().enumerate().map(|(index, raw)| service(raw, &at("services", index), report)));
     entries.into_iter().collect()
 }
 
@@ -66,6 +72,11 @@ impl<'r> Claims<'r> {
     fn of_account(raw: &'r raw::Account, path: KeyPath) -> Self {
         let (name, hosts) = (raw.name.as_deref(), raw.hosts.as_deref().unwrap_or_default());
         Self { path, kind: TargetKind::Account, name, hosts, id: raw.account_id.as_deref() }
+    }
+
+    fn of_service(raw: &'r raw::Service, path: KeyPath) -> Self {
+        let (name, hosts) = (raw.name.as_deref(), raw.hosts.as_deref().unwrap_or_default());
+        Self { path, kind: TargetKind::Service, name, hosts, id: None }
     }
 
     /// Two targets may share a host only where a request can tell them apart: by the workspace id that both have.
@@ -101,7 +112,8 @@ fn workspace(raw: &raw::Workspace, path: &KeyPath, report: &mut Report<'_>) -> O
     let account_id = raw.account_id.as_deref().and_then(|text| account_id(text, &path.key("account_id"), report));
     let trust = trust(raw.trust.as_ref(), &path.key("trust"), report);
     let target = Target { kind: TargetKind::Workspace, name: name?, workspace_id, account_id, environment: Some(Environment(environment?)) };
-    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, credentials: credentials(raw.credentials.as_ref()), mode: raw.mode, trust })
+    let credentials = credentials(raw.credentials.as_ref());
+    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, api: Api::Workspace, credentials, mode: raw.mode, trust })
 }
 
 fn account(raw: &raw::Account, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
@@ -110,7 +122,20 @@ fn account(raw: &raw::Account, path: &KeyPath, report: &mut Report<'_>) -> Optio
     let account_id = raw.account_id.as_deref().and_then(|text| account_id(text, &path.key("account_id"), report));
     let trust = trust(raw.trust.as_ref(), &path.key("trust"), report);
     let target = Target { kind: TargetKind::Account, name: name?, workspace_id: None, account_id: Some(account_id?), environment: None };
-    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, credentials: credentials(raw.credentials.as_ref()), mode: raw.mode, trust })
+    let credentials = credentials(raw.credentials.as_ref());
+    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, api: Api::Account, credentials, mode: raw.mode, trust })
+}
+
+fn service(raw: &raw::Service, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
+    let name = raw.name.as_deref().and_then(|text| forms::name(text, &path.key("name"), report));
+    let hosts = raw.hosts.as_deref().and_then(|texts| forms::some(texts, &path.key("hosts"), report, forms::host));
+    let environment = raw.environment.as_deref().and_then(|text| forms::name(text, &path.key("environment"), report));
+    let api = raw.catalog.as_deref().and_then(|text| catalog::of_service(text, &path.key("catalog"), report));
+    let trust = trust(raw.trust.as_ref(), &path.key("trust"), report);
+    let environment = Some(Environment(environment?));
+    let target = Target { kind: TargetKind::Service, name: name?, workspace_id: None, account_id: None, environment };
+    let credentials = credentials(raw.credentials.as_ref());
+    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, api: api?, credentials, mode: raw.mode, trust })
 }
 
 fn credentials(raw: Option<&raw::Credentials>) -> CredentialMode {

@@ -251,6 +251,7 @@ fn a_written_default_is_the_default() {
         "peers": { "trust_domains": ["cluster.local"] },
         "workspaces": [{ "name": "stage", "hosts": ["stage.example.com"], "environment": "staging" }],
         "accounts": [{ "name": "main", "hosts": ["accounts.example.com"], "account_id": "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9" }],
+        "services": [{ "name": "mlflow", "hosts": ["mlflow.example.com"], "environment": "staging", "catalog": "mlflow" }],
         "policy": { "dir": "policies" },
     });
     let (mut written, mut filled) = (plain.clone(), 0);
@@ -260,7 +261,7 @@ fn a_written_default_is_the_default() {
     // JSON is YAML.
     let [plain, written] = [plain, written].map(|json| Config::parse(&path, &json.to_string()).unwrap_or_else(|faults| panic!("{json}\n{faults:?}")));
     assert_eq!(written, plain);
-    assert_eq!(filled, json_schema().matches("\"default\":").count() + 1, "`credentials` stands in workspaces and in accounts");
+    assert_eq!(filled, json_schema().matches("\"default\":").count() + 2, "`credentials` stands in workspaces, in accounts and in services");
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub enum Body<'r> {
 pub enum MediaType {
     /// `application/json`, with no parameter but `charset=utf-8`.
     Json,
+    /// `application/scim+json` (RFC 7644 §8.1), likewise.
+    Scim,
     /// `application/x-www-form-urlencoded`.
     Form,
     /// Anything else, or no content type.

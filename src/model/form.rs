@@ -1,10 +1,10 @@
 //! The one canonical form of each kind of id, for requests, policies and the inventory alike: Cedar compares ids byte for byte, so that an id which
 //! one of them wrote otherwise would name nothing, and a `forbid` on it would guard nothing. What Databricks folds is folded; the rest is refused.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// The one canonical form of an id. Its `Display` says how such an id is written, as `number without leading zeros`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum IdForm {
     /// As Databricks has it, case-sensitive, not empty, without control characters.
     Exact,
@@ -14,6 +14,8 @@ pub enum IdForm {
     Decimal,
     /// An absolute path: `/`-separated, no empty, `.` or `..` segment, no trailing slash, without a `/Workspace` prefix.
     Path,
+    /// An absolute path of a URL: as a workspace path, without a prefix that means the same.
+    Url,
     /// A Unity Catalog name of so many parts, in lower case and not quoted.
     Dotted {
         parts: usize,
@@ -22,6 +24,12 @@ pub enum IdForm {
     },
     /// An absolute path below `/Volumes/<catalog>/<schema>/<volume>`, those three in lower case.
     VolumePath,
+    /// A resource name of this pattern, `projects/*/branches/*`: literal segments, and for each `*` one id (<https://google.aip.dev/122>).
+    Pattern {
+        pattern: Arc<str>,
+        /// Some calls name such an object by an id of Databricks' own instead, which has no slash.
+        or_id: bool,
+    },
 }
 
 /// Why a text is no id of an [`IdForm`]: one clause, without the text.
@@ -42,17 +50,18 @@ impl IdForm {
     ///
     /// # Errors
     /// [`FormError`] where `text` is no such id, or could be taken for two.
-    pub fn canonical(self, text: &str) -> Result<Cow<'_, str>, FormError> {
+    pub fn canonical<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, FormError> {
         let text = self.fold(text);
         sound(&text)?;
         match self {
             Self::Exact | Self::Lower => Ok(text),
             Self::Decimal => decimal(&text).map(|()| text),
-            Self::Dotted { parts, or_id } => dotted(&text, parts, or_id).map(|()| text),
+            Self::Dotted { parts, or_id } => dotted(&text, *parts, *or_id).map(|()| text),
             Self::Path => match text {
                 Cow::Borrowed(text) => path(text).map(Cow::Borrowed),
                 Cow::Owned(text) => path(&text).map(|path| Cow::Owned(path.to_owned())),
             },
+            Self::Url => plain_path(&text).map(|()| text),
             Self::VolumePath => {
                 let path = Self::volume_path(&text)?;
                 if path.split('/').skip(2).count() <= VOLUME_NAMES {
@@ -60,6 +69,7 @@ impl IdForm {
                 }
                 Ok(Cow::Owned(path))
             }
+            Self::Pattern { pattern, or_id } => resource_name(pattern, *or_id, &text).map(|()| text),
         }
     }
 
@@ -67,7 +77,7 @@ impl IdForm {
     ///
     /// Folded is character by character, since a name must fold alike alone and before a dot: `Σ` does not in Unicode's lower case of whole texts.
     #[must_use]
-    pub fn fold(self, text: &str) -> Cow<'_, str> {
+    pub fn fold<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let folds = matches!(self, Self::Lower | Self::Dotted { .. });
         if !folds || text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
             return Cow::Borrowed(text);
@@ -77,7 +87,7 @@ impl IdForm {
 
     /// The canonical id that whoever wrote `text` likely meant, where one can be told; for the help of a message, never for a decision.
     #[must_use]
-    pub fn likely(self, text: &str) -> Option<String> {
+    pub fn likely(&self, text: &str) -> Option<String> {
         let text = text.trim();
         let mended = match self {
             Self::Exact | Self::Lower | Self::Dotted { .. } => text.to_owned(),
@@ -85,11 +95,12 @@ impl IdForm {
                 "" if !text.is_empty() => "0".to_owned(),
                 rest => rest.to_owned(),
             },
-            Self::Path | Self::VolumePath => {
+            Self::Path | Self::Url | Self::VolumePath => {
                 let segments = text.split('/').filter(|segment| !segment.is_empty());
                 let joined: String = segments.flat_map(|segment| ["/", segment]).collect();
                 if joined.is_empty() { "/".to_owned() } else { joined }
             }
+            Self::Pattern { .. } => text.trim_matches('/').to_owned(),
         };
         self.canonical(&mended).ok().map(Cow::into_owned)
     }
@@ -118,16 +129,19 @@ impl IdForm {
 
 impl fmt::Display for IdForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_id = if let Self::Dotted { or_id: true, .. } = self { ", or an id of Databricks' own" } else { "" };
+        let or_id =
+            if let Self::Dotted { or_id: true, .. } | Self::Pattern { or_id: true, .. } = self { ", or an id of Databricks' own" } else { "" };
         match self {
             Self::Exact => f.write_str("name"),
             Self::Lower | Self::Dotted { parts: 0 | 1, .. } => f.write_str("name in lower case"),
             Self::Decimal => f.write_str("number without leading zeros"),
+            Self::Url => f.write_str("absolute path without a dot segment or a trailing slash"),
             Self::Path => f.write_str("absolute path without a dot segment, a trailing slash or /Workspace"),
             Self::Dotted { parts, .. } => write!(f, "name of {parts} parts in lower case, joined by dots{or_id}"),
             Self::VolumePath => {
                 f.write_str("path of what is in a volume, /Volumes and the names of catalog, schema and volume in lower case before it")
             }
+            Self::Pattern { pattern, .. } => write!(f, "resource name {pattern}{or_id}"),
         }
     }
 }
@@ -187,6 +201,19 @@ fn path(text: &str) -> Result<&str, FormError> {
     }
 }
 
+/// As many segments as `pattern` has: its literals as they are, and ids that neither a dot segment nor another parser's separator could be.
+fn resource_name(pattern: &str, or_id: bool, text: &str) -> Result<(), FormError> {
+    let mut segments = text.split('/');
+    let fits = pattern.split('/').all(|wanted| segments.next().is_some_and(|have| if wanted == "*" { !have.is_empty() } else { wanted == have }));
+    if !(fits && segments.next().is_none() || or_id && !text.contains('/')) {
+        return Err(FormError("it is no resource name of that pattern"));
+    }
+    if text.split('/').any(|segment| matches!(segment, "." | "..") || segment.contains(['\\', '%', ':'])) {
+        return Err(FormError("the resource name has a dot segment, a backslash, a percent sign or a colon"));
+    }
+    Ok(())
+}
+
 fn plain_path(text: &str) -> Result<(), FormError> {
     let Some(rest) = text.strip_prefix('/') else { return Err(FormError("the path is not absolute")) };
     if text != "/" && rest.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
@@ -209,7 +236,20 @@ mod tests {
 
     #[test]
     fn ids_have_one_form() {
+        let branch = || IdForm::Pattern { pattern: "projects/*/branches/*".into(), or_id: false };
         for (form, text, want) in [
+            (IdForm::Url, "/Workspace/x", Some("/Workspace/x")),
+            (IdForm::Url, "/x/../y", None),
+            (IdForm::Url, "/x/", None),
+            (IdForm::Url, "/", Some("/")),
+            (branch(), "projects/p/branches/B", Some("projects/p/branches/B")),
+            (branch(), "projects/p/branches/", None),
+            (branch(), "projects/p/branches", None),
+            (branch(), "projects/p/branches/b/c", None),
+            (branch(), "Projects/p/branches/b", None),
+            (branch(), "projects/../branches/b", None),
+            (branch(), "projects/p/branches/b:undelete", None),
+            (branch(), "/projects/p/branches/b", None),
             (IdForm::Decimal, "42", Some("42")),
             (IdForm::Decimal, "0", Some("0")),
             (IdForm::Decimal, "9223372036854775807", Some("9223372036854775807")),
@@ -286,7 +326,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_canonical_stays_as_it_is(text in "(/Volumes|/Workspace)?[/.`%a-cA-CÉΣİ0-9 ]{0,12}") {
-            for form in [IdForm::Exact, IdForm::Lower, IdForm::Decimal, IdForm::Path, THREE, THREE_OR_ID, IdForm::VolumePath] {
+            for form in [IdForm::Exact, IdForm::Lower, IdForm::Decimal, IdForm::Path, IdForm::Url, THREE, THREE_OR_ID, IdForm::VolumePath] {
                 if let Ok(id) = form.canonical(&text) {
                     let again = form.canonical(&id);
                     prop_assert_eq!(again.as_deref(), Ok(&*id), "{:?}", form);

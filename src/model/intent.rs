@@ -23,6 +23,23 @@ pub struct Action {
     /// The part before the last dot: `serving_endpoints`.
     pub service: Arc<str>,
     pub level: Level,
+    /// What else it does that a policy may want to know; each is a group of actions: `Action::"executes"`.
+    pub marks: Vec<Mark>,
+    /// Wider actions that hold it: `permissions.update` holds `jobs.update_permissions`, which is the same call on one type.
+    pub within: Vec<Arc<str>>,
+}
+
+/// What an action does beyond its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mark {
+    /// Runs what the request does not show in full: code, SQL, an agent, a pipeline.
+    Executes,
+    /// Makes Databricks call out, or send data out of Databricks.
+    Egress,
+    /// Returns a URL that works without the mesh.
+    Presigned,
+    /// Returns a token, a secret, a password or another credential.
+    Mints,
 }
 
 /// How far an action reaches, in Databricks' own steps.
@@ -60,6 +77,32 @@ pub enum FieldValue {
     Bool(bool),
     /// A set of texts.
     Texts(Vec<String>),
+}
+
+// === impl Action ===
+
+impl Action {
+    /// The names of the groups that its entry gives it, beyond service and level.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.marks.iter().map(|mark| mark.as_str()).chain(self.within.iter().map(|wider| &**wider))
+    }
+}
+
+// === impl Mark ===
+
+impl Mark {
+    pub const ALL: [Self; 4] = [Self::Executes, Self::Egress, Self::Presigned, Self::Mints];
+
+    /// As a policy writes it: `Action::"executes"`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Executes => "executes",
+            Self::Egress => "egress",
+            Self::Presigned => "presigned",
+            Self::Mints => "mints",
+        }
+    }
 }
 
 // === impl Level ===

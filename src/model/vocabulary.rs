@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Action, IdForm, TypeName};
 
@@ -9,6 +9,8 @@ pub struct Vocabulary {
     pub types: Vec<TypeSpec>,
     /// Actions in order of name.
     pub actions: Vec<ActionSpec>,
+    /// Other names of actions, each with the action's own: what it was called before, or what another client calls it.
+    pub aliases: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// One resource type.

@@ -64,6 +64,7 @@ fn media(content_type: Option<&str>) -> MediaType {
     match kind {
         _ if !plain => MediaType::Other,
         _ if kind.eq_ignore_ascii_case("application/json") => MediaType::Json,
+        _ if kind.eq_ignore_ascii_case("application/scim+json") => MediaType::Scim,
         _ if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => MediaType::Form,
         _ => MediaType::Other,
     }

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{compose, listing};
+use super::{
+    catalog, compose,
+    listing::{self, Meant},
+};
 use crate::{
     authn::Authenticator,
     authz::{Authorizer, Source},
@@ -55,9 +58,10 @@ impl Compiler {
         let config = Config::parse(&self.file, &text)?;
         let authenticator =
             Authenticator::new(compose::authn(&config)?, self.client.clone(), self.clock.clone(), previous.map(|set| &*set.authenticator));
-        let classifier = Classifier::new(Arc::clone(&self.catalog), compose::targets(&config)).map_err(|messages| self.faults(messages));
+        let catalog = catalog::load(&config, &self.catalog, previous.map(|set| set.classifier.catalog()))?;
+        let classifier = Classifier::new(Arc::clone(&catalog), compose::targets(&config)).map_err(|messages| self.faults(messages));
         let authorizer = source(&config)
-            .and_then(|source| Authorizer::load(self.catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer)));
+            .and_then(|source| Authorizer::load(catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer)));
         let mut faults = Vec::new();
         let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults));
         let (Some(authenticator), Some(classifier), Some(authorizer)) = parts else { return Err(faults) };
@@ -89,7 +93,7 @@ fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
 
 /// The policies and the inventory, each read whole and unchanged while reading.
 fn source(config: &Config) -> Result<Source, Vec<Fault>> {
-    let listing = listing::read_stable(&config.policy.dir).map_err(|fault| vec![fault])?;
+    let listing = listing::read_stable(&config.policy.dir, Meant::Policies).map_err(|fault| vec![fault])?;
     let inventory = match &config.policy.entities {
         Some(file) => Some((file.clone(), listing::read_stable_file(file).map_err(|fault| vec![fault])?)),
         None => None,

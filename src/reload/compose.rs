@@ -1,13 +1,14 @@
 //! Each stage's own configuration, taken out of the whole; no stage ever sees the whole.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     authn::{self, ClaimPath, IssuerConfig, KeySource, KindRule},
     authz::Scope,
     broker,
-    classify::TargetConfig,
-    config::{Config, CredentialMode, Explain, Issuer, Kind, Mode, Provider, Trust, TrustHeader},
+    classify::{CatalogFile, TargetConfig},
+    config::{Api, Config, CredentialMode, Explain, Issuer, Kind, Mode, Provider, TargetEntry, Trust, TrustHeader},
+    digest,
     model::{Fault, Name, TargetKind},
     net::Endpoint,
     normalize,
@@ -20,6 +21,9 @@ pub(super) const DECISION_CACHE: u64 = 32 << 20;
 
 /// Bytes of verified tokens that are remembered.
 const TOKEN_CACHE: u64 = 32 << 20;
+
+/// Of the digest that names the API of an operator's own catalog file.
+const OWN_API_BYTES: usize = 8;
 
 /// Bytes of path and query together.
 const PATH_LIMIT: usize = 8192;
@@ -103,7 +107,25 @@ pub(super) fn scope(config: &Config) -> Scope {
 }
 
 pub(super) fn targets(config: &Config) -> Vec<TargetConfig> {
-    config.targets.iter().map(|entry| TargetConfig { target: entry.target.clone(), hosts: entry.hosts.clone() }).collect()
+    let target = |entry: &TargetEntry| TargetConfig { target: entry.target.clone(), api: api(&entry.api), hosts: entry.hosts.clone() };
+    config.targets.iter().map(target).collect()
+}
+
+/// What the catalog calls the API.
+pub(super) fn api(api: &Api) -> Arc<str> {
+    match api {
+        Api::Workspace => CatalogFile::WORKSPACE.into(),
+        Api::Account => CatalogFile::ACCOUNT.into(),
+        Api::Shipped(name) => (*name).into(),
+        // No two files share a digest, and no shipped API is called like one.
+        Api::Own(file) => digest::of(file.as_os_str().as_encoded_bytes()).iter().take(OWN_API_BYTES).fold("own-".to_owned(), hex).into(),
+    }
+}
+
+fn hex(mut text: String, byte: &u8) -> String {
+    use std::fmt::Write as _;
+    let _ = write!(text, "{byte:02x}");
+    text
 }
 
 pub(super) fn modes(config: &Config) -> HashMap<(TargetKind, Name), broker::Mode> {

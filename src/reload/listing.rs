@@ -15,7 +15,7 @@ use std::{
 
 use crate::model::Fault;
 
-/// Every `*.cedar` file below a folder with its text, sorted by path; no file stands in it twice.
+/// Every file below a folder that is meant, with its text, sorted by path; no file stands in it twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
     pub files: Vec<(PathBuf, String)>,
@@ -39,23 +39,34 @@ enum Trouble {
     Fault(Box<Fault>),
 }
 
+/// Which files of a folder are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// `*.cedar`
+    Policies,
+    /// `*.yaml`
+    Catalog,
+    Both,
+}
+
 /// How much of a folder is read.
 #[derive(Clone, Copy)]
 struct Caps {
+    meant: Meant,
     files: usize,
     file_bytes: u64,
     total_bytes: u64,
 }
 
-/// Reads every `*.cedar` file below `dir`, from a listing that was the same before and after. It blocks, for 20 ms at least.
+/// Reads every file below `dir` that is meant, from a listing that was the same before and after. It blocks, for 20 ms at least.
 ///
 /// Hidden files and folders are left out: editors keep their drafts there, and Kubernetes the folder (`..data`) that the names of a mounted
 /// `ConfigMap` point into. Symbolic links are followed; a file that several names lead to is read once, under the first.
 ///
 /// # Errors
 /// A [`Fault`] that names the file or folder: it cannot be read, is not UTF-8, there is too much of it, or it does not hold still.
-pub(super) fn read_stable(dir: &Path) -> Result<Listing, Fault> {
-    insist(dir, || attempt(|| stamps(dir, CAPS), || thread::sleep(SETTLE)))
+pub(super) fn read_stable(dir: &Path, meant: Meant) -> Result<Listing, Fault> {
+    insist(dir, || attempt(|| stamps(dir, Caps { meant, ..CAPS }), || thread::sleep(SETTLE)))
 }
 
 /// Reads one file, such as an inventory, in the same way.
@@ -86,9 +97,9 @@ fn attempt(look: impl Fn() -> Result<Vec<Stamp>, Trouble>, between: impl FnOnce(
     if look()? == before { Ok(Listing { files }) } else { Err(Trouble::Unstable) }
 }
 
-/// The stamps of the `*.cedar` files below `dir` as they are now, or what is in the way (`None`: they are changing).
+/// The stamps of the policy and catalog files below `dir` as they are now, or what is in the way (`None`: they are changing).
 pub(super) fn stamps_now(dir: &Path) -> Result<Vec<Stamp>, Option<Fault>> {
-    stamps(dir, CAPS).map_err(|trouble| match trouble {
+    stamps(dir, Caps { meant: Meant::Both, ..CAPS }).map_err(|trouble| match trouble {
         Trouble::Unstable => None,
         Trouble::Fault(fault) => Some(*fault),
     })
@@ -106,7 +117,7 @@ fn stamps(dir: &Path, caps: Caps) -> Result<Vec<Stamp>, Trouble> {
     let mut walk = Walk::new(caps);
     walk.folder(dir, 0)?;
     if walk.files.iter().map(|stamp| stamp.size).fold(0, u64::saturating_add) > caps.total_bytes {
-        return Err(refused(dir, format!("its policies are longer than {}MiB together", caps.total_bytes >> 20), "keep other files elsewhere"));
+        return Err(refused(dir, format!("its files are longer than {}MiB together", caps.total_bytes >> 20), "keep other files elsewhere"));
     }
     Ok(walk.files)
 }
@@ -129,6 +140,19 @@ struct Walk {
     folders: Vec<PathBuf>,
     /// Device and inode of all files and folders seen, so that links in circles end.
     seen: HashSet<(u64, u64)>,
+}
+
+// === impl Meant ===
+
+impl Meant {
+    fn has(self, path: &Path) -> bool {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        match self {
+            Self::Policies => extension == Some("cedar"),
+            Self::Catalog => extension == Some("yaml"),
+            Self::Both => matches!(extension, Some("cedar" | "yaml")),
+        }
+    }
 }
 
 // === impl Stamp ===
@@ -159,7 +183,7 @@ impl Walk {
             return Ok(());
         }
         if depth > DEPTH_MAX {
-            return Err(refused(dir, format!("it stands deeper than {DEPTH_MAX} folders"), "keep policies nearer to the top"));
+            return Err(refused(dir, format!("it stands deeper than {DEPTH_MAX} folders"), "keep files nearer to the top"));
         }
         self.folders.push(dir.to_owned());
         let mut names = Vec::new();
@@ -179,7 +203,7 @@ impl Walk {
         if meta.is_dir() {
             return self.folder(path, depth + 1);
         }
-        if path.extension().is_none_or(|extension| extension != "cedar") {
+        if !self.caps.meant.has(path) {
             return Ok(());
         }
         if !meta.is_file() {
@@ -192,7 +216,7 @@ impl Walk {
             return Err(refused(path, format!("it is longer than {}MiB", self.caps.file_bytes >> 20), "split it"));
         }
         if self.files.len() >= self.caps.files {
-            return Err(refused(path, format!("there are more than {} policy files", self.caps.files), "put several policies into one file"));
+            return Err(refused(path, format!("there are more than {} files", self.caps.files), "put more into each file"));
         }
         self.files.push(Stamp::new(path, &meta));
         Ok(())
@@ -240,7 +264,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long a listing must hold still: longer than the grain of file times (a kernel tick, at most 10 ms).
 const SETTLE: Duration = Duration::from_millis(20);
 const DEPTH_MAX: usize = 16;
-const CAPS: Caps = Caps { files: 20_000, file_bytes: 8 << 20, total_bytes: 128 << 20 };
+const CAPS: Caps = Caps { meant: Meant::Policies, files: 20_000, file_bytes: 8 << 20, total_bytes: 128 << 20 };
 
 #[cfg(test)]
 mod tests;

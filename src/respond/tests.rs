@@ -64,7 +64,13 @@ fn intent(name: &str) -> Intent {
         account_id: None,
         environment: Some(Environment(Name::parse("staging").unwrap())),
     };
-    let action = Action { name: "serving_endpoints.query".into(), service: "serving_endpoints".into(), level: Level::Use };
+    let action = Action {
+        name: "serving_endpoints.query".into(),
+        service: "serving_endpoints".into(),
+        level: Level::Use,
+        marks: Vec::new(),
+        within: Vec::new(),
+    };
     let entity = EntityRef::new(&TypeName::new("ServingEndpoint"), &format!("stage/{name}"));
     Intent { target: Arc::new(target), action: Arc::new(action), resources: smallvec![Resource { entity, ancestors: vec![] }], fields: vec![] }
 }

@@ -7,7 +7,7 @@ use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use super::world::target;
 use crate::{
     authz::canonical,
-    classify::{Catalog, Classifier, TargetConfig},
+    classify::{Catalog, CatalogFile, Classifier, TargetConfig},
     model::{ApiPath, Body, Call, Headers, Host, MediaType, Query, Segment, TargetKind, Vocabulary},
 };
 
@@ -23,8 +23,9 @@ fn classifier(shipped: &Vocabulary) -> Classifier {
         }
     }
     let files = [("types.yaml", include_str!("../../../catalog/types.yaml")), ("calls.yaml", &calls)];
-    let catalog = Catalog::load(&files.map(|(path, text)| (PathBuf::from(path), text.to_owned()))).unwrap();
-    Classifier::new(Arc::new(catalog), vec![TargetConfig { target: target(), hosts: vec![HOST.to_owned()] }]).unwrap()
+    let catalog = Catalog::load(&files.map(|(path, text)| CatalogFile::new(PathBuf::from(path), text.to_owned(), CatalogFile::WORKSPACE))).unwrap();
+    Classifier::new(Arc::new(catalog), vec![TargetConfig { target: target(), api: CatalogFile::WORKSPACE.into(), hosts: vec![HOST.to_owned()] }])
+        .unwrap()
 }
 
 /// The names of all types but those that stand for targets.
@@ -89,7 +90,7 @@ fn a_policy_may_name_what_a_call_acts_on() {
 fn an_id_of_databricks_own_is_no_name_with_parts_left_out() {
     let shipped = Catalog::embedded().unwrap();
     for (kind, alone) in [("Table", true), ("Volume", true), ("Function", false), ("Schema", false)] {
-        let form = shipped.vocabulary().type_named(kind).unwrap().form;
+        let form = &shipped.vocabulary().type_named(kind).unwrap().form;
         assert_eq!(form.canonical("0a1b-2c").is_ok(), alone, "{kind}");
     }
 }

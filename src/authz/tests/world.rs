@@ -53,12 +53,12 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
         spec("serving_endpoints.query", Level::Use, &["ServingEndpoint"], vec![]),
         spec("tables.get", Level::Read, &["Table"], vec![]),
     ];
-    Vocabulary { types, actions }
+    Vocabulary { types, actions, aliases: std::collections::BTreeMap::new() }
 }
 
 pub(in crate::authz) fn action(name: &str, level: Level) -> Arc<Action> {
     let (service, _) = name.rsplit_once('.').unwrap();
-    Arc::new(Action { name: name.into(), service: service.into(), level })
+    Arc::new(Action { name: name.into(), service: service.into(), level, marks: Vec::new(), within: Vec::new() })
 }
 
 pub(in crate::authz) fn entity(kind: &str, id: &str) -> EntityRef {

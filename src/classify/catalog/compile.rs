@@ -3,12 +3,16 @@
 mod call;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde_saphyr::Spanned;
 
 use super::{
-    Catalog,
+    Api, Catalog, CatalogFile,
     raw::{RawFile, RawType},
 };
 use crate::{
@@ -18,7 +22,7 @@ use crate::{
         matcher::{Matcher, Taken},
         template::Template,
     },
-    model::{Fault, TypeName, TypeSpec},
+    model::{Action, Fault, IdForm, TypeName, TypeSpec},
 };
 
 pub(super) use words::reach;
@@ -47,43 +51,58 @@ const TAKEN: [&str; 16] = [
 struct Building {
     kinds: Kinds,
     entries: Vec<Entry>,
-    matcher: Matcher,
+    apis: Vec<Api>,
     faults: Vec<Fault>,
 }
 
-pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Catalog, Vec<Fault>> {
-    let mut building = Building { kinds: Kinds::default(), entries: Vec::new(), matcher: Matcher::new(), faults: Vec::new() };
+pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
+    let api = |name: &str| Api { name: name.into(), matcher: Matcher::new() };
+    let apis = [CatalogFile::WORKSPACE, CatalogFile::ACCOUNT].map(api).into();
+    let mut building = Building { kinds: Kinds::default(), entries: Vec::new(), apis, faults: Vec::new() };
     for kind in Kind::built_in() {
         building.kinds.add(kind);
     }
     let mut read = Vec::new();
-    for (path, text) in files {
-        match serde_saphyr::from_str::<RawFile>(text) {
-            Ok(file) => read.push((path, file)),
-            Err(error) => building.faults.push(unreadable(path, &error)),
+    for from in files {
+        match serde_saphyr::from_str::<RawFile>(&from.text) {
+            Ok(file) => read.push((from, file)),
+            Err(error) => building.faults.push(unreadable(&from.path, &error)),
         }
     }
-    for (path, file) in &read {
+    for (from, file) in &read {
         for raw in &file.types {
-            building.kind(path, raw);
+            building.kind(&from.path, raw);
         }
     }
-    for (path, file) in &read {
-        building.parents(path, &file.types);
+    for (from, file) in &read {
+        building.parents(&from.path, &file.types);
     }
     building.kinds.settle();
-    for (path, file) in read {
+    let mut version = None;
+    for (from, file) in read {
+        version = version.or(file.version);
+        let own = [from.api.to_string()];
+        let targets = file.targets.as_deref().unwrap_or(&own);
         for raw in &file.calls {
-            match call::entry(&building.kinds, &file.targets, raw) {
-                Ok(entry) => building.entry(path, &raw.action, entry),
-                Err(message) => building.fault(path, &raw.action, message),
+            match call::entry(&building.kinds, raw.targets.as_deref().unwrap_or(targets), raw) {
+                Ok(entry) => building.entry(&from.path, &raw.action, entry),
+                Err(message) => building.fault(&from.path, &raw.action, message),
             }
         }
     }
+    building.share_actions();
     let vocabulary = words::vocabulary(&building.kinds, &building.entries).map_err(|message| building.faults.push(whole(message))).ok();
     match vocabulary {
         Some(vocabulary) if building.faults.is_empty() => {
-            Ok(Catalog { entries: building.entries, matcher: building.matcher, kinds: building.kinds, vocabulary })
+            let version = version.as_deref().unwrap_or("unversioned").into();
+            Ok(Catalog {
+                version,
+                digest: CatalogFile::digest(files),
+                entries: building.entries,
+                apis: building.apis,
+                kinds: building.kinds,
+                vocabulary,
+            })
         }
         _ => Err(building.faults),
     }
@@ -98,8 +117,13 @@ impl Building {
             return self.fault(path, &raw.name, format!("`{}` is not a name for a type", name.escape_debug()));
         }
         let parents = raw.parents.iter().map(|parent| TypeName::new(parent)).collect();
-        let spec = TypeSpec { name: TypeName::new(name), parents, form: raw.form.into() };
-        if !self.kinds.add(Kind { spec, nesting: raw.nesting }) {
+        let (form, nesting) = match (&raw.pattern, raw.form, raw.nesting) {
+            (Some(pattern), None, None) => (IdForm::Pattern { pattern: pattern.as_str().into(), or_id: false }, Nesting::Name),
+            (None, Some(form), nesting) => (form.into(), nesting.unwrap_or(Nesting::Flat)),
+            _ => return self.fault(path, &raw.name, format!("the type `{name}` has one of `form` and `pattern`; a pattern is a nesting of its own")),
+        };
+        let spec = TypeSpec { name: TypeName::new(name), parents, form };
+        if !self.kinds.add(Kind { spec, nesting }) {
             self.fault(path, &raw.name, format!("the type `{name}` is declared twice"));
         }
     }
@@ -110,11 +134,15 @@ impl Building {
             for parent in raw.parents.iter().filter(|parent| self.kinds.named(parent).is_none()).collect::<Vec<_>>() {
                 self.fault(path, &raw.name, format!("the type `{}` is in `{}`, which is not declared", raw.name.value, parent.escape_debug()));
             }
-            let endless = raw.nesting == Nesting::Dotted && self.kinds.named(&raw.name.value).is_some_and(|kind| self.kinds.is_endless(kind));
+            if self.kinds.named(&raw.name.value).is_some_and(|kind| !self.kinds.is_continued(kind)) {
+                let message = format!("the pattern of `{}` does not continue that of the type it is in", raw.name.value);
+                self.fault(path, &raw.name, message);
+            }
+            let endless = raw.nesting == Some(Nesting::Dotted) && self.kinds.named(&raw.name.value).is_some_and(|kind| self.kinds.is_endless(kind));
             if endless {
                 self.fault(path, &raw.name, format!("the type `{}` is in itself", raw.name.value));
             }
-            if raw.nesting == Nesting::Volume && ["Catalog", "File", "Schema", "Volume"].iter().any(|name| self.kinds.named(name).is_none()) {
+            if raw.nesting == Some(Nesting::Volume) && ["Catalog", "File", "Schema", "Volume"].iter().any(|name| self.kinds.named(name).is_none()) {
                 self.fault(path, &raw.name, format!("`{}` needs the types `Catalog`, `Schema`, `Volume` and `File`", raw.name.value));
             }
         }
@@ -126,8 +154,9 @@ impl Building {
             Ok(templates) => templates,
             Err(message) => return self.fault(path, action, format!("`{}`: {message}", entry.path)),
         };
-        for template in templates {
-            if let Err(Taken(other)) = self.matcher.add(&entry.method, &template, index) {
+        let method = entry.upgrade.as_deref().unwrap_or(&entry.method);
+        for (target, template) in entry.targets.iter().flat_map(|target| templates.iter().map(move |template| (target, template))) {
+            if let Err(Taken(other)) = self.matcher(target).add(method, template.clone(), index) {
                 let (name, place) = self.entries.get(other).map_or(("itself", entry.path.as_ref()), |other| (&other.action.name, &other.path));
                 let message = format!("`{}` and `{name}` cannot be told apart: `{} {}` and `{place}`", entry.action.name, entry.method, entry.path);
                 return self.fault(path, action, message);
@@ -137,6 +166,36 @@ impl Building {
             self.kinds.has_orphans(kind);
         }
         self.entries.push(entry);
+    }
+
+    /// The matcher of the API `name`, made where it is the first time that it is named.
+    fn matcher(&mut self, name: &str) -> &mut Matcher {
+        let at = self.apis.iter().position(|api| *api.name == *name).unwrap_or_else(|| {
+            self.apis.push(Api { name: name.into(), matcher: Matcher::new() });
+            self.apis.len() - 1
+        });
+        &mut self.apis[at].matcher
+    }
+
+    /// Lets all entries of one action share it, with the marks of all of them: the groups of an action do not depend on how it was called.
+    fn share_actions(&mut self) {
+        let mut actions: HashMap<Arc<str>, Action> = HashMap::new();
+        for entry in &self.entries {
+            let action = actions.entry(entry.action.name.clone()).or_insert_with(|| Action::clone(&entry.action));
+            action.marks.extend(&entry.action.marks);
+            action.marks.sort_unstable();
+            action.marks.dedup();
+            action.within.extend(entry.action.within.iter().cloned());
+            action.within.sort_unstable();
+            action.within.dedup();
+        }
+        let shared: HashMap<Arc<str>, Arc<Action>> = actions.into_iter().map(|(name, action)| (name, Arc::new(action))).collect();
+        for entry in &mut self.entries {
+            // A second level is a fault of the whole, which the vocabulary finds.
+            if let Some(action) = shared.get(&entry.action.name).filter(|action| action.level == entry.action.level) {
+                entry.action = Arc::clone(action);
+            }
+        }
     }
 
     fn fault<T>(&mut self, path: &Path, at: &Spanned<T>, message: String) {

@@ -7,16 +7,17 @@ use serde_saphyr::Spanned;
 
 use crate::{
     classify::{entry::BodyUse, kinds::Nesting},
-    model::{FieldKind, IdForm, Level, TargetKind},
+    model::{FieldKind, IdForm, Level, Mark, TargetKind},
 };
 
 /// One file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawFile {
-    /// Where its calls exist; Databricks workspaces unless given.
-    #[serde(default = "workspaces")]
-    pub(super) targets: Vec<RawTarget>,
+    /// What the catalog calls itself.
+    pub(super) version: Option<String>,
+    /// The APIs that its calls belong to: `workspace` (unless given), `account`, or one of services.
+    pub(super) targets: Option<Vec<String>>,
     #[serde(default)]
     pub(super) types: Vec<RawType>,
     #[serde(default)]
@@ -27,11 +28,12 @@ pub(super) struct RawFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawType {
     pub(super) name: Spanned<String>,
-    pub(super) form: RawForm,
+    pub(super) form: Option<RawForm>,
     #[serde(rename = "in", default = "workspace")]
     pub(super) parents: Vec<String>,
-    #[serde(default = "flat")]
-    pub(super) nesting: Nesting,
+    pub(super) nesting: Option<Nesting>,
+    /// In place of form and nesting: ids are resource names, `projects/*/branches/*`.
+    pub(super) pattern: Option<String>,
     /// For the reader of the file.
     #[serde(default, rename = "about")]
     pub(super) _about: Option<String>,
@@ -41,6 +43,10 @@ pub(super) struct RawType {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCall {
     pub(super) action: Spanned<String>,
+    #[serde(default)]
+    pub(super) aliases: Vec<String>,
+    /// In place of those of the file.
+    pub(super) targets: Option<Vec<String>>,
     pub(super) level: RawLevel,
     pub(super) method: String,
     pub(super) path: String,
@@ -50,13 +56,19 @@ pub(super) struct RawCall {
     #[serde(default)]
     pub(super) resources: Vec<RawBinding>,
     pub(super) otherwise: Option<RawOtherwise>,
+    /// It acts on its target whatever else it names: a create that uses what is there.
+    #[serde(default)]
+    pub(super) also_target: bool,
     #[serde(default)]
     pub(super) fields: Vec<RawField>,
     pub(super) workspace_param: Option<String>,
+    /// The protocol that the call switches to: `websocket`.
+    pub(super) upgrade: Option<String>,
     #[serde(default)]
-    pub(super) upgrade: bool,
+    pub(super) marks: Vec<RawMark>,
+    /// Wider actions that hold this one.
     #[serde(default)]
-    pub(super) opaque: bool,
+    pub(super) within: Vec<String>,
     pub(super) why: Option<String>,
 }
 
@@ -75,13 +87,19 @@ pub(super) struct RawBinding {
     pub(super) parent_of: Option<String>,
     /// The type where the id is a name of three dotted parts.
     pub(super) dotted: Option<String>,
+    /// The type where the id is a path below `/Volumes`.
+    pub(super) volume: Option<String>,
     pub(super) chosen: Option<RawChosen>,
     pub(super) id: Several,
     pub(super) also: Option<Several>,
     #[serde(rename = "in")]
     pub(super) places: Option<Vec<RawPlace>>,
+    pub(super) prefix: Option<String>,
     #[serde(default)]
     pub(super) optional: bool,
+    /// Where it is absent, the call acts on its target: a create that may name a folder.
+    #[serde(default)]
+    pub(super) or_target: bool,
     #[serde(default)]
     pub(super) orphan: bool,
 }
@@ -105,6 +123,9 @@ pub(super) struct RawField {
     pub(super) from: Option<Several>,
     #[serde(rename = "in")]
     pub(super) places: Option<Vec<RawPlace>>,
+    #[serde(default = "exact")]
+    pub(super) form: RawForm,
+    pub(super) prefix: Option<String>,
 }
 
 /// One text or a list of them.
@@ -124,10 +145,11 @@ pub(super) enum RawPlace {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum RawTarget {
-    Workspace,
-    Account,
-    Service,
+pub(super) enum RawMark {
+    Executes,
+    Egress,
+    Presigned,
+    Mints,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -137,6 +159,7 @@ pub(super) enum RawForm {
     Lower,
     Decimal,
     Path,
+    Url,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -159,16 +182,12 @@ pub(super) enum RawKind {
     Texts,
 }
 
-fn workspaces() -> Vec<RawTarget> {
-    vec![RawTarget::Workspace]
-}
-
 fn workspace() -> Vec<String> {
     vec![TargetKind::Workspace.type_name().to_owned()]
 }
 
-fn flat() -> Nesting {
-    Nesting::Flat
+fn exact() -> RawForm {
+    RawForm::Exact
 }
 
 fn text() -> RawKind {
@@ -190,12 +209,13 @@ impl Several {
 
 // === impl From ===
 
-impl From<RawTarget> for TargetKind {
-    fn from(raw: RawTarget) -> Self {
+impl From<RawMark> for Mark {
+    fn from(raw: RawMark) -> Self {
         match raw {
-            RawTarget::Workspace => Self::Workspace,
-            RawTarget::Account => Self::Account,
-            RawTarget::Service => Self::Service,
+            RawMark::Executes => Self::Executes,
+            RawMark::Egress => Self::Egress,
+            RawMark::Presigned => Self::Presigned,
+            RawMark::Mints => Self::Mints,
         }
     }
 }
@@ -207,6 +227,7 @@ impl From<RawForm> for IdForm {
             RawForm::Lower => Self::Lower,
             RawForm::Decimal => Self::Decimal,
             RawForm::Path => Self::Path,
+            RawForm::Url => Self::Url,
         }
     }
 }

@@ -12,7 +12,8 @@ pub(super) fn markdown(catalog: &Catalog) -> String {
     let mut page = String::from(
         "# The catalog\n\nEvery call lakegate knows. What is not here is refused. Generated from `catalog/*.yaml`; do not edit.\n\n\
          *orphan*: the request has an id that says neither the object's name nor what it is in, so that a `forbid` on a name or a parent does not reach it. \
-         *opaque*: the call runs what the request does not show.\n\n\
+         *executes*: the call runs what the request does not show in full; *egress*: it makes Databricks call out; *presigned*: its answer has URLs that work without \
+         the mesh; *mints*: its answer is a credential. Each of the last four is a group of actions for policies, as levels are.\n\n\
          ## Calls\n\n| action | level | method | path | acts on | named by | fields | notes |\n|---|---|---|---|---|---|---|---|\n",
     );
     let mut entries: Vec<&Entry> = catalog.entries.iter().collect();
@@ -35,9 +36,13 @@ fn row(page: &mut String, catalog: &Catalog, entry: &Entry) {
     if entry.bindings.iter().any(Binding::may_be_orphan) {
         notes.push("*orphan*");
     }
-    if entry.opaque {
-        notes.push("*opaque*");
-    }
+    let marks: Vec<String> = entry.action.marks.iter().map(|mark| format!("*{}*", mark.as_str())).collect();
+    notes.extend(marks.iter().map(String::as_str));
+    let aliases = entry.aliases.iter().map(|alias| format!("`{alias}`")).collect::<Vec<_>>().join(", ");
+    let aliases = if aliases.is_empty() { aliases } else { format!("also {aliases}") };
+    notes.extend(Some(aliases.as_str()).filter(|text| !text.is_empty()));
+    let upgrade = entry.upgrade.as_deref().map(|protocol| format!("as {protocol}")).unwrap_or_default();
+    notes.extend(Some(upgrade.as_str()).filter(|text| !text.is_empty()));
     if entry.body == BodyUse::Opaque {
         notes.push("body not read");
     }

@@ -12,7 +12,7 @@ fn path(raw: &str) -> ApiPath<'_> {
 fn matcher(templates: &[(&str, &str)]) -> (Matcher, Vec<Taken>) {
     let (mut matcher, mut taken) = (Matcher::new(), Vec::new());
     for (index, (method, text)) in templates.iter().enumerate() {
-        taken.extend(matcher.add(method, &Template::parse(text).unwrap()[0], index).err());
+        taken.extend(matcher.add(method, Template::parse(text).unwrap().remove(0), index).err());
     }
     (matcher, taken)
 }
@@ -37,13 +37,19 @@ fn the_most_literal_template_wins() {
 
 #[test]
 fn captures_are_what_the_parameters_stand_for() {
-    let (matcher, _) = matcher(&[("GET", "/{w}/m/{x}:go"), ("GET", "/f/{p*}")]);
+    let (matcher, _) =
+        matcher(&[("GET", "/{w}/m/{x}:go"), ("GET", "/f/{p*}"), ("GET", "/n/{name=a/*/b/*}:undo"), ("GET", "/n/{name=a/*}/c"), ("GET", "/r/{p**}")]);
     let texts = |text: &str| {
         let path = path(text);
-        matcher.find("GET", &path).unwrap().captures.iter().map(|capture| capture.text(&path)).collect::<Vec<_>>()
+        matcher.find("GET", &path).unwrap().params.iter().map(|param| param.place.text(&path).into_owned()).collect::<Vec<_>>()
     };
     assert_eq!(texts("/7/m/gem:go"), ["7", "gem"]);
     assert_eq!(texts("/f/a/b/c"), ["/a/b/c"]);
+    assert_eq!(texts("/n/a/x/b/y:undo"), ["a/x/b/y"]);
+    assert_eq!(texts("/n/a/x/c"), ["a/x"]);
+    for (text, want) in [("/r", "/"), ("/r/", "/"), ("/r/a", "/a"), ("/r/a/b/", "/a/b")] {
+        assert_eq!(texts(text), [want]);
+    }
 }
 
 #[test]
@@ -67,13 +73,13 @@ fn linear(templates: &[Template], segments: &[&str]) -> Option<usize> {
         let text = segments.get(index).copied().filter(|text| !text.is_empty())?;
         match part {
             Part::Literal(literal) => (**literal == *text).then_some(0),
-            Part::Param { suffix, .. } if suffix.is_empty() => (index != last || !text.contains(':')).then_some(2),
-            Part::Param { suffix, .. } => text.strip_suffix(&**suffix).filter(|name| !name.is_empty() && !name.contains(':')).map(|_| 1),
-            Part::Tail { .. } => segments[index..].iter().all(|text| !text.is_empty()).then_some(3),
+            Part::Any => (index != last || !text.contains(':')).then_some(2),
+            Part::Verb(verb) => text.strip_suffix(&**verb).filter(|name| !name.is_empty() && !name.contains(':')).map(|_| 1),
+            Part::Tail | Part::Rest => segments[index..].iter().all(|text| !text.is_empty()).then_some(3),
         }
     };
     let ranks = |template: &Template| {
-        let tail = matches!(template.parts.last(), Some(Part::Tail { .. }));
+        let tail = matches!(template.parts.last(), Some(Part::Tail));
         let long = if tail { template.parts.len() <= segments.len() } else { template.parts.len() == segments.len() };
         template.parts.iter().enumerate().map(|(index, part)| rank(index, part)).collect::<Option<Vec<_>>>().filter(|_| long)
     };
@@ -85,8 +91,9 @@ fn linear(templates: &[Template], segments: &[&str]) -> Option<usize> {
 fn shape(template: &Template) -> String {
     let part = |part: &Part| match part {
         Part::Literal(text) => text.to_string(),
-        Part::Param { suffix, .. } => format!("{{}}{suffix}"),
-        Part::Tail { .. } => "{*}".to_owned(),
+        Part::Any => "{}".to_owned(),
+        Part::Verb(verb) => format!("{{}}{verb}"),
+        Part::Tail | Part::Rest => "{*}".to_owned(),
     };
     template.parts.iter().map(part).collect::<Vec<_>>().join("/")
 }
@@ -112,7 +119,7 @@ proptest! {
         }
         let mut matcher = Matcher::new();
         for (index, template) in templates.iter().enumerate() {
-            prop_assert_eq!(matcher.add("GET", template, index), Ok(()));
+            prop_assert_eq!(matcher.add("GET", template.clone(), index), Ok(()));
         }
         for text in paths {
             let segments: Vec<&str> = text.split('/').skip(1).collect();

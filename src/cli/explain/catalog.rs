@@ -1,6 +1,7 @@
 //! What a call is, without asking who makes it: action, level, resources.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, stdin},
     sync::Arc,
 };
@@ -12,9 +13,9 @@ use super::{
     request::{Line, Request},
 };
 use crate::{
-    classify::{Catalog, Classifier, TargetConfig},
+    classify::{Catalog, CatalogFile, Classifier, TargetConfig},
     clock::Clock,
-    model::{Environment, Fault, Intent, Name, NameError, Reason, Refusal, Target, TargetKind},
+    model::{Call, Environment, Fault, FieldValue, Intent, Name, NameError, Reason, Refusal, Target, TargetKind},
     net, normalize,
     reload::Compiler,
 };
@@ -30,7 +31,7 @@ pub(super) fn one(args: &Args, request: &Request, output: &mut Output) -> Exit {
         Ok(words) => words,
         Err(faults) => return output.faults(&faults),
     };
-    let (report, exit) = match words.classify(request) {
+    let (report, exit) = match words.classify(request, in_full) {
         Ok(report) => (report, Exit::Yes),
         Err(refusal) => (refused(&refusal), Exit::Denied),
     };
@@ -54,7 +55,7 @@ pub(super) fn batch(args: &Args, output: &mut Output) -> Exit {
         }
         let request = serde_json::from_str::<Line>(&line).map_err(|error| error.to_string()).and_then(Request::try_from);
         match request {
-            Ok(request) => Output::json(&words.classify(&request).unwrap_or_else(|refusal| refused(&refusal))),
+            Ok(request) => Output::json(&words.classify(&request, |intent, _| known(intent)).unwrap_or_else(|refusal| refused(&refusal))),
             Err(error) => return Output::error(Exit::Invalid, format_args!("line {}: {error}", index + 1)),
         }
     }
@@ -72,38 +73,63 @@ fn words(args: &Args) -> Result<Words, Vec<Fault>> {
 // === impl Words ===
 
 impl Words {
-    fn classify(&self, request: &Request) -> Result<Value, Refusal> {
+    fn classify(&self, request: &Request, shown: fn(&Intent, Option<String>) -> Value) -> Result<Value, Refusal> {
         let too_long = || Refusal::new(Reason::RequestMalformed, "the call is longer than any check");
         let raw = request.raw(None).ok_or_else(too_long)?;
         match self {
             Self::Configured(parts) => {
                 let (classifier, config) = &**parts;
-                classifier.classify(&normalize::normalize(&raw, config)?)
+                let call = normalize::normalize(&raw, config)?;
+                classifier.classify(&call).map(|intent| shown(&intent, classifier.entry(&call)))
             }
             Self::Bare(catalog) => {
                 let call = normalize::normalize(&raw, &normalize::Config::default())?;
                 let nowhere = || Refusal::new(Reason::HostUnknown, "the host cannot be that of a workspace");
-                let target = target(call.host.as_str()).map_err(|_| nowhere())?;
-                let target = TargetConfig { target: Arc::new(target), hosts: vec![call.host.as_str().to_owned()] };
-                Classifier::new(Arc::clone(catalog), vec![target]).map_err(|_| nowhere())?.classify(&call)
+                let target = target(&call).map_err(|_| nowhere())?;
+                let api = if target.kind == TargetKind::Account { CatalogFile::ACCOUNT } else { CatalogFile::WORKSPACE };
+                let target = TargetConfig { target: Arc::new(target), api: api.into(), hosts: vec![call.host.as_str().to_owned()] };
+                let classifier = Classifier::new(Arc::clone(catalog), vec![target]).map_err(|_| nowhere())?;
+                classifier.classify(&call).map(|intent| shown(&intent, classifier.entry(&call)))
             }
         }
-        .map(|intent| known(&intent))
     }
 }
 
-/// A workspace named after the first label of its host.
-fn target(host: &str) -> Result<Target, NameError> {
-    let label = host.split('.').next().unwrap_or_default();
+/// A workspace, or an account, named after the first label of its host; its ids are those that the call names, since there is nothing to hold them against.
+fn target(call: &Call<'_>) -> Result<Target, NameError> {
+    let label = call.host.as_str().split('.').next().unwrap_or_default();
+    let segments = || call.path.segments.iter().map(|segment| segment.text.as_ref());
+    let behind = |name: &str| segments().skip_while(|text| *text != name).nth(1);
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let asked = call.query.pairs.iter().find(|(key, _)| key == "o").map(|(_, value)| value.as_ref());
+    let workspace_id =
+        call.headers.workspace_ids.first().copied().or(asked).or_else(|| behind("o")).or_else(|| segments().next().filter(|text| number(text)));
     let name = Name::parse(label).or_else(|_| Name::parse("workspace"))?;
     let kind = if label == "accounts" { TargetKind::Account } else { TargetKind::Workspace };
     let environment = (kind == TargetKind::Workspace).then(|| Environment(name.clone()));
-    Ok(Target { kind, environment, name, workspace_id: None, account_id: None })
+    Ok(Target { kind, environment, name, workspace_id: workspace_id.map(Into::into), account_id: behind("accounts").map(Into::into) })
 }
 
 pub(super) fn known(intent: &Intent) -> Value {
     let resources: Vec<String> = intent.resources.iter().map(|resource| resource.entity.to_string()).collect();
     json!({"action": &*intent.action.name, "level": intent.action.level.as_str(), "resources": resources})
+}
+
+/// With what else a policy can say of it, and the entry that says so.
+fn in_full(intent: &Intent, entry: Option<String>) -> Value {
+    let mut report = known(intent);
+    let value = |value: &FieldValue| match value {
+        FieldValue::Text(text) => json!(text),
+        FieldValue::Long(number) => json!(number),
+        FieldValue::Bool(truth) => json!(truth),
+        FieldValue::Texts(texts) => json!(texts),
+    };
+    report["groups"] = intent.action.groups().collect();
+    report["within"] =
+        intent.resources.iter().flat_map(|resource| &resource.ancestors).map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect();
+    report["fields"] = intent.fields.iter().map(|field| (field.name.to_string(), value(&field.value))).collect();
+    report["entry"] = json!(entry);
+    report
 }
 
 fn refused(refusal: &Refusal) -> Value {

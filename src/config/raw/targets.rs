@@ -55,6 +55,32 @@ pub struct Account {
     pub trust: Option<Trust>,
 }
 
+/// A guarded service in the mesh that is not Databricks: an `MLflow` of one's own, a model server, a feature or data API.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The name in policies and records: `Service::"<name>"`. 1 to 63 of `a-z`, `0-9` and `-`.
+    #[schemars(required, example = &"mlflow")]
+    pub name: Option<String>,
+    /// Its hosts: lower case, without port.
+    #[schemars(required, example = ["mlflow.ml.svc.cluster.local"])]
+    pub hosts: Option<Vec<String>>,
+    /// Its environment in policies: `Environment::"<environment>"`.
+    #[schemars(required, example = &"dev")]
+    pub environment: Option<String>,
+    /// What its calls are: `mlflow`, `openai`, `generic` (a level for each HTTP method), or a catalog file of one's own, ending in `.yaml`.
+    #[schemars(required, example = &"mlflow")]
+    pub catalog: Option<String>,
+    /// With which credential an allowed call goes on.
+    pub credentials: Option<Credentials>,
+    /// Whether decisions about it bind; `policy.mode` unless given.
+    #[schemars(example = &"shadow")]
+    pub mode: Option<Mode>,
+    /// Which trust headers travel with a call to it.
+    #[schemars(extend("default" = "all"), example = ["subject", "peer"])]
+    pub trust: Option<Trust>,
+}
+
 /// With which credential an allowed call goes on.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

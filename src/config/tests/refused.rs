@@ -100,7 +100,12 @@ fn what_this_version_does_not_have() {
             &["`workspaces.credentials.token_endpoint` is not available"],
         ),
         ("environment: staging", "environment: staging\n    trust: [subject, assertion]", &["trust `assertion` is not available in this version"]),
-        ("version: 1", "version: 1\nservices: []", &["2:1 `services` is not available in this version"]),
+        (
+            "version: 1",
+            "version: 1\nservices: [{ name: a, hosts: [a.example.com], environment: dev, catalog: soap }, { name: b, hosts: [b.example.com], environment: dev, catalog: no.yaml }]",
+            &["2:74 `soap` is no catalog; write one of `mlflow`, `openai`, `generic`", "`no.yaml` cannot be read"],
+        ),
+        ("version: 1", "version: 1\ncatalog: { dir: nowhere, extra: [none.yaml] }", &["`nowhere` cannot be read", "`none.yaml` cannot be read"]),
         ("version: 1", "version: 1\ntrust: {assertion: {keys: [a.pem]}}", &["`trust.assertion` is not available in this version"]),
         ("peers:", "peers:\n  source: xfcc", &["source `xfcc` is not available in this version; use `principal`"]),
         ("peers:", "peers:\n  proxies: []", &["`peers.proxies` is not available in this version"]),

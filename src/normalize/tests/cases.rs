@@ -131,6 +131,7 @@ fn body(body: &Body<'_>) -> &'static str {
     match body {
         Body::Absent => "absent",
         Body::Whole { media: MediaType::Json, .. } => "json",
+        Body::Whole { media: MediaType::Scim, .. } => "scim",
         Body::Whole { media: MediaType::Form, .. } => "form",
         Body::Whole { media: MediaType::Other, .. } => "other",
         Body::Unusable(BodyFault::Cut) => "cut",

@@ -22,7 +22,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn refusal(dir: &Path) -> String {
-    read_stable(dir).expect_err("it should be refused").to_string()
+    read_stable(dir, Meant::Policies).expect_err("it should be refused").to_string()
 }
 
 #[test]
@@ -36,11 +36,11 @@ fn every_policy_file_below_is_read_in_order() {
         (".draft.cedar", "D"),
         (".git/x.cedar", "G"),
     ]);
-    let read = read_stable(folder.path()).unwrap();
+    let read = read_stable(folder.path(), Meant::Policies).unwrap();
     assert_eq!(names(&read, folder.path()), pairs(&[("a/a.cedar", ""), ("a/z.cedar", "Z"), ("b.cedar", "B"), ("c/d/e.cedar", "E")]));
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    assert_eq!(read_stable(&empty).unwrap(), Listing::default());
+    assert_eq!(read_stable(&empty, Meant::Policies).unwrap(), Listing::default());
 }
 
 #[test]
@@ -50,12 +50,12 @@ fn a_mounted_config_map_is_read_once() {
     symlink("..2026_01", dir.join("..data")).unwrap();
     symlink("..data/a.cedar", dir.join("a.cedar")).unwrap();
     symlink("..data/b.cedar", dir.join("b.cedar")).unwrap();
-    assert_eq!(names(&read_stable(dir).unwrap(), dir), pairs(&[("a.cedar", "A1"), ("b.cedar", "B1")]));
+    assert_eq!(names(&read_stable(dir, Meant::Policies).unwrap(), dir), pairs(&[("a.cedar", "A1"), ("b.cedar", "B1")]));
     symlink("..2026_02", dir.join("..data_tmp")).unwrap();
     fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
     assert!(refusal(dir).contains("b.cedar: it cannot be read"), "a name that leads nowhere must not drop its policies");
     fs::remove_file(dir.join("b.cedar")).unwrap();
-    assert_eq!(names(&read_stable(dir).unwrap(), dir), pairs(&[("a.cedar", "A2")]));
+    assert_eq!(names(&read_stable(dir, Meant::Policies).unwrap(), dir), pairs(&[("a.cedar", "A2")]));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn links_in_circles_end_and_no_file_is_read_twice() {
     symlink("..", dir.join("sub/up")).unwrap();
     symlink("sub", dir.join("again")).unwrap();
     symlink("a.cedar", dir.join("z.cedar")).unwrap();
-    assert_eq!(names(&read_stable(dir).unwrap(), dir), pairs(&[("a.cedar", "A"), ("again/b.cedar", "B")]));
+    assert_eq!(names(&read_stable(dir, Meant::Policies).unwrap(), dir), pairs(&[("a.cedar", "A"), ("again/b.cedar", "B")]));
     for name in ["self.cedar", "self"] {
         symlink(name, dir.join(name)).unwrap();
         assert!(refusal(dir).contains(&format!("{name}: it cannot be read")), "a link into nothing may have led to policies");
@@ -94,9 +94,9 @@ fn there_are_caps() {
         Err(Trouble::Fault(fault)) => fault.message,
         _ => panic!("it should be refused"),
     };
-    let room = Caps { files: 2, file_bytes: 4, total_bytes: 8 };
+    let room = Caps { meant: Meant::Policies, files: 2, file_bytes: 4, total_bytes: 8 };
     assert!(attempt(|| stamps(folder.path(), room), || ()).is_ok());
-    assert!(refused(Caps { files: 1, ..room }).contains("more than 1 policy files"));
+    assert!(refused(Caps { meant: Meant::Policies, files: 1, ..room }).contains("more than 1 files"));
     assert!(refused(Caps { file_bytes: 3, ..room }).contains("longer than"));
     assert!(refused(Caps { total_bytes: 7, ..room }).contains("together"));
 }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     classify::{
-        catalog::raw::{RawBinding, RawCall, RawChosen, RawField, RawPlace, RawTarget, Several},
-        entry::{Binding, BodyUse, Choice, Entry, FieldRule, KindRule, Source, Step},
+        catalog::{
+            CatalogFile,
+            raw::{RawBinding, RawCall, RawChosen, RawField, RawPlace, Several},
+        },
+        entry::{Binding, BodyUse, Choice, Entry, FieldRule, KindRule, Shape, Source, Step},
         key::Key,
         kinds::{KindId, Kinds},
         template::Template,
@@ -27,39 +30,69 @@ struct Scope<'s> {
 
 /// # Errors
 /// A message that says what is wrong with the call.
-pub(super) fn entry(kinds: &Kinds, targets: &[RawTarget], raw: &RawCall) -> Result<Entry, String> {
+pub(super) fn entry(kinds: &Kinds, targets: &[String], raw: &RawCall) -> Result<Entry, String> {
     let name = raw.action.value.as_str();
     let (service, _) = name
         .rsplit_once('.')
         .filter(|_| name.split('.').all(identifier))
         .ok_or_else(|| format!("`{}` is not an action: `service.method`", name.escape_debug()))?;
+    if let Some(alias) = raw.aliases.iter().find(|alias| !alias.contains('.') || !alias.split('.').all(identifier)) {
+        return Err(format!("the alias `{}` is not an action: `service.method`", alias.escape_debug()));
+    }
+    if let Some(target) = targets.iter().find(|target| !api_name(target)) {
+        return Err(format!("`{}` is not the name of an API", target.escape_debug()));
+    }
+    if raw.upgrade.as_ref().is_some_and(|protocol| raw.method != "GET" || !api_name(protocol)) {
+        return Err("an upgrade is asked for with GET, and names its protocol in lower case".to_owned());
+    }
     if !matches!(raw.method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE") {
         return Err(format!("`{}` is not a method", raw.method.escape_debug()));
     }
     let templates = Template::parse(&raw.path).map_err(|message| format!("`{}`: {message}", raw.path.escape_debug()))?;
-    let params = templates.first().map(|template| template.params().collect::<Vec<_>>()).unwrap_or_default();
+    let params: Vec<&str> = templates.first().into_iter().flat_map(|template| &template.params).map(|param| &*param.name).collect();
     if params.iter().enumerate().any(|(index, name)| params.iter().skip(index + 1).any(|other| other == name)) {
         return Err(format!("`{}` has one parameter twice", raw.path.escape_debug()));
     }
     let query = matches!(raw.method.as_str(), "GET" | "HEAD" | "DELETE");
     let body = raw.body.unwrap_or(if query { BodyUse::None } else { BodyUse::Json });
     let scope = Scope { kinds, params, body, query };
+    let account = targets.iter().any(|target| *target == CatalogFile::ACCOUNT);
     let bindings = raw.resource.iter().chain(&raw.resources).map(|raw| scope.binding(raw)).collect::<Result<Vec<_>, _>>()?;
     let param = |name: &String| scope.param(name).ok_or_else(|| format!("the path has no parameter `{}`", name.escape_debug()));
     Ok(Entry {
-        action: Arc::new(Action { name: name.into(), service: service.into(), level: raw.level.into() }),
+        action: Arc::new(Action {
+            name: name.into(),
+            service: service.into(),
+            level: raw.level.into(),
+            marks: raw.marks.iter().map(|mark| (*mark).into()).collect(),
+            within: raw.within.iter().map(|wider| wider.as_str().into()).collect(),
+        }),
+        aliases: raw.aliases.iter().map(|alias| alias.as_str().into()).collect(),
         method: raw.method.as_str().into(),
         path: raw.path.as_str().into(),
-        targets: targets.iter().map(|target| (*target).into()).collect(),
+        targets: targets.iter().map(|target| target.as_str().into()).collect(),
         body,
+        also_target: raw.also_target,
         otherwise_target: raw.otherwise.is_some() || bindings.is_empty(),
         bindings,
         fields: raw.fields.iter().map(|raw| scope.field(raw)).collect::<Result<_, _>>()?,
         workspace_param: raw.workspace_param.as_ref().map(param).transpose()?,
-        upgrade: raw.upgrade,
-        opaque: raw.opaque,
+        account_param: scope.param("account_id").filter(|_| account),
+        upgrade: raw.upgrade.as_deref().map(Into::into),
         why: raw.why.as_deref().map(Into::into),
     })
+}
+
+/// A prefix of resource names: `schemas/`.
+fn prefix(text: Option<&str>) -> Result<Option<Box<str>>, String> {
+    let good = |text: &&str| text.len() > 1 && text.ends_with('/') && !text.starts_with('/');
+    text.map(|text| Some(text).filter(good).map(Into::into).ok_or_else(|| format!("`{}` is not a prefix: `schemas/`", text.escape_debug())))
+        .transpose()
+}
+
+/// Whether `text` can name an API or a protocol: `mlflow`, `feature-store.yaml`, `websocket`.
+fn api_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_'))
 }
 
 /// Whether `text` can be a name in Cedar.
@@ -71,20 +104,42 @@ pub(super) fn identifier(text: &str) -> bool {
 
 impl Scope<'_> {
     fn binding(&self, raw: &RawBinding) -> Result<Binding, String> {
-        let kind = match (&raw.kind, &raw.parent_of, &raw.dotted, &raw.chosen) {
-            (Some(kind), None, None, None) => KindRule::One(self.kind(kind)?),
-            (None, Some(kind), None, None) => KindRule::ParentOf(self.kind(kind)?),
-            (Some(kind), None, Some(dotted), None) => KindRule::Shaped(self.kind(kind)?, self.kind(dotted)?),
-            (None, None, None, Some(chosen)) => self.chosen(chosen)?,
-            _ => return Err("a resource has one of `type`, `type` with `dotted`, `parent_of`, `chosen`".to_owned()),
+        let shaped =
+            |shape, plain: &str, shaped: &str| Ok::<_, String>(KindRule::Shaped { shape, plain: self.kind(plain)?, shaped: self.kind(shaped)? });
+        let kind = match (&raw.kind, &raw.parent_of, &raw.dotted, &raw.volume, &raw.chosen) {
+            (Some(kind), None, None, None, None) => KindRule::One(self.kind(kind)?),
+            (None, Some(kind), None, None, None) => KindRule::ParentOf(self.kind(kind)?),
+            (Some(kind), None, Some(dotted), None, None) => shaped(Shape::Dotted, kind, dotted)?,
+            (Some(kind), None, None, Some(volume), None) => shaped(Shape::Volume, kind, volume)?,
+            (None, None, None, None, Some(chosen)) => self.chosen(chosen)?,
+            _ => return Err("a resource has one of `type`, `type` with `dotted` or `volume`, `parent_of`, `chosen`".to_owned()),
         };
         let sources = |several: &Several| several.iter().map(|text| self.source(text, raw.places.as_deref())).collect::<Result<Vec<_>, _>>();
         let id = sources(&raw.id)?;
         let also = raw.also.as_ref().map(sources).transpose()?.unwrap_or_default();
-        if id.is_empty() || (id.len() > 1 && (!also.is_empty() || id.iter().any(Source::many))) {
-            return Err("an id is one key, or several single ones that are joined".to_owned());
+        if id.is_empty() || (id.len() > 1 && !also.is_empty()) {
+            return Err("an id is one key, or several that are joined".to_owned());
         }
-        Ok(Binding { kind, id, also, optional: raw.optional, orphan: raw.orphan })
+        let holder = |source: &Source| source.steps.split_last().map(|(last, inner)| (last.each, inner.to_vec()));
+        let aside = |source: &Source| source.param.is_some() || source.header.is_some() || source.query;
+        if id.len() > 1 && id.iter().any(Source::many) {
+            let together = id.iter().all(|source| holder(source) == id.first().and_then(holder) && !aside(source));
+            if !together || id.iter().any(|source| source.steps.last().is_some_and(|last| last.each)) {
+                return Err("keys below a list are joined where they stand in one object of a body".to_owned());
+            }
+        }
+        if id.len() > 1 && !matches!(&kind, KindRule::One(kind) | KindRule::ParentOf(kind) if self.kinds.joins(*kind)) {
+            return Err("several keys are joined to a dotted name, or to a resource name".to_owned());
+        }
+        Ok(Binding {
+            kind,
+            prefix: prefix(raw.prefix.as_deref())?,
+            id,
+            also,
+            optional: raw.optional || raw.or_target,
+            or_target: raw.or_target,
+            orphan: raw.orphan,
+        })
     }
 
     fn chosen(&self, raw: &RawChosen) -> Result<KindRule, String> {
@@ -106,7 +161,7 @@ impl Scope<'_> {
         if kind != FieldKind::Texts && from.iter().any(Source::many) {
             return Err(format!("the field `{}` has many values, so that it must be `texts`", raw.name));
         }
-        Ok(FieldRule { name: raw.name.as_str().into(), kind, from })
+        Ok(FieldRule { name: raw.name.as_str().into(), kind, form: raw.form.into(), prefix: prefix(raw.prefix.as_deref())?, from })
     }
 
     fn source(&self, text: &str, places: Option<&[RawPlace]>) -> Result<Source, String> {
@@ -119,7 +174,7 @@ impl Scope<'_> {
         let says = |place| places.map(|places| places.contains(&place));
         let free = header.is_none() && param.is_none();
         let (query, body) = (says(RawPlace::Query).unwrap_or(free && self.query), says(RawPlace::Body).unwrap_or(free && !self.query));
-        if body && self.body != BodyUse::Json {
+        if body && !matches!(self.body, BodyUse::Json | BodyUse::Scim) {
             return Err(format!("`{}` stands in a body that is not read", text.escape_debug()));
         }
         let query_key = Key::new(&text.replace("[]", ""));

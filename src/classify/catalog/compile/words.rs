@@ -1,13 +1,17 @@
 //! The vocabulary of a catalog: each action once, with everything its entries let it act on and carry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     classify::{
+        catalog::CatalogFile,
         entry::{Entry, KindRule},
         kinds::{KindId, Kinds},
     },
-    model::{ActionSpec, FieldKind, FieldSpec, TypeName, Vocabulary},
+    model::{ActionSpec, FieldKind, FieldSpec, TargetKind, TypeName, Vocabulary},
 };
 
 /// # Errors
@@ -15,6 +19,7 @@ use crate::{
 pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary, String> {
     let mut types: Vec<_> = kinds.iter().map(|kind| kind.spec.clone()).collect();
     types.sort_by(|a, b| a.name.cmp(&b.name));
+    let names: BTreeSet<&str> = entries.iter().map(|entry| &*entry.action.name).collect();
     let mut actions: BTreeMap<&str, ActionSpec> = BTreeMap::new();
     let mut fields: BTreeMap<&str, FieldKind> = BTreeMap::new();
     for entry in entries {
@@ -22,6 +27,9 @@ pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary,
         let spec = actions.entry(&entry.action.name).or_insert_with(fresh);
         if spec.action.level != entry.action.level {
             return Err(format!("the action `{}` has two levels", entry.action.name));
+        }
+        if let Some(wider) = entry.action.within.iter().find(|wider| !names.contains(&***wider)) {
+            return Err(format!("`{}` is within `{wider}`, which is no action", entry.action.name));
         }
         let resources: BTreeSet<TypeName> = spec.resources.drain(..).chain(reach(kinds, entry)).collect();
         spec.resources = resources.into_iter().collect();
@@ -35,12 +43,28 @@ pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary,
             }
         }
     }
-    Ok(Vocabulary { types, actions: actions.into_values().collect() })
+    Ok(Vocabulary { types, aliases: aliases(entries)?, actions: actions.into_values().collect() })
+}
+
+/// Every other name of an action.
+fn aliases(entries: &[Entry]) -> Result<BTreeMap<Arc<str>, Arc<str>>, String> {
+    let names: BTreeSet<&str> = entries.iter().map(|entry| &*entry.action.name).collect();
+    let mut aliases: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+    for (entry, alias) in entries.iter().flat_map(|entry| entry.aliases.iter().map(move |alias| (entry, alias))) {
+        if names.contains(&**alias) {
+            return Err(format!("`{alias}` is an alias of `{}` and an action too", entry.action.name));
+        }
+        let other = aliases.entry(Arc::from(&**alias)).or_insert_with(|| entry.action.name.clone());
+        if *other != entry.action.name {
+            return Err(format!("`{alias}` is an alias of `{}` and of `{other}`", entry.action.name));
+        }
+    }
+    Ok(aliases)
 }
 
 /// Every type that `entry` can act on.
 pub(in crate::classify) fn reach(kinds: &Kinds, entry: &Entry) -> BTreeSet<TypeName> {
-    let targets = || entry.targets.iter().map(|target| TypeName::new(target.type_name()));
+    let targets = || entry.targets.iter().map(|target| TypeName::new(kind(target).type_name()));
     let mut all: BTreeSet<TypeName> = BTreeSet::new();
     let mut add = |id: KindId, parent: bool| {
         all.extend(kinds.reach(id, parent));
@@ -52,12 +76,21 @@ pub(in crate::classify) fn reach(kinds: &Kinds, entry: &Entry) -> BTreeSet<TypeN
         match &binding.kind {
             KindRule::One(kind) => add(*kind, false),
             KindRule::ParentOf(kind) => add(*kind, true),
-            KindRule::Shaped(flat, dotted) => [*flat, *dotted].into_iter().for_each(|kind| add(kind, false)),
+            KindRule::Shaped { plain, shaped, .. } => [*plain, *shaped].into_iter().for_each(|kind| add(kind, false)),
             KindRule::Chosen { kinds, .. } => kinds.iter().flat_map(|(_, choices)| choices).for_each(|choice| add(choice.kind, false)),
         }
     }
-    if entry.otherwise_target {
+    if entry.otherwise_target || entry.also_target || entry.bindings.iter().any(|binding| binding.or_target) {
         all.extend(targets());
     }
     all
+}
+
+/// What serves the API `name`.
+fn kind(name: &str) -> TargetKind {
+    match name {
+        CatalogFile::WORKSPACE => TargetKind::Workspace,
+        CatalogFile::ACCOUNT => TargetKind::Account,
+        _ => TargetKind::Service,
+    }
 }
