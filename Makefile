@@ -18,7 +18,7 @@ test: tools ## every test: units, the service behind a real Envoy, manifests and
 	manifests/test.sh
 
 bench: ## what a check costs, beside a server that allows everything (ARGS="-- --quick" for a first look)
-	$(CARGO) bench --package lakegate --bench wire --bench serve $(ARGS)
+	$(CARGO) bench --package lakegate --bench classify --bench wire --bench serve $(ARGS)
 
 fmt: ## format the code
 	$(CARGO) fmt --all

@@ -3,6 +3,7 @@
 //! Nothing is permitted by accident: no policy is a deny, an error in any applicable policy is a deny (the engine alone would skip a `forbid` that
 //! fails), and a call on several resources needs every one of them permitted.
 
+mod around;
 mod cache;
 mod canonical;
 mod configured;

@@ -15,11 +15,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-pub use catalog::{Catalog, CatalogFile};
+pub use catalog::{Catalog, CatalogFile, Change, ChangeKind};
 
-use crate::model::{Body, Call, Intent, Reason, Refusal, Target};
+use crate::model::{Action, Body, Call, Intent, Reason, Refusal, Target};
 
 /// The path where every Databricks SDK asks what a host is, before it has a token.
 const DISCOVERY: &str = "/.well-known/databricks-config";
@@ -39,6 +39,26 @@ pub struct TargetConfig {
 pub struct Classifier {
     catalog: Arc<Catalog>,
     targets: target::Targets,
+}
+
+/// An entry of the catalog. Its `Display` is as docs/catalog.md has it: `POST /api/{2.0|2.1|2.2}/jobs/run-now`.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'c> {
+    pub action: &'c Action,
+    pub method: &'c str,
+    /// The template.
+    pub path: &'c str,
+    /// The protocol that the call switches to.
+    pub upgrade: Option<&'c str>,
+}
+
+// === impl Known ===
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)?;
+        self.upgrade.map_or(Ok(()), |protocol| write!(f, " as {protocol}"))
+    }
 }
 
 // === impl Classifier ===
@@ -71,12 +91,17 @@ impl Classifier {
         self.targets.of_call(call).map(|site| Arc::clone(&site.target))
     }
 
-    /// The entry of the catalog that says what `call` is, as method and path template; `None` where no entry does.
+    /// As much of the path of `call` as the catalog knows letter by letter, with `/…` for the rest: of a closed set, whatever callers send.
     #[must_use]
-    pub fn entry(&self, call: &Call<'_>) -> Option<String> {
+    pub fn known_path(&self, call: &Call<'_>) -> String {
+        self.targets.of_call(call).ok().map_or_else(|| "/…".to_owned(), |site| self.catalog.known_path(site.api, call))
+    }
+
+    /// The entry of the catalog that says what `call` is, by method and path alone; `None` where no entry does.
+    #[must_use]
+    pub fn entry(&self, call: &Call<'_>) -> Option<Known<'_>> {
         let (entry, _) = self.catalog.find(self.targets.of_call(call).ok()?.api, call).ok()?;
-        let upgrade = entry.upgrade.as_deref().map(|protocol| format!(" as {protocol}")).unwrap_or_default();
-        Some(format!("{} {}{upgrade}", entry.method, entry.path))
+        Some(Known { action: &entry.action, method: &entry.method, path: &entry.path, upgrade: entry.upgrade.as_deref() })
     }
 
     /// What `call` would do, on which resources of which target.

@@ -83,6 +83,11 @@ impl Pipeline {
             found.describe(&outcome, took, entry);
         }
         self.tell(&found, &outcome, took);
+        if outcome.reason() == Some(Reason::CallUnknown)
+            && let Some(call) = &found.call
+        {
+            self.metrics.unknown(call.method, snapshot.classifier.known_path(call));
+        }
         let decision = outcome.decision();
         let (verdict, response) = answer(&snapshot, raw, &found, outcome);
         match tokio::time::timeout_at(deadline, record.close(decision, response)).await {

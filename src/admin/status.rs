@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::Sources;
@@ -12,10 +14,18 @@ pub(super) struct Status {
     degraded: bool,
     configuration: ReloadStatus,
     policies: usize,
+    catalog: CatalogStatus,
     /// Hosts whose decisions are recorded without being enforced; `*` for all.
     shadow: Vec<String>,
     issuers: Vec<IssuerStatus>,
     audit: AuditStatus,
+}
+
+/// What is known of calls.
+#[derive(Debug, Serialize)]
+struct CatalogStatus {
+    version: Arc<str>,
+    actions: usize,
 }
 
 pub(super) fn tell(sources: &Sources) -> Status {
@@ -27,6 +37,10 @@ pub(super) fn tell(sources: &Sources) -> Status {
         degraded: configuration.degraded || audit.degraded || issuers.iter().any(|issuer| issuer.degraded),
         shadow: snapshot.shadow.observed(),
         policies: snapshot.authorizer.policy_count(),
+        catalog: CatalogStatus {
+            version: Arc::clone(snapshot.classifier.catalog().version()),
+            actions: snapshot.classifier.catalog().vocabulary().actions.len(),
+        },
         configuration,
         issuers,
         audit,

@@ -1,11 +1,14 @@
 //! The Databricks API as data: every call lakegate knows, from `catalog/*.yaml`.
 
+mod compare;
 mod compile;
 mod embedded;
 mod raw;
 mod reference;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+pub use compare::{Change, ChangeKind};
 
 use super::{
     entry::Entry,
@@ -130,6 +133,10 @@ impl Catalog {
 
     pub(super) fn api(&self, name: &str) -> Option<ApiId> {
         self.apis.iter().position(|api| *api.name == *name).map(ApiId)
+    }
+
+    pub(super) fn known_path(&self, api: ApiId, call: &Call<'_>) -> String {
+        self.apis.get(api.0).map(|api| api.matcher.known(&call.path)).unwrap_or_default()
     }
 
     /// The entry for `call` in `api`, with where its parameters stand.

@@ -89,16 +89,18 @@ impl Matcher {
         search.walk(0, 0).ok_or(search.missed)
     }
 
-    /// The beginning of `path` that the catalog knows letter by letter, with `/…` where more follows: one of as many texts as there are nodes, whatever callers send.
+    /// The beginning of `path` as the catalog knows it, `*` for what a parameter takes and `/…` where more follows: one of as many texts as there are
+    /// nodes, whatever callers send.
     pub(super) fn known(&self, path: &ApiPath<'_>) -> String {
         let mut known = String::new();
         let mut node = self.nodes.first();
         for segment in &path.segments {
-            let child = node.and_then(|node| node.literals.get_key_value(segment.text.as_ref()));
-            let Some((text, child)) = child.filter(|_| !segment.slashed) else { return known + "/…" };
+            let literal = node.and_then(|node| node.literals.get_key_value(segment.text.as_ref())).map(|(text, child)| (&**text, *child));
+            let child = literal.or_else(|| node.and_then(|node| node.param).map(|child| ("*", child)));
+            let Some((text, child)) = child.filter(|_| takes(segment)) else { return known + "/…" };
             known.push('/');
             known.push_str(text);
-            node = self.nodes.get(*child);
+            node = self.nodes.get(child);
         }
         known
     }

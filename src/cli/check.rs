@@ -1,15 +1,30 @@
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Serialize;
 
 use super::{Exit, output::Output};
-use crate::{app, clock::Clock, model::Fault, net, reload::Compiler};
+use crate::{
+    app,
+    classify::{Catalog, Change, ChangeKind},
+    clock::Clock,
+    model::Fault,
+    net,
+    pipeline::Snapshot,
+    reload::{self, Compiler},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The configuration file
     #[arg(long)]
     config: PathBuf,
+    /// The folder of another version of the catalog: tell what is otherwise since, and which policies it touches
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
 }
 
 /// What a good configuration holds.
@@ -21,6 +36,19 @@ struct Report {
     actions: usize,
     /// What can be served and is likely not meant.
     warnings: Vec<Fault>,
+    catalog: Arc<str>,
+    /// What is otherwise than in the catalog it was held against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<Touched>>,
+}
+
+/// An action that is not what it was, with the policies whose scope admits it.
+#[derive(Debug, Serialize)]
+struct Touched {
+    change: ChangeKind,
+    action: Arc<str>,
+    detail: String,
+    policies: Vec<String>,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -33,21 +61,52 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Ok(compiled) => compiled,
         Err(faults) => return output.faults(&faults),
     };
+    let changes = match args.against.as_deref().map(|dir| changes(dir, &compiled.snapshot)).transpose() {
+        Ok(changes) => changes,
+        Err(faults) => return output.faults(&faults),
+    };
+    let mut warnings = compiled.ways_around();
+    warnings.splice(0..0, compiled.warnings);
     let report = Report {
         policies: compiled.snapshot.authorizer.policy_count(),
         issuers: compiled.config.issuers.len(),
         targets: compiled.config.targets.len(),
         actions: compiled.snapshot.classifier.catalog().vocabulary().actions.len(),
-        warnings: compiled.warnings,
+        warnings,
+        catalog: Arc::clone(compiled.snapshot.classifier.catalog().version()),
+        changes,
     };
     output.result(&report, || {
-        let Report { policies, issuers, targets, actions, warnings } = &report;
+        let Report { policies, issuers, targets, actions, warnings, catalog, changes } = &report;
         let mut text = String::new();
         for warning in warnings {
             let _ = writeln!(text, "warning: {warning}");
         }
-        let _ = write!(text, "{}: good ({policies} policies, {issuers} issuers, {targets} targets, {actions} actions known)", args.config.display());
+        // What nobody's policy speaks of is counted, not told.
+        for touched in changes.iter().flatten().filter(|touched| !touched.policies.is_empty()) {
+            let Touched { change, action, detail, policies } = touched;
+            let _ = writeln!(text, "{}: `{action}` {detail}; policies: {}", change.as_str(), policies.join(", "));
+        }
+        if let Some(changes) = changes {
+            let touching = changes.iter().filter(|touched| !touched.policies.is_empty()).count();
+            let _ = writeln!(text, "{} actions are not what they were, {touching} of them in the scope of a policy", changes.len());
+        }
+        let counts = format!("{policies} policies, {issuers} issuers, {targets} targets, {actions} actions of catalog {catalog}");
+        let _ = write!(text, "{}: good ({counts})", args.config.display());
         text
     });
     Exit::Yes
+}
+
+/// What is otherwise than in the catalog in `dir`.
+fn changes(dir: &Path, snapshot: &Snapshot) -> Result<Vec<Touched>, Vec<Fault>> {
+    let before = Catalog::load(&reload::folder(dir).map_err(|fault| vec![fault])?)?;
+    let changes = snapshot.classifier.catalog().changes_since(&before);
+    let touched = |change: Change| Touched {
+        policies: snapshot.authorizer.policies_on(&change.action).into_iter().map(str::to_owned).collect(),
+        change: change.kind,
+        action: change.action.name.clone(),
+        detail: change.detail,
+    };
+    Ok(changes.into_iter().map(touched).collect())
 }

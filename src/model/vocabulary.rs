@@ -19,6 +19,8 @@ pub struct TypeSpec {
     pub name: TypeName,
     /// The types it may stand directly in.
     pub parents: Vec<TypeName>,
+    /// The types that it is a part of, though its id does not say of which object: a run of a job.
+    pub part_of: Vec<TypeName>,
     /// How the part of an id after `<target>/` is written in its one canonical form.
     pub form: IdForm,
 }
@@ -29,6 +31,8 @@ pub struct ActionSpec {
     pub action: Arc<Action>,
     /// In order of name, never empty.
     pub resources: Vec<TypeName>,
+    /// Those of its resources that a request can name by an id which says neither name nor parent, so that a policy on these does not reach it.
+    pub orphans: Vec<TypeName>,
     /// The body fields it may carry into `context.request`.
     pub fields: Vec<FieldSpec>,
 }
@@ -54,5 +58,21 @@ impl Vocabulary {
     #[must_use]
     pub fn type_named(&self, name: &str) -> Option<&TypeSpec> {
         self.types.iter().find(|spec| spec.name.as_str() == name)
+    }
+
+    /// Whether an object of type `inner` is in one of type `outer`, is a part of one, or is one.
+    #[must_use]
+    pub fn belongs(&self, inner: &TypeName, outer: &TypeName) -> bool {
+        let (mut seen, mut open) = (Vec::new(), vec![inner]);
+        while let Some(name) = open.pop() {
+            if name == outer {
+                return true;
+            }
+            if let Some(spec) = self.type_named(name.as_str()).filter(|_| !seen.contains(&name)) {
+                seen.push(name);
+                open.extend(spec.parents.iter().chain(&spec.part_of));
+            }
+        }
+        false
     }
 }

@@ -15,6 +15,7 @@ pub(super) struct Metrics {
     /// By mode and outcome, see [`Metrics::count`].
     decisions: [Vec<Counter>; 2],
     duration: Histogram,
+    unknown: Family<UnknownLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -24,12 +25,22 @@ struct Labels {
     mode: Word,
 }
 
+/// Where a call was that the catalog does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnknownLabels {
+    method: Word,
+    /// As far as the catalog knows it, so that callers cannot make labels.
+    path: String,
+}
+
 /// A label value of a closed vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Word(&'static str);
 
 /// From a cached decision (tens of microseconds) to Istio's usual deadline (0.5 s).
 const BUCKETS: [f64; 14] = [0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1, 0.25, 0.45, 0.5, 2.0];
+
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 const MODES: [&str; 2] = ["enforce", "shadow"];
 
@@ -48,6 +59,8 @@ impl Metrics {
         let family = Family::<Labels, Counter>::default();
         registry.register("lakegate_decisions", "Decisions by outcome, reason and mode", family.clone());
         let duration = Histogram::new(BUCKETS);
+        let unknown = Family::<UnknownLabels, Counter>::default();
+        registry.register("lakegate_unknown_calls", "Calls that the catalog does not have, by as much of their path as it knows", unknown.clone());
         registry.register("lakegate_check_duration_seconds", "From the decoded check to its answer", duration.clone());
         let counter = |mode: &'static str, decision: Decision, reason: &'static str| {
             family.get_or_create_owned(&Labels { decision: Word(decision.as_str()), reason: Word(reason), mode: Word(mode) })
@@ -57,7 +70,13 @@ impl Metrics {
             all.extend(Reason::ALL.map(|reason| counter(mode, Decision::Deny, reason.code())));
             all
         });
-        Self { decisions, duration }
+        Self { decisions, duration, unknown }
+    }
+
+    /// A call that the catalog does not have.
+    pub(super) fn unknown(&self, method: &str, path: String) {
+        let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
+        self.unknown.get_or_create_owned(&UnknownLabels { method: Word(method), path }).inc();
     }
 
     pub(super) fn count(&self, decision: Decision, reason: Option<Reason>, shadow: bool, took: Duration) {

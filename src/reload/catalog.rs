@@ -25,14 +25,7 @@ pub(super) fn load(config: &Config, shipped: &Arc<Catalog>, previous: Option<&Ar
 fn files(config: &Config) -> Result<Vec<CatalogFile>, Fault> {
     let mut files = match &config.catalog.dir {
         None => Catalog::shipped(),
-        Some(dir) => {
-            let listing = listing::read_stable(dir, Meant::Catalog)?;
-            if listing.files.is_empty() {
-                let help = Some("put the `*.yaml` files of a catalog there, or remove `catalog.dir`".to_owned());
-                return Err(Fault { file: dir.clone(), line: None, column: None, message: "there is no catalog file in it".to_owned(), help });
-            }
-            listing.files.into_iter().map(|(path, text)| CatalogFile::new(path, text, CatalogFile::WORKSPACE)).collect()
-        }
+        Some(dir) => folder(dir)?,
     };
     for extra in &config.catalog.extra {
         files.push(read(extra, CatalogFile::WORKSPACE)?);
@@ -44,6 +37,19 @@ fn files(config: &Config) -> Result<Vec<CatalogFile>, Fault> {
         }
     }
     Ok(files)
+}
+
+/// Every file of the catalog below `dir`.
+///
+/// # Errors
+/// A [`Fault`] where one cannot be read, or there is none.
+pub fn folder(dir: &Path) -> Result<Vec<CatalogFile>, Fault> {
+    let listing = listing::read_stable(dir, Meant::Catalog)?;
+    if listing.files.is_empty() {
+        let help = Some("name a folder with the `*.yaml` files of a catalog".to_owned());
+        return Err(Fault { file: dir.to_owned(), line: None, column: None, message: "there is no catalog file in it".to_owned(), help });
+    }
+    Ok(listing.files.into_iter().map(|(path, text)| CatalogFile::new(path, text, CatalogFile::WORKSPACE)).collect())
 }
 
 fn read(path: &Path, api: &str) -> Result<CatalogFile, Fault> {

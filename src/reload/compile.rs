@@ -40,6 +40,17 @@ pub struct Compiled {
     pub warnings: Vec<Fault>,
 }
 
+// === impl Compiled ===
+
+impl Compiled {
+    /// A warning for each `forbid` that some calls can go around; too long a look for a reload.
+    #[must_use]
+    pub fn ways_around(&self) -> Vec<Fault> {
+        let vocabulary = self.snapshot.classifier.catalog().vocabulary();
+        self.snapshot.authorizer.ways_around(vocabulary, &compose::scope(&self.config))
+    }
+}
+
 // === impl Compiler ===
 
 impl Compiler {

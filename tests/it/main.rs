@@ -13,6 +13,7 @@ mod sdk;
 mod service;
 mod shadow;
 mod shipped;
+mod spelling;
 #[cfg(feature = "test-clock")]
 mod time;
 mod tls;

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use crate::{
     authz::{Authorizer, Permit, Source},
     model::{
-        Action, ActionSpec, Caller, EntityRef, Environment, Fault, Field, FieldKind, FieldSpec, FieldValue, IdForm, Intent, Level, Name,
+        Action, ActionSpec, Caller, EntityRef, Environment, Fault, Field, FieldKind, FieldSpec, FieldValue, IdForm, Intent, Level, Mark, Name,
         PrincipalKind, Refusal, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName, TypeSpec, Vocabulary,
     },
 };
@@ -17,6 +17,7 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
     let kind = |name: &str, parents: &[&str], form| TypeSpec {
         name: TypeName::new(name),
         parents: parents.iter().map(|parent| TypeName::new(parent)).collect(),
+        part_of: if name == "JobRun" { vec![TypeName::new("Job")] } else { Vec::new() },
         form,
     };
     let dotted = |parts| IdForm::Dotted { parts, or_id: false };
@@ -26,6 +27,7 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
         kind("Environment", &[], IdForm::Exact),
         kind("File", &["File"], IdForm::VolumePath),
         kind("Job", &["Workspace"], IdForm::Decimal),
+        kind("JobRun", &["Workspace"], IdForm::Decimal),
         kind("Notebook", &["Workspace"], IdForm::Path),
         kind("Schema", &["Catalog"], dotted(2)),
         kind("SecretScope", &["Workspace"], IdForm::Exact),
@@ -38,6 +40,11 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
     let spec = |name: &str, level, resources: &[&str], fields: Vec<FieldSpec>| ActionSpec {
         action: action(name, level),
         resources: resources.iter().map(|name| TypeName::new(name)).collect(),
+        orphans: match name {
+            "jobs.cancel_run" => vec![TypeName::new("JobRun")],
+            "tables.temporary" => vec![TypeName::new("Table")],
+            _ => Vec::new(),
+        },
         fields,
     };
     let submit =
@@ -45,20 +52,24 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
     let actions = vec![
         spec("account.get", Level::Read, &["Account"], vec![]),
         spec("credentials.list", Level::Read, &["Workspace"], vec![]),
+        spec("jobs.cancel_run", Level::Use, &["JobRun"], vec![]),
         spec("jobs.get", Level::Read, &["Job"], vec![]),
         spec("jobs.run_now", Level::Use, &["Job"], vec![]),
         spec("jobs.submit", Level::Manage, &["Workspace"], submit),
         spec("secrets.get_secret", Level::Credentials, &["SecretScope"], vec![]),
         spec("serving_endpoints.get", Level::Read, &["ServingEndpoint"], vec![]),
         spec("serving_endpoints.query", Level::Use, &["ServingEndpoint"], vec![]),
+        spec("sql.execute", Level::Use, &["Workspace"], vec![]),
         spec("tables.get", Level::Read, &["Table"], vec![]),
+        spec("tables.temporary", Level::Credentials, &["Table"], vec![]),
     ];
     Vocabulary { types, actions, aliases: std::collections::BTreeMap::new() }
 }
 
 pub(in crate::authz) fn action(name: &str, level: Level) -> Arc<Action> {
     let (service, _) = name.rsplit_once('.').unwrap();
-    Arc::new(Action { name: name.into(), service: service.into(), level, marks: Vec::new(), within: Vec::new() })
+    let marks = if name == "sql.execute" { vec![Mark::Executes] } else { Vec::new() };
+    Arc::new(Action { name: name.into(), service: service.into(), level, marks, within: Vec::new() })
 }
 
 pub(in crate::authz) fn entity(kind: &str, id: &str) -> EntityRef {

@@ -122,7 +122,8 @@ impl Building {
             (None, Some(form), nesting) => (form.into(), nesting.unwrap_or(Nesting::Flat)),
             _ => return self.fault(path, &raw.name, format!("the type `{name}` has one of `form` and `pattern`; a pattern is a nesting of its own")),
         };
-        let spec = TypeSpec { name: TypeName::new(name), parents, form };
+        let part_of = raw.of.iter().map(|whole| TypeName::new(whole)).collect();
+        let spec = TypeSpec { name: TypeName::new(name), parents, part_of, form };
         if !self.kinds.add(Kind { spec, nesting }) {
             self.fault(path, &raw.name, format!("the type `{name}` is declared twice"));
         }
@@ -131,6 +132,9 @@ impl Building {
     /// Faults of types that name each other.
     fn parents(&mut self, path: &Path, types: &[RawType]) {
         for raw in types {
+            for whole in raw.of.iter().filter(|whole| self.kinds.named(whole).is_none()).collect::<Vec<_>>() {
+                self.fault(path, &raw.name, format!("the type `{}` is a part of `{}`, which is not declared", raw.name.value, whole.escape_debug()));
+            }
             for parent in raw.parents.iter().filter(|parent| self.kinds.named(parent).is_none()).collect::<Vec<_>>() {
                 self.fault(path, &raw.name, format!("the type `{}` is in `{}`, which is not declared", raw.name.value, parent.escape_debug()));
             }

@@ -34,6 +34,9 @@ pub(super) struct RawType {
     pub(super) nesting: Option<Nesting>,
     /// In place of form and nesting: ids are resource names, `projects/*/branches/*`.
     pub(super) pattern: Option<String>,
+    /// The types that it is a part of, though its id does not say of which object.
+    #[serde(default)]
+    pub(super) of: Vec<String>,
     /// For the reader of the file.
     #[serde(default, rename = "about")]
     pub(super) _about: Option<String>,

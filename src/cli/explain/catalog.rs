@@ -13,7 +13,7 @@ use super::{
     request::{Line, Request},
 };
 use crate::{
-    classify::{Catalog, CatalogFile, Classifier, TargetConfig},
+    classify::{Catalog, CatalogFile, Classifier, Known, TargetConfig},
     clock::Clock,
     model::{Call, Environment, Fault, FieldValue, Intent, Name, NameError, Reason, Refusal, Target, TargetKind},
     net, normalize,
@@ -73,7 +73,7 @@ fn words(args: &Args) -> Result<Words, Vec<Fault>> {
 // === impl Words ===
 
 impl Words {
-    fn classify(&self, request: &Request, shown: fn(&Intent, Option<String>) -> Value) -> Result<Value, Refusal> {
+    fn classify(&self, request: &Request, shown: fn(&Intent, Option<Known<'_>>) -> Value) -> Result<Value, Refusal> {
         let too_long = || Refusal::new(Reason::RequestMalformed, "the call is longer than any check");
         let raw = request.raw(None).ok_or_else(too_long)?;
         match self {
@@ -116,7 +116,7 @@ pub(super) fn known(intent: &Intent) -> Value {
 }
 
 /// With what else a policy can say of it, and the entry that says so.
-fn in_full(intent: &Intent, entry: Option<String>) -> Value {
+fn in_full(intent: &Intent, entry: Option<Known<'_>>) -> Value {
     let mut report = known(intent);
     let value = |value: &FieldValue| match value {
         FieldValue::Text(text) => json!(text),
@@ -128,7 +128,7 @@ fn in_full(intent: &Intent, entry: Option<String>) -> Value {
     report["within"] =
         intent.resources.iter().flat_map(|resource| &resource.ancestors).map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect();
     report["fields"] = intent.fields.iter().map(|field| (field.name.to_string(), value(&field.value))).collect();
-    report["entry"] = json!(entry);
+    report["entry"] = entry.map(|entry| entry.to_string()).into();
     report
 }
 

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     classify::{
         catalog::CatalogFile,
-        entry::{Entry, KindRule},
+        entry::{Binding, Entry, KindRule},
         kinds::{KindId, Kinds},
     },
     model::{ActionSpec, FieldKind, FieldSpec, TargetKind, TypeName, Vocabulary},
@@ -23,7 +23,7 @@ pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary,
     let mut actions: BTreeMap<&str, ActionSpec> = BTreeMap::new();
     let mut fields: BTreeMap<&str, FieldKind> = BTreeMap::new();
     for entry in entries {
-        let fresh = || ActionSpec { action: entry.action.clone(), resources: Vec::new(), fields: Vec::new() };
+        let fresh = || ActionSpec { action: entry.action.clone(), resources: Vec::new(), orphans: Vec::new(), fields: Vec::new() };
         let spec = actions.entry(&entry.action.name).or_insert_with(fresh);
         if spec.action.level != entry.action.level {
             return Err(format!("the action `{}` has two levels", entry.action.name));
@@ -33,6 +33,9 @@ pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary,
         }
         let resources: BTreeSet<TypeName> = spec.resources.drain(..).chain(reach(kinds, entry)).collect();
         spec.resources = resources.into_iter().collect();
+        let own = entry.bindings.iter().flat_map(Binding::orphans).filter_map(|kind| kinds.get(kind)).map(|kind| kind.spec.name.clone());
+        let orphans: BTreeSet<TypeName> = spec.orphans.drain(..).chain(own).collect();
+        spec.orphans = orphans.into_iter().collect();
         for field in &entry.fields {
             if *fields.entry(&field.name).or_insert(field.kind) != field.kind {
                 return Err(format!("the field `{}` has two kinds", field.name));
