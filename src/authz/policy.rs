@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
+use cedar_policy::{Effect, Policy, PolicyId};
 use miette::Diagnostic;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     constraint::{Constraint, entity_ref},
     footprint::Footprint,
     text::{Mark, Piece, shown_entity},
+    validate::{Findings, Validation},
 };
 use crate::{
     model::{EntityRef, Vocabulary},
@@ -42,7 +43,7 @@ pub(super) struct Compiled {
 /// What policies are checked against.
 pub(super) struct Checker<'v> {
     pub(super) vocabulary: &'v Vocabulary,
-    pub(super) validator: &'v Validator,
+    pub(super) validation: Validation<'v>,
 }
 
 /// The annotations a policy may have. `@doc` is for whatever else people want to write.
@@ -91,22 +92,14 @@ impl Checker<'_> {
         })
     }
 
-    /// Strict validation in every request environment of the schema; returns the warnings.
+    /// Strict validation; returns the warnings.
     fn validate(&self, policy: &Policy, piece: &Piece<'_>, faults: &mut Vec<Mark>) -> Vec<Mark> {
-        let set = match PolicySet::from_policies([policy.clone()]) {
-            Ok(set) => set,
-            Err(error) => {
-                faults.push(mark(&error, piece));
-                return Vec::new();
-            }
-        };
-        let result = self.validator.validate(&set, ValidationMode::Strict);
-        let mut found: Vec<Mark> = result.validation_errors().map(|error| mark(error, piece)).collect();
-        found.sort_by(|one, other| (one.offset, &one.message).cmp(&(other.offset, &other.message)));
-        // one mistake is found once in each request environment, in words that differ by the action alone
-        found.dedup_by(|one, other| one.offset == other.offset && one.help == other.help);
-        faults.extend(found);
-        result.validation_warnings().map(|warning| mark(warning, piece)).collect()
+        let Findings { errors, warnings, unfinished } = self.validation.of(policy);
+        faults.extend(once_each(errors.iter().map(|error| mark(error, piece)).collect()));
+        if unfinished {
+            faults.push(Mark::new(piece.start, "the policy is nested too deeply to be checked", Some("write it as several policies".to_owned())));
+        }
+        warnings.iter().map(|warning| mark(warning, piece)).collect()
     }
 
     fn literal_faults(&self, policy: &Policy, piece: &Piece<'_>) -> Vec<Mark> {
@@ -120,6 +113,13 @@ impl Checker<'_> {
         };
         policy.entity_literals().iter().filter_map(fault).collect()
     }
+}
+
+/// One mistake is found once in each request environment, in words that differ by the action alone: the first of them.
+fn once_each(mut found: Vec<Mark>) -> Vec<Mark> {
+    found.sort_by(|one, other| (one.offset, &one.help, &one.message).cmp(&(other.offset, &other.help, &other.message)));
+    found.dedup_by(|one, other| one.offset == other.offset && one.help == other.help);
+    found
 }
 
 fn annotation_faults(policy: &Policy, piece: &Piece<'_>) -> Vec<Mark> {
