@@ -80,8 +80,7 @@ impl Loaded {
     pub(super) fn read(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Kept>) -> Result<Self, Vec<Fault>> {
         let checker = Checker { vocabulary, validation: Validation::new(&rules.validator, &rules.environments) };
         let key = |piece: &Piece<'_>| sha256([rules.digest.as_slice(), piece.text.as_bytes()]);
-        let pieces: Vec<Vec<_>> =
-            source.files.iter().map(|(_, text)| pieces(text).into_iter().map(|piece| (key(&piece), piece)).collect()).collect();
+        let pieces: Vec<Vec<_>> = source.files.iter().map(|(_, text)| pieces(text).into_iter().map(|piece| (key(&piece), piece)).collect()).collect();
         let all: Vec<_> = pieces.iter().flatten().collect();
         let known = |key| previous.and_then(|previous| previous.0.get(key)).cloned();
         let mut compiled = parallel::map(&all, |(key, piece)| known(key).map_or_else(|| checker.compile(piece).map(Arc::new), Ok)).into_iter();

@@ -95,7 +95,7 @@ impl Checker<'_> {
     /// Strict validation; returns the warnings.
     fn validate(&self, policy: &Policy, piece: &Piece<'_>, faults: &mut Vec<Mark>) -> Vec<Mark> {
         let Findings { errors, warnings, unfinished } = self.validation.of(policy);
-        faults.extend(once_each(errors.iter().map(|error| mark(error, piece)).collect()));
+        faults.extend(marks(errors.iter(), piece));
         if unfinished {
             faults.push(Mark::new(piece.start, "the policy is nested too deeply to be checked", Some("write it as several policies".to_owned())));
         }
@@ -115,8 +115,9 @@ impl Checker<'_> {
     }
 }
 
-/// One mistake is found once in each request environment, in words that differ by the action alone: the first of them.
-fn once_each(mut found: Vec<Mark>) -> Vec<Mark> {
+/// The places of what was found. One mistake is found in many request environments, in words that differ by the action alone: the first of them.
+pub(super) fn marks<'f, D: Diagnostic + 'f>(found: impl Iterator<Item = &'f D>, piece: &Piece<'_>) -> Vec<Mark> {
+    let mut found: Vec<Mark> = found.map(|finding| mark(finding, piece)).collect();
     found.sort_by(|one, other| (one.offset, &one.help, &one.message).cmp(&(other.offset, &other.help, &other.message)));
     found.dedup_by(|one, other| one.offset == other.offset && one.help == other.help);
     found
@@ -162,7 +163,7 @@ fn annotation_offset(piece: &Piece<'_>, name: &str) -> usize {
     rest.find(&format!("@{name}")).map_or(piece.start, |at| piece.start + at)
 }
 
-fn mark(error: &dyn Diagnostic, piece: &Piece<'_>) -> Mark {
+pub(super) fn mark(error: &dyn Diagnostic, piece: &Piece<'_>) -> Mark {
     let offset = error.labels().and_then(|mut labels| labels.next()).map_or(piece.start, |label| label.offset());
     let message = error.to_string();
     // Cedar names the policy first; the fault already says where it stands
