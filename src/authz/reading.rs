@@ -25,9 +25,8 @@ pub(super) struct Reading<'e> {
     action: Vec<ActionTest<'e>>,
     /// `action` stands elsewhere than in a test.
     whole_action: bool,
+    /// The path of `context` alone is empty.
     context: BTreeSet<Path>,
-    /// `context` stands alone.
-    whole_context: bool,
 }
 
 /// `action == X`, or `action in [X, Y]`.
@@ -110,7 +109,6 @@ impl<'e> Reading<'e> {
         }
         let read = paths.into_iter().filter(|(_, count)| *count > 0).map(|(path, _)| Path::new(path, false));
         reading.context.extend(read);
-        reading.whole_context = reading.context.iter().any(|path| path.attributes.is_empty());
         reading.whole_action = actions > 0;
         reading
     }
@@ -126,7 +124,7 @@ impl<'e> Reading<'e> {
     pub(super) fn broadly(&self, sights: &Sights<'_>) -> Lens {
         let Lens { principal, resource, action, context } = self.exactly();
         let action = if self.whole_action || self.action.is_empty() { action } else { View::Classes(self.actions(sights.environments)) };
-        let context = if self.whole_context || self.context.is_empty() { context } else { View::Classes(sights.of(&self.context)) };
+        let context = if self.context.is_empty() { context } else { View::Classes(sights.of(&self.context)) };
         Lens { principal, resource, action, context }
     }
 

@@ -304,6 +304,51 @@ proptest! {
     }
 }
 
+/// In the catalog's world: 9 actions, each for 3 types of principals and one of resources, of which one has a context of its own.
+#[test]
+fn few_environments_matter_to_a_policy() {
+    let cases = [
+        ("permit (principal, action, resource);", 1),
+        ("permit (principal, action == Action::\"jobs.run_now\", resource is Table);", 0),
+        (r#"permit (principal, action, resource) when { context.peer in Namespace::"cluster.local/x" };"#, 1),
+        (r#"permit (principal, action, resource) when { context has token.auth_time && context.request.method == "GET" };"#, 1),
+        ("permit (principal, action, resource) when { context.request has run_as };", 2),
+        (r#"permit (principal, action in Action::"read", resource) when { context.request has run_as };"#, 1),
+        ("permit (principal, action, resource) when { context == context };", 2),
+        (r#"permit (principal, action, resource) when { principal in Group::"corp/a" };"#, 3),
+        (r#"permit (principal is User, action, resource) when { principal in Group::"corp/a" };"#, 1),
+        (r#"permit (principal, action, resource) when { resource in Collection::"pii" };"#, 6),
+        (r#"permit (principal, action, resource in Catalog::"stage/main") when { resource in Collection::"pii" };"#, 1),
+        (r#"permit (principal, action, resource) when { action in Action::"read" };"#, 2),
+        (r#"permit (principal, action, resource) unless { action in [Action::"read", Action::"jobs"] || action == Action::"jobs.get" };"#, 3),
+        ("permit (principal, action, resource) when { action in [action] };", 9),
+        (r#"permit (principal, action, resource) when { principal is User && resource is Job && context.request has run_as };"#, 21),
+    ];
+    let Rig { validator, environments } = &RIGS[0];
+    for (text, want) in cases {
+        let policy = Policy::parse(None, text).unwrap();
+        let template = policy.as_ref().template();
+        let slice = environments.slice(validator.schema().as_ref(), template);
+        let lens = Reading::of(template).broadly(&Sights::new(environments));
+        assert_eq!(environments.through(&slice, &lens).len(), want, "{text}");
+    }
+}
+
+/// Cedar's validator passes over what its stack is too small for without a word.
+#[test]
+fn what_cannot_be_checked_is_not_taken_for_checked() {
+    let text = format!("permit (principal, action, resource) when {{ {} }};", ["context.request.method == \"GET\""; 500].join(" || "));
+    let policy = parsed(&pieces(&text)[0]).unwrap();
+    let Rig { validator, environments } = &RIGS[0];
+    let checked = |stack| {
+        let work = || Validation::new(validator, environments).of(&policy);
+        std::thread::scope(|scope| std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, work).unwrap().join().unwrap())
+    };
+    let (roomy, narrow) = (checked(64 << 20), checked(256 << 10));
+    assert!(roomy.errors.is_empty() && !roomy.unfinished, "{roomy:?}");
+    assert!(narrow.errors.is_empty() && narrow.unfinished, "{narrow:?}");
+}
+
 #[test]
 fn each_thing_said_alone_is_the_same_sliced_as_whole() {
     for atom in ATOMS {
