@@ -189,9 +189,7 @@ impl Environments {
 
     /// The same of actions. Of a single action that the schema does not know, the typechecker finds that no other is it.
     fn admitted_actions(&self, constraint: &ActionConstraint) -> Vec<usize> {
-        let all = || (0..self.actions.len()).collect();
         match constraint {
-            ActionConstraint::Any => all(),
             ActionConstraint::Eq(action) => self.place(action).into_iter().collect(),
             ActionConstraint::In(actions) if actions.iter().all(|action| self.groups.contains_key(&**action)) => {
                 let mut members: Vec<usize> = actions.iter().flat_map(|action| self.members(action)).copied().collect();
@@ -199,7 +197,7 @@ impl Environments {
                 members.dedup();
                 members
             }
-            ActionConstraint::In(_) => all(),
+            ActionConstraint::Any | ActionConstraint::In(_) => (0..self.actions.len()).collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use cedar_policy::pst::SmolStr;
 use cedar_policy_core::{
     ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Template, Var},
     validator::types::{OpenTag, Type},
@@ -219,7 +220,7 @@ fn within(expr: &Expr) -> Option<(Vec<&str>, Option<Vec<&str>>)> {
     match expr.expr_kind() {
         ExprKind::GetAttr { expr, .. } => Some((path(expr)?, None)),
         ExprKind::HasAttr { expr, attr } => Some((path(expr)?, Some(vec![attr.as_str()]))),
-        ExprKind::ExtHasAttr { expr, attrs } => Some((path(expr)?, Some(attrs.iter().map(|attr| attr.as_str()).collect()))),
+        ExprKind::ExtHasAttr { expr, attrs } => Some((path(expr)?, Some(attrs.iter().map(SmolStr::as_str).collect()))),
         _ => None,
     }
 }

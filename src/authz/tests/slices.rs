@@ -15,7 +15,7 @@ use crate::{
         text::{Mark, Piece, pieces},
         validate::{Findings, Validation},
     },
-    model::{ActionSpec, FieldKind, FieldSpec, IdForm, Level, TypeName, TypeSpec, Vocabulary},
+    model::{ActionSpec, FieldKind, FieldSpec, Level, TypeName, Vocabulary},
 };
 
 struct Rig {
@@ -59,13 +59,13 @@ fn contradictory() -> Vocabulary {
         fields: fields.to_vec(),
     };
     let (text, long) = (field("priority", FieldKind::Text), field("priority", FieldKind::Long));
-    let (run_as, runas) = (field("run_as", FieldKind::Text), field("runas", FieldKind::Bool));
+    let (run_as, flag) = (field("run_as", FieldKind::Text), field("runas", FieldKind::Bool));
     let actions = vec![
         spec("jobs.get", Level::Read, &["Job", "Workspace"], std::slice::from_ref(&text)),
         spec("jobs.list", Level::Read, &["Workspace"], &[]),
         spec("jobs.run_now", Level::Use, &["Job", "Table"], std::slice::from_ref(&long)),
         spec("jobs.submit", Level::Manage, &["Workspace"], &[run_as.clone(), long.clone(), field("tags", FieldKind::Texts)]),
-        spec("jobs.update", Level::Manage, &["Job", "Workspace"], &[runas, text]),
+        spec("jobs.update", Level::Manage, &["Job", "Workspace"], &[flag, text]),
         spec("tables.get", Level::Read, &["Table", "Schema"], &[run_as]),
         spec("tables.list", Level::Read, &["Schema", "Workspace"], &[field("tags", FieldKind::Text), long]),
     ];
@@ -184,7 +184,7 @@ const ATOMS: &[&str] = &[
     r#"context.request has tags && !(context.request.tags == "x")"#,
     "context == context",
     "context.request == context.request",
-    r#"{a: context}.a has token"#,
+    "{a: context}.a has token",
     r#"{a: context.request}.a.method == "GET""#,
     "[context.request].contains(context.request)",
     "(if context has token then context.request else context.request) has run_as",
@@ -229,7 +229,7 @@ const ATOMS: &[&str] = &[
     "resource is Workspace && resource has foo",
     r#"resource.foo == "x""#,
     r#"ip("x").isLoopback()"#,
-    r#"ip(context.request.method).isLoopback()"#,
+    "ip(context.request.method).isLoopback()",
     r#"datetime("2026-01-01") < context.request.time"#,
     r#"context.request.time > datetime("2026-13-01")"#,
     "[].isEmpty()",
@@ -322,7 +322,7 @@ fn few_environments_matter_to_a_policy() {
         (r#"permit (principal, action, resource) when { action in Action::"read" };"#, 2),
         (r#"permit (principal, action, resource) unless { action in [Action::"read", Action::"jobs"] || action == Action::"jobs.get" };"#, 3),
         ("permit (principal, action, resource) when { action in [action] };", 9),
-        (r#"permit (principal, action, resource) when { principal is User && resource is Job && context.request has run_as };"#, 21),
+        ("permit (principal, action, resource) when { principal is User && resource is Job && context.request has run_as };", 21),
     ];
     let Rig { validator, environments } = &RIGS[0];
     for (text, want) in cases {
