@@ -109,7 +109,7 @@ impl Environments {
             if !alike.insert((applied.shape, seen)) {
                 continue;
             }
-            for (principal, resource) in self.pairs(slice, applied) {
+            for (principal, resource) in self.pairs(slice, applied, (lens.principal, lens.resource)) {
                 let kind = (lens.principal.then_some(principal), lens.resource.then_some(resource), seen);
                 if kinds.insert(kind) {
                     found.extend(self.environment(applied, principal, resource));
@@ -146,12 +146,16 @@ impl Environments {
         self.actions.len()
     }
 
-    fn pairs<'s>(&'s self, slice: &'s Slice, applied: &Applied) -> impl Iterator<Item = (usize, usize)> + 's {
+    /// The types that are admitted together; of types that are not told apart only the first.
+    fn pairs<'s>(&'s self, slice: &'s Slice, applied: &Applied, apart: (bool, bool)) -> impl Iterator<Item = (usize, usize)> + 's {
         let shape = self.shapes.get(applied.shape);
-        let admitted = |types: &'s [usize], admitted: &'s [bool]| types.iter().copied().filter(|place| admitted.get(*place) == Some(&true));
+        let admitted = |types: &'s [usize], admitted: &'s [bool], apart: bool| {
+            types.iter().copied().filter(|place| admitted.get(*place) == Some(&true)).take(if apart { usize::MAX } else { 1 })
+        };
         shape.into_iter().flat_map(move |shape| {
-            let resources = move || admitted(&shape.resources, &slice.resources);
-            admitted(&shape.principals, &slice.principals).flat_map(move |principal| resources().map(move |resource| (principal, resource)))
+            let resources = move || admitted(&shape.resources, &slice.resources, apart.1);
+            let principals = admitted(&shape.principals, &slice.principals, apart.0);
+            principals.flat_map(move |principal| resources().map(move |resource| (principal, resource)))
         })
     }
 
@@ -207,7 +211,7 @@ impl Environments {
 impl Slice {
     pub(super) fn is_empty(&self, environments: &Environments) -> bool {
         let mut applied = self.actions.iter().filter_map(|place| environments.actions.get(*place));
-        !applied.any(|applied| environments.pairs(self, applied).next().is_some())
+        !applied.any(|applied| environments.pairs(self, applied, (false, false)).next().is_some())
     }
 }
 
