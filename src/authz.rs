@@ -9,6 +9,7 @@ mod canonical;
 mod configured;
 mod constraint;
 mod engine;
+mod environments;
 mod explain;
 mod footprint;
 mod index;
@@ -16,12 +17,16 @@ mod inventory;
 mod load;
 mod metrics;
 mod node;
+mod numbers;
+mod parallel;
 mod permit;
 mod policy;
+mod reading;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod text;
+mod validate;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 

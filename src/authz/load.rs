@@ -6,9 +6,12 @@ use cedar_policy::{Schema, Validator};
 
 use super::{
     Source,
+    environments::Environments,
+    parallel,
     policy::{Checker, Compiled},
     schema::schema,
     text::{Mark, Piece, pieces, place},
+    validate::Validation,
 };
 use crate::{
     digest::Fields,
@@ -18,6 +21,7 @@ use crate::{
 /// What policies are checked against, kept across reloads while the catalog is the same.
 pub(super) struct Rules {
     validator: Validator,
+    environments: Environments,
     digest: [u8; 32],
 }
 
@@ -63,7 +67,8 @@ impl Rules {
             message: format!("the catalog makes no schema: {error}"),
             help: None,
         })?;
-        Ok(Arc::new(Self { validator: Validator::new(schema), digest }))
+        let environments = Environments::new(schema.as_ref());
+        Ok(Arc::new(Self { validator: Validator::new(schema), environments, digest }))
     }
 }
 
@@ -73,20 +78,21 @@ impl Loaded {
     /// # Errors
     /// Every fault of every file, in order.
     pub(super) fn read(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Kept>) -> Result<Self, Vec<Fault>> {
-        let checker = Checker { vocabulary, validator: &rules.validator };
+        let checker = Checker { vocabulary, validation: Validation::new(&rules.validator, &rules.environments) };
+        let key = |piece: &Piece<'_>| sha256([rules.digest.as_slice(), piece.text.as_bytes()]);
+        let pieces: Vec<Vec<_>> = source.files.iter().map(|(_, text)| pieces(text).into_iter().map(|piece| (key(&piece), piece)).collect()).collect();
+        let all: Vec<_> = pieces.iter().flatten().collect();
+        let known = |key| previous.and_then(|previous| previous.0.get(key)).cloned();
+        let mut compiled = parallel::map(&all, |(key, piece)| known(key).map_or_else(|| checker.compile(piece).map(Arc::new), Ok)).into_iter();
         let mut loaded = Self::default();
-        for (path, text) in &source.files {
-            let (path, pieces): (Arc<Path>, _) = (path.as_path().into(), pieces(text));
+        for ((path, text), pieces) in source.files.iter().zip(&pieces) {
+            let path: Arc<Path> = path.as_path().into();
             if pieces.is_empty() {
                 loaded.faults.push(empty(&path));
             }
-            for piece in pieces {
-                let key = sha256([rules.digest.as_slice(), piece.text.as_bytes()]);
-                match previous
-                    .and_then(|previous| previous.0.get(&key))
-                    .map_or_else(|| checker.compile(&piece).map(Arc::new), |kept| Ok(kept.clone()))
-                {
-                    Ok(compiled) => loaded.add(&path, text, &piece, key, compiled),
+            for ((key, piece), compiled) in pieces.iter().zip(compiled.by_ref()) {
+                match compiled {
+                    Ok(compiled) => loaded.add(&path, text, piece, *key, compiled),
                     Err(marks) => loaded.faults.extend(marks.iter().map(|mark| mark.fault(&path, text, piece.offset))),
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
+use cedar_policy::{Effect, Policy, PolicyId};
 use miette::Diagnostic;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     constraint::{Constraint, entity_ref},
     footprint::Footprint,
     text::{Mark, Piece, shown_entity},
+    validate::{Findings, Validation},
 };
 use crate::{
     model::{EntityRef, Vocabulary},
@@ -42,7 +43,7 @@ pub(super) struct Compiled {
 /// What policies are checked against.
 pub(super) struct Checker<'v> {
     pub(super) vocabulary: &'v Vocabulary,
-    pub(super) validator: &'v Validator,
+    pub(super) validation: Validation<'v>,
 }
 
 /// The annotations a policy may have. `@doc` is for whatever else people want to write.
@@ -91,22 +92,14 @@ impl Checker<'_> {
         })
     }
 
-    /// Strict validation in every request environment of the schema; returns the warnings.
+    /// Strict validation; returns the warnings.
     fn validate(&self, policy: &Policy, piece: &Piece<'_>, faults: &mut Vec<Mark>) -> Vec<Mark> {
-        let set = match PolicySet::from_policies([policy.clone()]) {
-            Ok(set) => set,
-            Err(error) => {
-                faults.push(mark(&error, piece));
-                return Vec::new();
-            }
-        };
-        let result = self.validator.validate(&set, ValidationMode::Strict);
-        let mut found: Vec<Mark> = result.validation_errors().map(|error| mark(error, piece)).collect();
-        found.sort_by(|one, other| (one.offset, &one.message).cmp(&(other.offset, &other.message)));
-        // one mistake is found once in each request environment, in words that differ by the action alone
-        found.dedup_by(|one, other| one.offset == other.offset && one.help == other.help);
-        faults.extend(found);
-        result.validation_warnings().map(|warning| mark(warning, piece)).collect()
+        let Findings { errors, warnings, unfinished } = self.validation.of(policy);
+        faults.extend(marks(errors.iter(), piece));
+        if unfinished {
+            faults.push(Mark::new(piece.start, "the policy is nested too deeply to be checked", Some("write it as several policies".to_owned())));
+        }
+        warnings.iter().map(|warning| mark(warning, piece)).collect()
     }
 
     fn literal_faults(&self, policy: &Policy, piece: &Piece<'_>) -> Vec<Mark> {
@@ -120,6 +113,14 @@ impl Checker<'_> {
         };
         policy.entity_literals().iter().filter_map(fault).collect()
     }
+}
+
+/// The places of what was found. One mistake is found in many request environments, in words that differ by the action alone: the first of them.
+pub(super) fn marks<'f, D: Diagnostic + 'f>(found: impl Iterator<Item = &'f D>, piece: &Piece<'_>) -> Vec<Mark> {
+    let mut found: Vec<Mark> = found.map(|finding| mark(finding, piece)).collect();
+    found.sort_by(|one, other| (one.offset, &one.help, &one.message).cmp(&(other.offset, &other.help, &other.message)));
+    found.dedup_by(|one, other| one.offset == other.offset && one.help == other.help);
+    found
 }
 
 fn annotation_faults(policy: &Policy, piece: &Piece<'_>) -> Vec<Mark> {
@@ -162,7 +163,7 @@ fn annotation_offset(piece: &Piece<'_>, name: &str) -> usize {
     rest.find(&format!("@{name}")).map_or(piece.start, |at| piece.start + at)
 }
 
-fn mark(error: &dyn Diagnostic, piece: &Piece<'_>) -> Mark {
+pub(super) fn mark(error: &dyn Diagnostic, piece: &Piece<'_>) -> Mark {
     let offset = error.labels().and_then(|mut labels| labels.next()).map_or(piece.start, |label| label.offset());
     let message = error.to_string();
     // Cedar names the policy first; the fault already says where it stands

@@ -3,5 +3,6 @@ mod equivalence;
 mod faults;
 mod ids;
 mod reports;
+mod slices;
 mod starter;
 pub(super) mod world;
