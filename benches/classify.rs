@@ -74,7 +74,8 @@ fn matching(criterion: &mut Criterion) {
 fn bodies(criterion: &mut Criterion) {
     let classifier = classifier(Catalog::embedded().expect("the shipped catalog"));
     let long_text = format!("{{\"notebook_params\":{{\"text\":\"{}\"}},\"job_id\":42}}", "lorem ipsum ".repeat(MIB / 12));
-    let tasks = (0..).map(|task| format!("{{\"key\":\"task-{task}\",\"retries\":{task},\"on\":true}}"));
+    let tasks =
+        (0..).map(|task| format!("{{\"key\":\"task-{task}\",\"retries\":{task},\"on\":true,\"command\":\"{}\"}}", "python train.py ".repeat(4)));
     let tasks: Vec<String> = tasks
         .scan(0, |length, task| {
             *length += task.len() + 1;
@@ -82,7 +83,7 @@ fn bodies(criterion: &mut Criterion) {
         })
         .collect();
     let objects = format!("{{\"job_parameters\":{{\"tasks\":[{}]}},\"job_id\":42}}", tasks.join(","));
-    let numbers = format!("{{\"python_params\":[{}1],\"job_id\":42}}", "12345.678,".repeat(MIB / 10));
+    let numbers = format!("{{\"python_params\":[{}1],\"job_id\":42}}", "12345.67812345678,".repeat(MIB / 18));
     let mut group = criterion.benchmark_group("body");
     for (name, text) in [("one long text", &long_text), ("many small objects", &objects), ("numbers", &numbers)] {
         let call = call("POST", "/api/2.2/jobs/run-now", Body::Whole { bytes: text.as_bytes(), media: MediaType::Json });

@@ -9,7 +9,7 @@ use super::{
     environments::Environments,
     parallel,
     policy::{Checker, Compiled},
-    schema::schema,
+    schema::schema_json,
     text::{Mark, Piece, pieces, place},
     validate::Validation,
 };
@@ -54,13 +54,13 @@ impl Rules {
     /// # Errors
     /// A fault of the catalog: its words make no Cedar schema.
     pub(super) fn new(vocabulary: &Vocabulary, previous: Option<&Arc<Self>>) -> Result<Arc<Self>, Fault> {
-        let text = schema(vocabulary);
+        let json = schema_json(vocabulary);
         // the forms of ids are rules too, though Cedar does not know them
-        let digest = sha256([text.as_bytes(), format!("{:?}", vocabulary.types).as_bytes()]);
+        let digest = sha256([json.to_string().as_bytes(), format!("{:?}", vocabulary.types).as_bytes()]);
         if let Some(same) = previous.filter(|previous| previous.digest == digest) {
             return Ok(same.clone());
         }
-        let (schema, _) = Schema::from_cedarschema_str(&text).map_err(|error| Fault {
+        let schema = Schema::from_json_value(json).map_err(|error| Fault {
             file: "lakegate.cedarschema".into(),
             line: None,
             column: None,

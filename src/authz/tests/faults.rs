@@ -1,7 +1,7 @@
 //! What is wrong in what operators write: each fault with its place and its mend, all at once.
 
 use super::world::{load, said, source, vocabulary};
-use crate::authz::{Authorizer, Source, schema};
+use crate::authz::{Authorizer, Source, schema, schema::schema_json};
 
 fn faults(source: &Source) -> String {
     Authorizer::load(&vocabulary(), source, 1 << 20, None).map_or_else(|faults| said(&faults), |_| "none".to_owned())
@@ -159,9 +159,10 @@ fn a_reload_checks_only_what_changed_and_forgets_what_went() {
 
 #[test]
 fn the_schema_is_one_cedar_can_read_back() {
-    let text = schema(&vocabulary());
-    let (_, warnings) = cedar_policy::Schema::from_cedarschema_str(&text).unwrap();
+    let text = schema(&vocabulary()).unwrap();
+    let (fragment, warnings) = cedar_policy::SchemaFragment::from_cedarschema_str(&text).unwrap();
     assert_eq!(warnings.count(), 0);
-    assert!(text.contains("action \"serving_endpoints.query\" in [\"serving_endpoints\", \"use\"]"), "{text}");
-    assert!(text.contains("action \"credentials.list\" in [\"read\"]"), "{text}");
+    assert_eq!(fragment.to_json_value().unwrap(), schema_json(&vocabulary()), "what people read is what policies are checked against");
+    assert!(text.contains("action \"serving_endpoints.query\" in [Action::\"serving_endpoints\", Action::\"use\"]"), "{text}");
+    assert!(text.contains("action \"credentials.list\" in [Action::\"read\"]"), "{text}");
 }

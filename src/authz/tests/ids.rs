@@ -8,7 +8,7 @@ use super::world::target;
 use crate::{
     authz::canonical,
     classify::{Catalog, CatalogFile, Classifier, TargetConfig},
-    model::{ApiPath, Body, Call, Headers, Host, MediaType, Query, Segment, TargetKind, Vocabulary},
+    model::{ApiPath, Body, Call, Headers, Host, IdForm, MediaType, Query, Segment, TargetKind, TypeSpec, Vocabulary},
 };
 
 const HOST: &str = "stage.example";
@@ -22,8 +22,9 @@ fn classifier(shipped: &Vocabulary) -> Classifier {
             let _ = writeln!(calls, "  - {{ action: {way}.{kind}, level: use, method: POST, path: /{way}/{kind}, resource: {resource} }}");
         }
     }
-    let files = [("types.yaml", include_str!("../../../catalog/types.yaml")), ("calls.yaml", &calls)];
-    let catalog = Catalog::load(&files.map(|(path, text)| CatalogFile::new(PathBuf::from(path), text.to_owned(), CatalogFile::WORKSPACE))).unwrap();
+    let mut files = Catalog::shipped();
+    files.push(CatalogFile::new(PathBuf::from("calls.yaml"), calls, CatalogFile::WORKSPACE));
+    let catalog = Catalog::load(&files).unwrap();
     Classifier::new(Arc::new(catalog), vec![TargetConfig { target: target(), api: CatalogFile::WORKSPACE.into(), hosts: vec![HOST.to_owned()] }])
         .unwrap()
 }
@@ -50,9 +51,12 @@ fn call<'r>(segments: [&'r str; 2], body: &'r [u8]) -> Call<'r> {
     }
 }
 
-/// Numbers, paths, names of one to four parts, and what stands near to them.
-fn text() -> impl Strategy<Value = String> {
+/// Numbers, paths, names of one to four parts, resource names, and what stands near to them.
+fn text(vocabulary: &Vocabulary) -> impl Strategy<Value = String> + use<> {
+    let pattern = |spec: &TypeSpec| if let IdForm::Pattern { pattern, .. } = &spec.form { Some(pattern.to_string()) } else { None };
+    let patterns: Vec<String> = vocabulary.types.iter().filter_map(pattern).collect();
     prop_oneof![
+        (prop::sample::select(patterns), "[a-cA-C0-9%:./-]{1,3}").prop_map(|(pattern, id)| pattern.replace('*', &id)),
         "[0-9]{1,22}",
         "/Volumes(/[A-Ca-cΣ]{1,3}){0,5}",
         "(/Volumes|/Workspace|/Users)?(/[A-Ca-c0-9%. \\\\]{1,4}){0,6}/?",
@@ -68,8 +72,9 @@ fn a_policy_may_name_what_a_call_acts_on() {
     let kinds: Vec<&str> = of_catalog(shipped.vocabulary()).collect();
     let (mut accepted, mut seen) = (0, BTreeSet::new());
     let mut runner = TestRunner::deterministic();
-    for _ in 0..256 {
-        let text = text().new_tree(&mut runner).unwrap().current();
+    let texts = text(shipped.vocabulary());
+    for _ in 0..512 {
+        let text = texts.new_tree(&mut runner).unwrap().current();
         let body = serde_json::json!({ "it": text }).to_string();
         for (kind, way) in kinds.iter().flat_map(|kind| ["name", "id"].map(|way| (*kind, way))) {
             let Ok(intent) = classifier.classify(&call([way, kind], body.as_bytes())) else { continue };
@@ -89,7 +94,7 @@ fn a_policy_may_name_what_a_call_acts_on() {
 #[test]
 fn an_id_of_databricks_own_is_no_name_with_parts_left_out() {
     let shipped = Catalog::embedded().unwrap();
-    for (kind, alone) in [("Table", true), ("Volume", true), ("Function", false), ("Schema", false)] {
+    for (kind, alone) in [("Table", true), ("Volume", true), ("Function", false), ("Schema", true), ("RegisteredModel", false)] {
         let form = &shipped.vocabulary().type_named(kind).unwrap().form;
         assert_eq!(form.canonical("0a1b-2c").is_ok(), alone, "{kind}");
     }
