@@ -3,6 +3,7 @@
 //! Nothing is permitted by accident: no policy is a deny, an error in any applicable policy is a deny (the engine alone would skip a `forbid` that
 //! fails), and a call on several resources needs every one of them permitted.
 
+mod alias;
 mod around;
 mod cache;
 mod canonical;
@@ -52,7 +53,7 @@ pub use self::{
     permit::Permit,
     schema::schema,
 };
-use crate::model::{Caller, Fault, Intent, Reason, Refusal, RequestFacts, Vocabulary};
+use crate::model::{Caller, EntityRef, Fault, Intent, Reason, Refusal, RequestFacts, Vocabulary};
 
 /// What an operator wrote, read from disk by whoever watches it.
 #[derive(Clone, Debug, Default)]
@@ -134,6 +135,12 @@ impl Authorizer {
     #[must_use]
     pub fn explain(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Explanation {
         explain::explain(self, caller, intent, facts)
+    }
+
+    /// The other names that requests have for objects, by the inventory: each with the name that policies use.
+    #[must_use]
+    pub fn second_names(&self) -> &Arc<HashMap<EntityRef, EntityRef>> {
+        self.engine.inventory.second_names()
     }
 
     #[must_use]

@@ -15,11 +15,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
 
 pub use catalog::{Catalog, CatalogFile, Change, ChangeKind};
 
-use crate::model::{Action, Body, Call, Intent, Reason, Refusal, Target};
+use crate::model::{Action, Body, Call, EntityRef, Intent, Reason, Refusal, Target};
 
 /// The path where every Databricks SDK asks what a host is, before it has a token.
 const DISCOVERY: &str = "/.well-known/databricks-config";
@@ -39,6 +39,8 @@ pub struct TargetConfig {
 pub struct Classifier {
     catalog: Arc<Catalog>,
     targets: target::Targets,
+    /// Second names of objects, each with the name that policies use.
+    names: Arc<HashMap<EntityRef, EntityRef>>,
 }
 
 /// An entry of the catalog. Its `Display` is as docs/catalog.md has it: `POST /api/{2.0|2.1|2.2}/jobs/run-now`.
@@ -68,7 +70,13 @@ impl Classifier {
     /// One message for each host that several targets share without a workspace id of their own, and for each API that the catalog does not have.
     pub fn new(catalog: Arc<Catalog>, targets: Vec<TargetConfig>) -> Result<Self, Vec<String>> {
         let targets = target::Targets::new(targets, &catalog)?;
-        Ok(Self { catalog, targets })
+        Ok(Self { catalog, targets, names: Arc::default() })
+    }
+
+    /// The same, for requests that may have other names for objects than policies: of each pair the first is taken for the second.
+    #[must_use]
+    pub fn naming(self, names: Arc<HashMap<EntityRef, EntityRef>>) -> Self {
+        Self { names, ..self }
     }
 
     #[must_use]
@@ -120,7 +128,10 @@ impl Classifier {
         if differs(entry.account_param, target.account_id.as_deref()) {
             return Err(refuse(Reason::WorkspaceAmbiguous, "the path names an account that is not the one of this host"));
         }
-        let resources = resources::of_call(self.catalog.kinds(), &target, entry, &reading)?;
+        let mut resources = resources::of_call(self.catalog.kinds(), &target, entry, &reading)?;
+        if !self.names.is_empty() {
+            resources::rename(self.catalog.kinds(), &target, &self.names, &mut resources)?;
+        }
         let fields = fields::of_call(entry, &reading)?;
         Ok(Intent { action: entry.action.clone(), resources, fields, target })
     }

@@ -1,7 +1,8 @@
 //! The inventory (`entities.json`): what the operator knows of entities beyond what requests say, their tags and the extra containers they are in.
 //!
 //! ```json
-//! [{ "type": "Job", "id": "stage/42", "parents": [{ "type": "Collection", "id": "pii" }], "tags": { "owner": "risk" } }]
+//! [{ "type": "Job", "id": "stage/42", "parents": [{ "type": "Collection", "id": "pii" }], "tags": { "owner": "risk" } },
+//!  { "type": "Table", "id": "prod/0a1b-2c", "same_as": "prod/main.pii.people" }]
 //! ```
 
 use std::{
@@ -25,6 +26,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inventory {
     items: HashMap<EntityRef, Item>,
+    /// Second names, each with the name that policies use.
+    same: Arc<HashMap<EntityRef, EntityRef>>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,10 +41,12 @@ struct Entry {
     entity: EntityRef,
     parents: Vec<EntityRef>,
     tags: BTreeMap<String, String>,
+    /// The name that policies use for it.
+    same_as: Option<EntityRef>,
     offset: usize,
 }
 
-const KEYS: [&str; 4] = ["type", "id", "parents", "tags"];
+const KEYS: [&str; 5] = ["type", "id", "parents", "tags", "same_as"];
 
 // === impl Inventory ===
 
@@ -59,8 +64,14 @@ impl Inventory {
                 Err(found) => marks.extend(found.into_iter().map(|(message, help)| Mark::new(offset, message, help))),
             }
         }
+        let same = Arc::new(second_names(&mut entries, &mut marks));
         let items = flatten(entries, &mut marks);
-        if marks.is_empty() { Ok(Self { items }) } else { Err(marks.iter().map(|mark| mark.fault(path, text, 0)).collect()) }
+        if marks.is_empty() { Ok(Self { items, same }) } else { Err(marks.iter().map(|mark| mark.fault(path, text, 0)).collect()) }
+    }
+
+    /// The other names that requests have for objects, each with the name that policies use.
+    pub(super) fn second_names(&self) -> &Arc<HashMap<EntityRef, EntityRef>> {
+        &self.same
     }
 
     /// What the entity is in by the inventory alone.
@@ -76,6 +87,27 @@ impl Inventory {
     pub(super) fn has(&self, entity: &EntityRef) -> bool {
         self.items.contains_key(entity)
     }
+}
+
+/// Takes the second names out of `entries`. One that is listed twice, or leads to another second name, is marked.
+fn second_names(entries: &mut Vec<Entry>, marks: &mut Vec<Mark>) -> HashMap<EntityRef, EntityRef> {
+    let (names, others): (Vec<Entry>, Vec<Entry>) = std::mem::take(entries).into_iter().partition(|entry| entry.same_as.is_some());
+    *entries = others;
+    let mut same = HashMap::new();
+    for Entry { entity, same_as, offset, .. } in &names {
+        let Some(name) = same_as else { continue };
+        let twice = entries.iter().any(|other| other.entity == *entity) || same.insert(entity.clone(), name.clone()).is_some();
+        if twice {
+            marks.push(Mark::new(*offset, format!("`{}` is listed twice", shown_entity(entity)), None));
+        }
+    }
+    for Entry { entity, same_as, offset, .. } in &names {
+        if same_as.as_ref().is_some_and(|name| same.contains_key(name)) {
+            let message = format!("`{}` is the same as what is a second name itself", shown_entity(entity));
+            marks.push(Mark::new(*offset, message, Some("name the object as policies do".to_owned())));
+        }
+    }
+    same
 }
 
 /// Entities with all their ancestors. Entities listed twice and cycles are marked.
@@ -133,8 +165,15 @@ impl Entry {
             Err(fault) => faults.push(fault),
             Ok(entity) => {
                 faults.extend(good.iter().filter_map(|parent| misplaced(&entity, parent, vocabulary)));
+                let same_as = same_as(object, &entity, vocabulary).map_err(|fault| faults.push(fault)).ok().flatten();
+                if same_as.is_some() && !(good.is_empty() && tags.is_empty()) {
+                    faults.push((
+                        "a second name has no `parents` and `tags` of its own".to_owned(),
+                        Some("list them where the object is named".to_owned()),
+                    ));
+                }
                 if faults.is_empty() {
-                    return Ok(Self { entity, parents: good, tags, offset });
+                    return Ok(Self { entity, parents: good, tags, same_as, offset });
                 }
             }
         }
@@ -175,6 +214,25 @@ fn reference(object: &Object<'_>, vocabulary: &Vocabulary) -> Result<EntityRef, 
             Err((format!("`{}` can name nothing: {message}", shown_entity(&entity)), help))
         }
     }
+}
+
+/// The name that policies use for `entity`: of the same type and in the same target.
+fn same_as(object: &Object<'_>, entity: &EntityRef, vocabulary: &Vocabulary) -> Result<Option<EntityRef>, (String, Option<String>)> {
+    let id = match object.get("same_as") {
+        None => return Ok(None),
+        Some(value) => value.as_text().ok_or_else(|| (format!("`same_as` is an id of the same type, not {}", value.kind()), None))?,
+    };
+    let name = EntityRef::new(&entity.kind, id);
+    if let Some((message, right)) = canonical::fault_of(&name, vocabulary) {
+        let help = right.map(|right| format!("did you mean `{}`?", shown(&right)));
+        return Err((format!("`{}` can name nothing: {message}", shown_entity(&name)), help));
+    }
+    let target = |entity: &EntityRef| entity.id.split_once('/').map(|(target, _)| target.to_owned());
+    if name == *entity || target(&name).is_none() || target(&name) != target(entity) {
+        let help = Some("a second name is another id of an object in the same workspace, account or service".to_owned());
+        return Err((format!("`{}` cannot be the same as `{}`", shown_entity(entity), shown_entity(&name)), help));
+    }
+    Ok(Some(name))
 }
 
 /// The types an entity of `kind` may stand in; `None` where the type is not known.

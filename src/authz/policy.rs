@@ -6,7 +6,7 @@ use cedar_policy::{Effect, Policy, PolicyId};
 use miette::Diagnostic;
 
 use super::{
-    canonical,
+    alias, canonical,
     constraint::{Constraint, entity_ref},
     footprint::Footprint,
     text::{Mark, Piece, shown_entity},
@@ -71,6 +71,13 @@ impl Checker<'_> {
         let mut faults = annotation_faults(&policy, piece);
         let id = policy.annotation("id").unwrap_or_default().to_owned();
         let policy = policy.new_id(PolicyId::new(&id));
+        let policy = match alias::resolved(&policy, &self.vocabulary.aliases) {
+            Ok(resolved) => resolved.unwrap_or(policy),
+            Err(message) => {
+                faults.push(Mark::new(piece.start, format!("its actions have other names now: {message}"), Some("write those".to_owned())));
+                return Err(faults);
+            }
+        };
         faults.extend(self.literal_faults(&policy, piece));
         let warnings = self.validate(&policy, piece, &mut faults);
         if !faults.is_empty() {

@@ -1,5 +1,7 @@
 //! From an entry's bindings to the resources of one call.
 
+use std::collections::HashMap;
+
 use smallvec::SmallVec;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     refuse,
 };
 use crate::{
-    model::{IdForm, Reason, Refusal, Resource, Target},
+    model::{EntityRef, IdForm, Reason, Refusal, Resource, Target},
     text::shown,
 };
 
@@ -47,6 +49,34 @@ pub(super) fn of_call(kinds: &Kinds, target: &Target, entry: &Entry, reading: &R
         (true, true) => Ok(SmallVec::from_iter([kinds::target_resource(target)])),
         (true, false) => Err(refuse(Reason::ResourceMissing, "nothing in the request names what the call acts on")),
     }
+}
+
+/// Puts the name that policies use for an object in the place of another that the request has, with all that the name says it is in.
+///
+/// # Errors
+/// `ResourceAmbiguous` where the name is no id of the type, which the inventory does not let happen.
+pub(super) fn rename(
+    kinds: &Kinds,
+    target: &Target,
+    names: &HashMap<EntityRef, EntityRef>,
+    resources: &mut SmallVec<[Resource; 1]>,
+) -> Result<(), Refusal> {
+    for at in 0..resources.len() {
+        let named = resources.get(at).and_then(|resource| names.get(&resource.entity));
+        let Some((name, kind)) = named.and_then(|name| Some((name, kinds.named(name.kind.as_str())?))) else { continue };
+        let native = name.id.split_once('/').map_or("", |(_, native)| native);
+        let object = kinds
+            .resource(target, kind, native, false)
+            .map_err(|why| refuse(Reason::ResourceAmbiguous, format!("the inventory's name for what the call acts on is none: {why}")))?;
+        if resources.contains(&object) {
+            resources.remove(at);
+            return rename(kinds, target, names, resources);
+        }
+        if let Some(resource) = resources.get_mut(at) {
+            *resource = object;
+        }
+    }
+    Ok(())
 }
 
 /// The ids that `binding` finds: none where its keys are absent.

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::{Catalog, CatalogFile, Classifier, TargetConfig};
 use crate::model::{
-    ApiPath, Body, BodyFault, Call, Environment, FieldValue, Headers, Host, Intent, MediaType, Name, Query, Reason, Refusal, Segment, Target,
-    TargetKind, Upgrade,
+    ApiPath, Body, BodyFault, Call, EntityRef, Environment, FieldValue, Headers, Host, Intent, MediaType, Name, Query, Reason, Refusal, Segment,
+    Target, TargetKind, TypeName, Upgrade,
 };
 
 /// One case of tests/cases/classify/*.yaml: a request, and what it is or why it is refused.
@@ -352,4 +352,43 @@ fn page() -> PathBuf {
 fn the_documentation_shows_the_catalog() {
     let written = std::fs::read_to_string(page()).unwrap_or_default();
     assert!(written == Catalog::embedded().unwrap().reference(), "docs/catalog.md is not what the catalog says: run `make docs`");
+}
+
+#[test]
+fn a_second_name_is_taken_for_the_first() {
+    let entity = |kind: &str, id: &str| EntityRef::new(&TypeName::new(kind), id);
+    let names = [
+        (entity("Table", "stage/0a1b"), entity("Table", "stage/main.pii.people")),
+        (entity("ServingEndpoint", "stage/0c2d"), entity("ServingEndpoint", "stage/sales")),
+    ];
+    let classifier = classifier().naming(Arc::new(names.into()));
+    for (send, body, resource, within) in [
+        (
+            "POST /api/2.0/unity-catalog/temporary-table-credentials",
+            r#"{"table_id":"0A1B","operation":"READ"}"#,
+            r#"Table::"stage/main.pii.people""#,
+            Some(r#"Schema::"stage/main.pii""#),
+        ),
+        ("POST /api/2.0/unity-catalog/temporary-table-credentials", r#"{"table_id":"ffff","operation":"READ"}"#, r#"Table::"stage/ffff""#, None),
+        ("PATCH /api/2.0/permissions/serving-endpoints/0c2d", "{}", r#"ServingEndpoint::"stage/sales""#, None),
+    ] {
+        let case = Case { send: send.to_owned(), body: Some(body.to_owned()), ..serde_saphyr::from_str("send: x").unwrap() };
+        let sent = Sent::read(&case.send);
+        let intent = classifier.classify(&sent.call(&case)).unwrap();
+        assert_eq!(intent.resources[0].entity.to_string(), resource);
+        let ancestors: Vec<String> = intent.resources[0].ancestors.iter().map(ToString::to_string).collect();
+        assert!(within.is_none_or(|within| ancestors.contains(&within.to_owned())), "{ancestors:?}");
+    }
+}
+
+/// What the official SDK calls, as catalog/derive.py found it: each call has an entry of its name.
+#[test]
+fn every_call_of_the_sdk_is_in_the_catalog() {
+    let catalog = Catalog::embedded().unwrap();
+    let calls = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("catalog/sdk.tsv")).unwrap();
+    let aliases = &catalog.vocabulary().aliases;
+    let known = |action: &str| aliases.contains_key(action) || catalog.vocabulary().actions.iter().any(|spec| *spec.action.name == *action);
+    let actions: Vec<&str> = calls.lines().skip(1).filter_map(|line| line.split('\t').nth(3)).collect();
+    let missing: Vec<&&str> = actions.iter().filter(|action| !known(action)).collect();
+    assert!(missing.is_empty() && actions.len() > 1_400, "{} calls, without {missing:?}", actions.len());
 }

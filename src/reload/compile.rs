@@ -76,6 +76,7 @@ impl Compiler {
         let mut faults = Vec::new();
         let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults));
         let (Some(authenticator), Some(classifier), Some(authorizer)) = parts else { return Err(faults) };
+        let classifier = classifier.naming(Arc::clone(authorizer.second_names()));
         let snapshot = Snapshot {
             generation: previous.map_or(1, |set| set.generation + 1),
             normalize: compose::normalize(&config),

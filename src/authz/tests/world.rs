@@ -63,7 +63,7 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
         spec("tables.get", Level::Read, &["Table"], vec![]),
         spec("tables.temporary", Level::Credentials, &["Table"], vec![]),
     ];
-    Vocabulary { types, actions, aliases: std::collections::BTreeMap::new() }
+    Vocabulary { types, actions, aliases: [("jobs.start".into(), "jobs.run_now".into())].into() }
 }
 
 pub(in crate::authz) fn action(name: &str, level: Level) -> Arc<Action> {
