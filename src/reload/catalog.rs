@@ -33,7 +33,7 @@ fn files(config: &Config) -> Result<Vec<CatalogFile>, Fault> {
     for entry in &config.targets {
         let Api::Own(path) = &entry.api else { continue };
         if files.iter().all(|file| file.path != *path) {
-            files.push(read(path, &compose::api(&entry.api))?);
+            files.push(read(path, &compose::api(config, &entry.api))?);
         }
     }
     Ok(files)

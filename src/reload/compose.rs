@@ -8,7 +8,6 @@ use crate::{
     broker,
     classify::{CatalogFile, TargetConfig},
     config::{Api, Config, CredentialMode, Explain, Issuer, Kind, Mode, Provider, TargetEntry, Trust, TrustHeader},
-    digest,
     model::{Fault, Name, TargetKind},
     net::Endpoint,
     normalize,
@@ -21,9 +20,6 @@ pub(super) const DECISION_CACHE: u64 = 32 << 20;
 
 /// Bytes of verified tokens that are remembered.
 const TOKEN_CACHE: u64 = 32 << 20;
-
-/// Of the digest that names the API of an operator's own catalog file.
-const OWN_API_BYTES: usize = 8;
 
 /// Bytes of path and query together.
 const PATH_LIMIT: usize = 8192;
@@ -107,25 +103,22 @@ pub(super) fn scope(config: &Config) -> Scope {
 }
 
 pub(super) fn targets(config: &Config) -> Vec<TargetConfig> {
-    let target = |entry: &TargetEntry| TargetConfig { target: entry.target.clone(), api: api(&entry.api), hosts: entry.hosts.clone() };
+    let target = |entry: &TargetEntry| TargetConfig { target: entry.target.clone(), api: api(config, &entry.api), hosts: entry.hosts.clone() };
     config.targets.iter().map(target).collect()
 }
 
 /// What the catalog calls the API.
-pub(super) fn api(api: &Api) -> Arc<str> {
+pub(super) fn api(config: &Config, api: &Api) -> Arc<str> {
     match api {
         Api::Workspace => CatalogFile::WORKSPACE.into(),
         Api::Account => CatalogFile::ACCOUNT.into(),
         Api::Shipped(name) => (*name).into(),
-        // No two files share a digest, and no shipped API is called like one.
-        Api::Own(file) => digest::of(file.as_os_str().as_encoded_bytes()).iter().take(OWN_API_BYTES).fold("own-".to_owned(), hex).into(),
+        // Services that name one file share its API, called after the first of them.
+        Api::Own(_) => {
+            let first = config.targets.iter().find(|entry| entry.api == *api);
+            format!("own-{}", first.map_or("", |entry| entry.target.name.as_str())).into()
+        }
     }
-}
-
-fn hex(mut text: String, byte: &u8) -> String {
-    use std::fmt::Write as _;
-    let _ = write!(text, "{byte:02x}");
-    text
 }
 
 pub(super) fn modes(config: &Config) -> HashMap<(TargetKind, Name), broker::Mode> {

@@ -20,7 +20,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("net", &["model", "clock", "telemetry"]),
     ("normalize", &["model", "text", "json", "clock", "telemetry"]),
     ("authn", &["model", "text", "digest", "json", "clock", "telemetry", "net"]),
-    ("classify", &["model", "text", "json", "clock", "telemetry"]),
+    ("classify", &["model", "text", "digest", "json", "clock", "telemetry"]),
     ("authz", &["model", "text", "digest", "json", "clock", "telemetry"]),
     ("broker", &["model", "json", "clock", "telemetry", "net", "authz::Permit"]),
     ("respond", &["model", "text", "json", "clock", "telemetry", "broker::Grant", "broker::Credential"]),
