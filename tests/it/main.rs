@@ -7,6 +7,7 @@
 
 mod architecture;
 mod asking;
+mod beyond;
 mod reload;
 mod requests;
 mod sdk;

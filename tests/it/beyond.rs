@@ -1,0 +1,143 @@
+//! Beyond the workspaces of Databricks: accounts, services in the mesh, endpoints that only the operator knows, objects with two names.
+//!
+//! What stands in for all of them answers 404 to calls that it does not have: such an answer shows that a call was let through.
+
+use std::fs;
+
+use lakegate_testkit::{World, issuer::TokenSpec, raw::Request, world::STAGE};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::asking::{PATIENCE, options, outcome, send, status_until, until, world};
+
+const ACCOUNT: &str = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
+
+const POLICIES: &str = r#"
+@id("experiments") permit (principal in Group::"corp/ml-engineers", action, resource in Service::"tracking") when { resource is Experiment };
+@id("features-read") permit (principal in Group::"corp/ml-engineers", action in Action::"read", resource in HttpPath::"features//v1/churn");
+@id("llama") permit (principal in Group::"corp/ml-engineers", action in Action::"use", resource == ModelName::"models/llama");
+@id("orders") permit (principal in Group::"corp/ml-engineers", action == Action::"orders.get", resource == Order::"orders/7");
+@id("networks") permit (principal in Group::"corp/ml-engineers", action == Action::"networks.list", resource == Account::"main");
+"#;
+
+const ORDERS: &str = r#"
+types: [{ name: Order, form: decimal, in: [Service] }]
+calls:
+  - { action: orders.get, level: read, method: GET, path: "/orders/{id}", resource: { type: Order, id: id } }
+  - { action: orders.cancel, level: write, method: POST, path: "/orders/{id}:cancel", resource: { type: Order, id: id } }
+"#;
+
+async fn beyond(folder: &TempDir) -> World {
+    let orders = folder.path().join("orders.yaml");
+    fs::write(&orders, ORDERS).unwrap();
+    let service = |name: &str, catalog: &str| json!({ "name": name, "hosts": [format!("{name}.svc")], "environment": "staging", "catalog": catalog });
+    let services = json!([
+        service("tracking", "mlflow"),
+        service("features", "generic"),
+        service("models", "openai"),
+        service("orders", &orders.display().to_string())
+    ]);
+    let accounts = json!([{ "name": "main", "hosts": ["accounts.cloud.databricks.com"], "account_id": ACCOUNT }]);
+    let configure = move |config: &mut Value| {
+        config["services"] = services.clone();
+        config["accounts"] = accounts.clone();
+    };
+    world(options().policies(&[("beyond.cedar", POLICIES)]).configure(configure)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_and_services_are_guarded_by_their_own_catalogs() {
+    let folder = TempDir::new().unwrap();
+    let world = beyond(&folder).await;
+    let token = world.corp.token(&TokenSpec::new()).unwrap();
+    let networks = format!("/api/2.0/accounts/{ACCOUNT}/networks");
+    let other = "/api/2.0/accounts/9a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/networks";
+    let cases: [(&str, &str, &str, Option<Value>, (u16, &str), &str); 19] = [
+        // an MLflow server of one's own
+        ("POST", "tracking.svc", "/api/2.0/mlflow/runs/create", Some(json!({"experiment_id": "1"})), (200, "OK"), r#"Experiment::"tracking/1""#),
+        ("POST", "tracking.svc", "/api/2.0/mlflow/registered-models/create", Some(json!({"name": "m"})), (403, "POLICY_NO_PERMIT"), ""),
+        ("GET", "tracking.svc", "/api/2.2/jobs/list", None, (403, "CALL_UNKNOWN"), ""),
+        // a service that nobody described
+        ("GET", "features.svc", "/v1/churn/daily", None, (404, "OK"), r#"HttpPath::"features//v1/churn/daily""#),
+        ("GET", "features.svc", "/v1/churn/?o=9", None, (404, "OK"), r#"HttpPath::"features//v1/churn""#),
+        ("GET", "features.svc", "/v1/other", None, (403, "POLICY_NO_PERMIT"), ""),
+        ("GET", "features.svc", "/v1/churn%2f..%2fother", None, (400, "PATH_AMBIGUOUS"), ""),
+        ("GET", "features.svc", "/v1/churn%2Fdaily", None, (400, "PATH_AMBIGUOUS"), ""),
+        ("POST", "features.svc", "/v1/churn", Some(json!({})), (403, "POLICY_NO_PERMIT"), ""),
+        // a model server
+        ("POST", "models.svc", "/v1/chat/completions", Some(json!({"model": "llama", "messages": []})), (404, "OK"), r#"ModelName::"models/llama""#),
+        ("POST", "models.svc", "/v1/chat/completions", Some(json!({"model": "secret"})), (403, "POLICY_NO_PERMIT"), ""),
+        ("POST", "models.svc", "/v1/chat/completions", Some(json!({"messages": []})), (400, "RESOURCE_MISSING"), ""),
+        // a catalog of one's own
+        ("GET", "orders.svc", "/orders/7", None, (404, "OK"), r#"Order::"orders/7""#),
+        ("POST", "orders.svc", "/orders/7:cancel", None, (403, "POLICY_NO_PERMIT"), ""),
+        ("GET", "orders.svc", "/orders/07", None, (400, "RESOURCE_AMBIGUOUS"), ""),
+        // the account
+        ("GET", "accounts.cloud.databricks.com", &networks, None, (404, "OK"), r#"Account::"main""#),
+        ("GET", "accounts.cloud.databricks.com", other, None, (400, "WORKSPACE_AMBIGUOUS"), ""),
+        ("GET", "accounts.cloud.databricks.com", "/api/2.2/jobs/list", None, (403, "CALL_UNKNOWN"), ""),
+        ("GET", STAGE.host, &networks, None, (403, "CALL_UNKNOWN"), ""),
+    ];
+    let mut wrong = Vec::new();
+    for (method, host, path, body, want, resource) in cases {
+        let request = Request::new(method, host, path).bearer(&token);
+        let answer = send(&world, &body.as_ref().map_or(request.clone(), |body| request.json(body))).await;
+        let (status, reason) = outcome(&answer);
+        if (status, reason.as_str()) != want {
+            wrong.push(format!("{method} {host}{path}: {status} {reason}"));
+        } else if reason == "OK" {
+            let reached = world.audit.wait_for(PATIENCE, |record| record["resources"] == json!([resource]) && record["decision"] == "allow").await;
+            assert!(reached.is_ok(), "{method} {host}{path} was not recorded as a call on {resource}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let (_, metrics) = world.admin("/metrics").await.unwrap();
+    let line = "lakegate_unknown_calls_total{method=\"GET\",path=\"/api/2.0/accounts/…\"} 1";
+    assert!(metrics.contains(line), "{}", metrics.lines().filter(|line| line.contains("unknown")).collect::<Vec<_>>().join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_endpoints_come_and_a_broken_catalog_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let extra = folder.path().join("private.yaml");
+    fs::write(&extra, "calls: []\n").unwrap();
+    let named = extra.display().to_string();
+    let permit = r#"@id("all") permit (principal, action, resource in Workspace::"stage");"#;
+    let world = world(options().policies(&[("all.cedar", permit)]).configure(move |config| config["catalog"] = json!({ "extra": [named] }))).await;
+    let token = world.corp.token(&TokenSpec::new()).unwrap();
+    let request = || Request::new("GET", STAGE.host, "/api/2.0/preview/private/things").bearer(&token);
+    assert_eq!(outcome(&send(&world, &request()).await), (403, "CALL_UNKNOWN".to_owned()));
+    let actions = status_until(&world, |_| true).await["catalog"]["actions"].as_u64().unwrap();
+    fs::write(&extra, "calls: [{ action: private.list, level: read, method: GET, path: /api/2.0/preview/private/things }]\n").unwrap();
+    until(&world, (404, "OK"), request).await;
+    let status = status_until(&world, |_| true).await;
+    assert_eq!(status["catalog"]["actions"], actions + 1, "{status}");
+    fs::write(&extra, "calls: [{ action: private.list, level: wild, method: GET, path: /x }]\n").unwrap();
+    let status = status_until(&world, |status| status["degraded"] == true).await;
+    let fault = &status["configuration"]["faults"][0];
+    assert!(fault["file"].as_str().unwrap().ends_with("private.yaml") && fault["line"] == 1, "{status}");
+    assert_eq!(outcome(&send(&world, &request()).await), (404, "OK".to_owned()));
+}
+
+/// A `forbid` on a name holds for the id too, once the inventory says that they are one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_name_is_no_way_around_a_forbid() {
+    let folder = TempDir::new().unwrap();
+    let inventory = folder.path().join("entities.json");
+    fs::write(&inventory, "[]").unwrap();
+    let named = inventory.display().to_string();
+    let policies = r#"
+@id("all") permit (principal, action, resource in Workspace::"stage");
+@id("pii") forbid (principal, action, resource in Schema::"stage/main.pii");
+"#;
+    let world = world(options().policies(&[("all.cedar", policies)]).configure(move |config| config["policy"]["entities"] = json!(named))).await;
+    let token = world.corp.token(&TokenSpec::new()).unwrap();
+    let by_id = || {
+        let path = "/api/2.0/unity-catalog/temporary-table-credentials";
+        Request::new("POST", STAGE.host, path).bearer(&token).json(&json!({"table_id": "0a1b-2c", "operation": "READ"}))
+    };
+    assert_eq!(outcome(&send(&world, &by_id()).await), (404, "OK".to_owned()));
+    fs::write(&inventory, r#"[{ "type": "Table", "id": "stage/0a1b-2c", "same_as": "stage/main.pii.people" }]"#).unwrap();
+    let answer = until(&world, (403, "POLICY_FORBIDS"), by_id).await;
+    assert!(String::from_utf8_lossy(&answer.body).contains("main.pii.people"), "the denial names the object as policies do");
+}
