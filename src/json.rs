@@ -3,10 +3,13 @@
 //! Grammar and Unicode are `serde_json`'s; what it tolerates and another reader could see differently is refused here: a key that stands twice in
 //! one object (compared after unescaping), more than [`MAX_DEPTH`] levels or [`MAX_VALUES`] values, text after the value, a byte-order mark, a lone surrogate.
 
+mod skim;
+
 use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use self::skim::Checked;
 use crate::text::quoted;
 
 /// How deeply arrays and objects may nest.
@@ -147,12 +150,6 @@ struct Node<'k, 'p> {
     place: Place<'p>,
 }
 
-/// A value that is only checked.
-#[derive(Clone, Copy)]
-struct Checked<'p> {
-    place: Place<'p>,
-}
-
 // === impl Place ===
 
 impl Place<'_> {
@@ -289,65 +286,6 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             }
         }
         Ok(Value::Object(Object { members }))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Checked<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Checked<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let place = self.place.deeper()?;
-        while seq.next_element_seed(Self { place })?.is_some() {
-            place.count()?;
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let place = self.place.deeper()?;
-        let mut keys = Keys::default();
-        while let Some(key) = map.next_key_seed(Text)? {
-            place.count()?;
-            keys.add::<A::Error>(key)?;
-            map.next_value_seed(Self { place })?;
-        }
-        Ok(())
     }
 }
 

@@ -180,6 +180,7 @@ fn run_with(classifier: &Classifier, file: &str) {
 #[test]
 fn every_known_call_is_what_it_is() {
     run("calls.yaml");
+    run("families.yaml");
 }
 
 #[test]
@@ -276,7 +277,7 @@ fn the_vocabulary_is_whole() {
 #[test]
 fn what_a_call_is_stands_in_the_vocabulary() {
     let classifier = classifier();
-    for case in cases("calls.yaml") {
+    for case in cases("calls.yaml").into_iter().chain(cases("families.yaml")) {
         let sent = Sent::read(&case.send);
         let Ok(intent) = classifier.classify(&sent.call(&case)) else { continue };
         let spec = classifier.catalog().vocabulary().actions.iter().find(|spec| spec.action == intent.action).unwrap();
