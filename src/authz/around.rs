@@ -34,6 +34,7 @@ impl Authorizer {
         let permits: Vec<&Placed> = self.policies.iter().filter(|placed| !placed.compiled.is_forbid()).collect();
         let mut found = Vec::new();
         for forbid in self.policies.iter().filter(|placed| placed.compiled.is_forbid()) {
+            found.extend(narrower(vocabulary, forbid));
             let Some(guarded) = named(&forbid.compiled.resource) else { continue };
             let reach = Reach { vocabulary, scope, permits: &permits, forbid, guarded };
             found.extend(reach.by_id(&risky));
@@ -134,6 +135,17 @@ impl Reach<'_> {
     }
 }
 
+/// A `forbid` of one action that holds others: those have names of their own, and pass.
+fn narrower(vocabulary: &Vocabulary, forbid: &Placed) -> Option<Fault> {
+    let Constraint::Eq(action) = &forbid.compiled.action else { return None };
+    let within = vocabulary.actions.iter().filter(|spec| spec.action.within.iter().any(|wider| **wider == *action.id));
+    let held: BTreeSet<String> = within.map(|spec| format!("`{}`", spec.action.name)).collect();
+    let message = format!("`{}` does not forbid {}, which `{}` holds", forbid.compiled.id, listed(&held), action.id);
+    let help = Some(format!("write `action in {action}`"));
+    let fault = Fault { file: forbid.file.to_path_buf(), line: Some(forbid.line), column: None, message, help };
+    (!held.is_empty()).then_some(fault)
+}
+
 /// The object that a scope names, where it names one.
 fn named(resource: &Constraint) -> Option<&EntityRef> {
     let (Constraint::Eq(entity) | Constraint::In(entity) | Constraint::IsIn(_, entity)) = resource else { return None };
@@ -194,6 +206,13 @@ mod tests {
             let said = warned(forbid, permit);
             assert!(!said.contains("neither name"), "{forbid} and {permit}: {said}");
         }
+    }
+
+    #[test]
+    fn a_forbid_of_a_wider_action_alone_is_told() {
+        let said = warned(r#"principal, action == Action::"jobs.submit", resource"#, "principal, action, resource");
+        assert!(said.contains("does not forbid `jobs.cancel_run`, which `jobs.submit` holds; write `action in Action::\"jobs.submit\"`"), "{said}");
+        assert_eq!(warned(r#"principal, action in Action::"jobs.submit", resource"#, "principal, action, resource"), "");
     }
 
     #[test]

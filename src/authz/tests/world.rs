@@ -69,7 +69,13 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
 pub(in crate::authz) fn action(name: &str, level: Level) -> Arc<Action> {
     let (service, _) = name.rsplit_once('.').unwrap();
     let marks = if name == "sql.execute" { vec![Mark::Executes] } else { Vec::new() };
-    Arc::new(Action { name: name.into(), service: service.into(), level, marks, within: Vec::new() })
+    Arc::new(Action {
+        name: name.into(),
+        service: service.into(),
+        level,
+        marks,
+        within: if name == "jobs.cancel_run" { vec!["jobs.submit".into()] } else { Vec::new() },
+    })
 }
 
 pub(in crate::authz) fn entity(kind: &str, id: &str) -> EntityRef {
