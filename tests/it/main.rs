@@ -7,6 +7,7 @@
 
 mod architecture;
 mod asking;
+mod every_call;
 mod reload;
 mod requests;
 mod sdk;

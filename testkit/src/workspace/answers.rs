@@ -59,6 +59,12 @@ impl Answer {
         }
     }
 
+    /// The same, but an empty object where nothing is known.
+    pub(super) fn agreeing(request: &Reached) -> Self {
+        let answer = Self::to(request);
+        if answer.status == StatusCode::NOT_FOUND { Self::ok(json!({})) } else { answer }
+    }
+
     /// A Databricks token for whatever was presented: the same subject token gets the same one, so that tests see whose it is.
     pub(super) fn exchanged(exchange: &Exchange) -> Self {
         let subject = exchange.field("subject_token").unwrap_or_default();
