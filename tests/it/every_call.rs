@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use lakegate::classify::Catalog;
+use lakegate::{classify::Catalog, model::Vocabulary};
 use lakegate_testkit::{World, issuer::TokenSpec, world::STAGE};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +20,9 @@ use tokio::{
 };
 
 use crate::asking::{PATIENCE, options, world};
+
+mod exceptions;
+use exceptions::{DELEGATED, MISSING, NEVER, REFUSED, UNSENT, WHOLE};
 
 const ACCOUNT_HOST: &str = "accounts.cloud.databricks.com";
 const ACCOUNT_ID: &str = "6f2e9c1a-0000-4000-8000-000000000001";
@@ -44,6 +47,8 @@ struct Sent {
     client: String,
     /// The method called, `clusters.create_and_wait`.
     call: String,
+    /// Whether everything was given that the method takes, or only what it requires.
+    full: bool,
     /// The method that made this request of it, `clusters.create`.
     made_by: Option<String>,
     method: String,
@@ -54,34 +59,103 @@ struct Sent {
 
 #[derive(Debug, Deserialize)]
 struct Called {
-    client: String,
     called: String,
     requests: usize,
-    error: Option<String>,
+}
+
+/// What a request must be recorded as.
+struct Expected<'c> {
+    vocabulary: &'c Vocabulary,
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_of_the_sdk_is_what_its_method_says() {
     let world = looking_on().await;
-    let told = told(&world, "every_call.py").await;
-    let (sent, called) = parted(told);
+    let (sent, called) = parted(told(&world, "every_call.py").await);
     let records = records(&world, &sent).await;
     let catalog = Catalog::embedded().unwrap();
-    let mut wrong = Vec::new();
+    let expected = Expected { vocabulary: catalog.vocabulary() };
+    let listed = listed();
+    let (mut wrong, mut excepted, mut right, mut templates) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for request in &sent {
         let record = &records[&request.tag];
         let action = request.made_by.as_deref().unwrap_or_default();
-        let known = catalog.vocabulary().aliases.get(action).map_or(action, |name| name);
-        if record["reason"] != "ALLOWED" || record["action"] != known {
-            wrong.push(format!(
-                "{} {} ({} of {} {}): {} {} {}",
-                request.method, request.path, action, request.client, request.call, record["action"], record["reason"], record["detail"]
-            ));
+        let reason = record["reason"].as_str().unwrap_or_default();
+        if let Some((name, _, _)) =
+            REFUSED.iter().find(|(name, refused, _)| *name == action && *refused == reason && (!request.full || reason != MISSING))
+        {
+            excepted.insert(*name);
+        } else if let Some(fault) = expected.fault(request, record).or_else(|| whole(request, record)) {
+            wrong.insert(format!("{} {} ({} of {} {}): {fault}", request.method, request.path, action, request.client, request.call));
+        } else if let Some(template) = listed.get(&(request.client.as_str(), action, request.method.as_str())) {
+            right.insert((request.client.as_str(), action, request.method.as_str()));
+            templates.insert((request.method.as_str(), *template));
         }
     }
-    wrong.sort();
-    assert!(wrong.is_empty(), "{} of {} requests:\n{}", wrong.len(), sent.len(), wrong.join("\n"));
-    drop((called, BTreeSet::<String>::new()));
+    let unsent = called.iter().filter(|line| line.requests == 0).map(|line| line.called.as_str());
+    let unsent: BTreeSet<&str> = unsent.filter(|name| !called.iter().any(|line| line.called == *name && line.requests > 0)).collect();
+    let silent: BTreeSet<&str> = UNSENT.iter().map(|(name, _)| *name).collect();
+    let missing: Vec<_> = listed.keys().filter(|key| !right.contains(*key) && !NEVER.iter().any(|(name, _)| *name == key.1)).collect();
+    println!(
+        "{} methods called, {} requests compared; {} of {} calls of the SDK as they should be, {} distinct methods and paths; {} exceptions",
+        called.len(),
+        sent.len(),
+        right.len(),
+        listed.len(),
+        templates.len(),
+        REFUSED.len() + UNSENT.len() + NEVER.len()
+    );
+    assert!(wrong.is_empty(), "{} requests:\n{}", wrong.len(), Vec::from_iter(wrong).join("\n"));
+    assert_eq!(missing, Vec::<&(&str, &str, &str)>::new(), "no request of these was as it should be");
+    assert_eq!(unsent, silent, "which methods send nothing");
+    assert_eq!(excepted, REFUSED.iter().map(|(name, _, _)| *name).collect(), "an exception that is none any more");
+    assert!(templates.len() >= 1240, "only {} methods and paths", templates.len());
+}
+
+// === impl Expected ===
+
+impl Expected<'_> {
+    /// Why the record is not of the method that made the request.
+    fn fault(&self, request: &Sent, record: &Value) -> Option<String> {
+        let action = record["action"].as_str().unwrap_or_default();
+        if record["reason"] != "ALLOWED" {
+            return Some(format!("{} {}", record["reason"], record["detail"]));
+        }
+        let made_by = request.made_by.as_deref().unwrap_or_default();
+        let name = self.vocabulary.aliases.get(made_by).map_or(made_by, |name| name);
+        let within =
+            || self.vocabulary.actions.iter().any(|spec| &*spec.action.name == action && spec.action.within.iter().any(|wider| &**wider == name));
+        let delegated = || DELEGATED.iter().any(|(call, actions)| *call == request.call && actions.contains(&action));
+        (action != name && !within() && !delegated()).then(|| format!("taken for {action}"))
+    }
+}
+
+/// Whether a call that names an object by an id acts on nothing but its workspace or account.
+fn whole(request: &Sent, record: &Value) -> Option<String> {
+    let about = |resource: &Value| resource.as_str().is_some_and(|text| !text.starts_with("Workspace::") && !text.starts_with("Account::"));
+    if record["resources"].as_array().is_some_and(|resources| resources.iter().any(about)) {
+        return None;
+    }
+    let action = request.made_by.as_deref().unwrap_or_default();
+    let own = |value: &str| value.ends_with(ACCOUNT_ID) || value.ends_with(STAGE.workspace_id);
+    let ids: Vec<&String> = request.arguments.iter().filter(|(name, value)| is_id(name) && !own(value)).map(|(name, _)| name).collect();
+    let listed = WHOLE.iter().any(|(_, actions)| actions.contains(&action));
+    (!ids.is_empty() && !listed).then(|| format!("{ids:?} given, and yet it acts on {}", record["resources"]))
+}
+
+fn is_id(name: &str) -> bool {
+    let word = ["id", "ids", "name", "fullname", "path", "uuid", "parent", "key", "scope"];
+    name != "request_id" && name.rsplit('_').next().is_some_and(|last| word.contains(&last))
+}
+
+/// The SDK's calls, as read from its source: by client, action and HTTP method, the template of the path.
+fn listed() -> BTreeMap<(&'static str, &'static str, &'static str), &'static str> {
+    let rows = include_str!("../../catalog/sdk.tsv").lines().skip(1);
+    let row = |line: &'static str| {
+        let [client, method, path, action, ..] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        ((client, action, method), path)
+    };
+    rows.map(row).filter(|((client, _, _), _)| *client != "client").collect()
 }
 
 /// A world with a workspace and an account, whose calls all pass and are recorded as enforcement would decide them.
