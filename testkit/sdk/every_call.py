@@ -145,6 +145,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workspace", required=True)
     parser.add_argument("--account", required=True)
+    parser.add_argument("--mlflow", help="not called")
     parser.add_argument("--only", help="the calls whose names begin so")
     args = parser.parse_args()
     logging.disable(logging.WARNING)

@@ -1,6 +1,7 @@
-"""Every method of MLflow's REST stores, called against a workspace: tracking and tracing, the workspace's registry, and the registry in Unity Catalog.
+"""Every method of MLflow's REST stores, called against a workspace (tracking and tracing, its registry, and the registry in
+Unity Catalog) and against a server of one's own (tracking and registry).
 
-Usage: every_mlflow_call.py --workspace http://127.0.0.1:PORT < token. Writes the lines that every_call.py writes; `made_by` is `store.method`.
+Usage: every_mlflow_call.py --workspace http://127.0.0.1:PORT --mlflow http://127.0.0.1:PORT < token. Writes the lines that every_call.py writes; `made_by` is `store.method`.
 """
 
 import argparse
@@ -19,11 +20,15 @@ os.environ.update(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_HTTP_REQUEST_TIMEO
 import mlflow.entities as entities  # noqa: E402
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag  # noqa: E402
 from mlflow.entities.model_registry.prompt_version import PromptVersion  # noqa: E402
+from mlflow.entities.trace_location import UCSchemaLocation  # noqa: E402
+from mlflow.entities.trace_status import TraceStatus  # noqa: E402
 from mlflow.store._unity_catalog.registry import rest_store as unity_store  # noqa: E402
 from mlflow.store.model_registry.databricks_workspace_model_registry_rest_store import DatabricksWorkspaceModelRegistryRestStore  # noqa: E402
 from mlflow.store.tracking.databricks_rest_store import DatabricksTracingRestStore  # noqa: E402
+from mlflow.store.model_registry.rest_store import RestStore as RegistryStore  # noqa: E402
+from mlflow.store.tracking.rest_store import RestStore  # noqa: E402
 from mlflow.utils.rest_utils import MlflowHostCreds  # noqa: E402
-from sample import TABLE, number  # noqa: E402
+from sample import SCHEMA, TABLE, number  # noqa: E402
 
 TRACE = "tr-0123456789abcdef0123456789abcdef"
 
@@ -31,6 +36,10 @@ TRACE = "tr-0123456789abcdef0123456789abcdef"
 def trace_info():
     location = entities.TraceLocation.from_experiment_id("4711")
     return entities.TraceInfo(trace_id=TRACE, trace_location=location, request_time=1, state=entities.TraceState.OK)
+
+
+def schema():
+    return UCSchemaLocation(catalog_name="main", schema_name="ml")
 
 
 def assessment():
@@ -71,6 +80,7 @@ VALUES = {
     "source": lambda: "dbfs:/databricks/mlflow-tracking/4711/model",
     "version": lambda: "3",
     "tracking.version": lambda: 3,
+    "set_mcp_server_alias.version": lambda: "3",
     "stage": lambda: "Staging",
     "archive_existing_versions": lambda: False,
     "run_status": lambda: entities.RunStatus.FINISHED,
@@ -78,7 +88,25 @@ VALUES = {
     "start_time": lambda: 1,
     "timestamp_ms": lambda: 1,
     "sample_rate": lambda: 0.5,
-    "status": lambda: entities.TraceStatus.OK,
+    "status": lambda: TraceStatus.OK,
+    "tracking.set_review_queue_item_status.status": lambda: "complete",
+    "queue_type": lambda: "custom",
+    "view_type": lambda: entities.ViewType.ACTIVE_ONLY,
+    "run_view_type": lambda: entities.ViewType.ACTIVE_ONLY,
+    "max_results": lambda: 10,
+    "tracking.search_traces.locations": lambda: ["4711"],
+    "tracking.link_trace_location.location": schema,
+    "tracking.create_or_get_trace_location.location": schema,
+    "tracking.set_experiment_trace_location.location": schema,
+    "tracking.unset_experiment_trace_location.location": schema,
+    "tracking.unlink_traces_from_run.trace_ids": lambda: ["trace:/main.ml/" + TRACE.removeprefix("tr-")],
+    "tracking.log_spans.tracking_uri": lambda: "databricks",
+    "tracking.log_spans.location": lambda: "main.ml.spans",
+    "tracking.delete_traces.trace_ids": lambda: [TRACE],
+    "tracking.batch_get_traces.location": lambda: SCHEMA,
+    "source_inference_table": lambda: TABLE,
+    "dst_name": lambda: TABLE,
+    "unity.copy_model_version.dst_name": lambda: TABLE,
     "tracking.finalize_logged_model.status": lambda: entities.LoggedModelStatus.READY,
     "metric": lambda: entities.Metric("loss", 0.5, 1, 0),
     "metrics": lambda: [entities.Metric("loss", 0.5, 1, 0)],
@@ -113,9 +141,10 @@ def arguments(store, method, function):
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        keys = [f"{store}.{method}.{parameter.name}", f"{method}.{parameter.name}", f"{store}.{parameter.name}", parameter.name]
+        kind = {"server": "tracking", "models": "registry"}.get(store, store)
+        keys = [f"{kind}.{method}.{parameter.name}", f"{method}.{parameter.name}", f"{kind}.{parameter.name}", parameter.name]
         required = parameter.default is parameter.empty
-        if required or keys[0] in VALUES or parameter.name in ("experiment_ids", "location"):
+        if required or keys[0] in VALUES:
             made = next((VALUES[key] for key in keys if key in VALUES), None)
             taken[parameter.name] = made() if made else str(number(parameter.name)) if parameter.name.endswith("id") else parameter.name.replace("_", "-")
     return taken
@@ -124,7 +153,8 @@ def arguments(store, method, function):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workspace", required=True)
-    parser.add_argument("--account")
+    parser.add_argument("--account", help="not called")
+    parser.add_argument("--mlflow", required=True)
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     token = sys.stdin.read().strip()
@@ -138,13 +168,16 @@ def main():
         "unity": unity_store.UcModelRegistryStore("databricks-uc", "databricks"),
     }
     stores["registry"].get_host_creds = stores["unity"].get_host_creds = stores["unity"].get_tracking_host_creds = lambda: creds
+    own = MlflowHostCreds(args.mlflow, token=token)
+    stores |= {"server": RestStore(lambda: own), "models": RegistryStore(lambda: own)}
     watch.services.update({id(store): name for name, store in stores.items()})
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for name, store in stores.items():
             for method, function in inspect.getmembers(type(store), inspect.isfunction):
-                if not method.startswith("_"):
-                    watch.run("workspace", f"{name}.{method}", False, lambda: getattr(store, method)(**arguments(name, method, function)))
+                # what is logged asynchronously is sent by another thread, at another time: what the plain methods send
+                if not method.startswith("_") and "async" not in method:
+                    watch.run("service" if name in ("server", "models") else "workspace", f"{name}.{method}", False, lambda: getattr(store, method)(**arguments(name, method, function)))
 
 
 if __name__ == "__main__":

@@ -22,9 +22,10 @@ use tokio::{
 use crate::asking::{PATIENCE, options, world};
 
 mod exceptions;
-use exceptions::{DELEGATED, MISSING, NEVER, REFUSED, UNSENT, WHOLE};
+use exceptions::{DELEGATED, ELSEWHERE, EMPTY, MISSING, NEVER, REFUSED, RENAMED, UNSENT, WHOLE};
 
 const ACCOUNT_HOST: &str = "accounts.cloud.databricks.com";
+const SERVICE_HOST: &str = "mlflow.ml.svc.cluster.local";
 const ACCOUNT_ID: &str = "6f2e9c1a-0000-4000-8000-000000000001";
 
 /// What a client needs for all its calls on a busy machine.
@@ -112,6 +113,34 @@ async fn every_call_of_the_sdk_is_what_its_method_says() {
     assert!(templates.len() >= 1240, "only {} methods and paths", templates.len());
 }
 
+/// MLflow names its methods otherwise than the SDK does: what each is, is the last part of the action unless `RENAMED` says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_mlflow_is_what_its_method_says() {
+    let world = looking_on().await;
+    let (sent, called) = parted(told(&world, "every_mlflow_call.py").await);
+    let records = records(&world, &sent).await;
+    let mut wrong = BTreeSet::new();
+    for request in &sent {
+        let record = &records[&request.tag];
+        let made_by = request.made_by.as_deref().unwrap_or_default();
+        let method = made_by.rsplit('.').next().unwrap_or_default();
+        let action = record["action"].as_str().unwrap_or_default();
+        let same = action.rsplit('.').next() == Some(method) || RENAMED.contains(&(method, action));
+        let elsewhere =
+            request.client == "workspace" && record["reason"] == "CALL_UNKNOWN" && ELSEWHERE.iter().any(|path| request.path.starts_with(path));
+        let excepted = elsewhere || EMPTY.iter().any(|(call, reason, _)| *call == request.call && record["reason"] == *reason);
+        if record["reason"] != "ALLOWED" && !excepted {
+            wrong.insert(format!("{} {} ({made_by}): {} {}", request.method, request.path, record["reason"], record["detail"]));
+        } else if record["reason"] == "ALLOWED" && !same {
+            wrong.insert(format!("(\"{method}\", \"{action}\"), // {} {} of {}", request.method, request.path, request.call));
+        }
+    }
+    let asking: BTreeSet<&str> = sent.iter().map(|request| request.call.as_str()).collect();
+    println!("{} methods called, {} of them sent {} requests", called.len(), asking.len(), sent.len());
+    assert!(wrong.is_empty(), "{} of {} requests:\n{}", wrong.len(), sent.len(), Vec::from_iter(wrong).join("\n"));
+    assert!(asking.len() >= 200, "only {} methods sent anything", asking.len());
+}
+
 // === impl Expected ===
 
 impl Expected<'_> {
@@ -158,11 +187,13 @@ fn listed() -> BTreeMap<(&'static str, &'static str, &'static str), &'static str
     rows.map(row).filter(|((client, _, _), _)| *client != "client").collect()
 }
 
-/// A world with a workspace and an account, whose calls all pass and are recorded as enforcement would decide them.
+/// A world with workspaces, an account and an MLflow of one's own, whose calls all pass and are recorded as enforcement would decide them.
 async fn looking_on() -> World {
     let options = options().policies(&[("open.cedar", OPEN)]).configure(|config| {
         config["policy"]["mode"] = json!("shadow");
         config["accounts"] = json!([{ "name": "main", "hosts": [ACCOUNT_HOST], "account_id": ACCOUNT_ID, "credentials": { "mode": "strip" } }]);
+        config["services"] =
+            json!([{ "name": "tracking", "hosts": [SERVICE_HOST], "environment": "dev", "catalog": "mlflow", "credentials": { "mode": "strip" } }]);
     });
     let world = world(options).await;
     world.workspace.agree();
@@ -173,11 +204,13 @@ async fn looking_on() -> World {
 async fn told(world: &World, script: &str) -> Vec<Told> {
     let workspace = world.sidecar(&world.workloads.trainer, STAGE.host).await.unwrap();
     let account = world.sidecar(&world.workloads.trainer, ACCOUNT_HOST).await.unwrap();
+    let service = world.sidecar(&world.workloads.trainer, SERVICE_HOST).await.unwrap();
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut child = Command::new(checkout.join(".tools/venv/bin/python"))
         .arg(checkout.join("testkit/sdk").join(script))
         .args(["--workspace", &format!("http://127.0.0.1:{}", workspace.outbound().unwrap())])
         .args(["--account", &format!("http://127.0.0.1:{}", account.outbound().unwrap())])
+        .args(["--mlflow", &format!("http://127.0.0.1:{}", service.outbound().unwrap())])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
