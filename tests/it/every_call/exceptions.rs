@@ -233,6 +233,7 @@ pub(super) const RENAMED: &[(&str, &str)] = &[
     ("search_registered_models", "model_registry.search_models"),
     ("search_registered_models", "registered_models.search"),
     ("set_experiment_trace_location", "mlflow_traces.create_location"),
+    ("set_mcp_server_alias", "mlflow_mcp_servers.set_alias"),
     ("set_mcp_server_tag", "mlflow_mcp_servers.set_tag"),
     ("set_mcp_server_version_tag", "mlflow_mcp_servers.set_version_tag"),
     ("set_model_version_tag", "model_versions.set_tag"),
@@ -269,5 +270,8 @@ pub(super) const ELSEWHERE: &[&str] = &[
 ];
 
 /// Requests of MLflow's that are refused, by the method called: their reason, and why that is right.
-pub(super) const EMPTY: &[(&str, &str, &str)] =
-    &[("tracking.set_experiment_trace_location", MISSING, "it names what the answer before gave, and that is empty here")];
+pub(super) const EMPTY: &[(&str, &str, &str)] = &[
+    ("server.get_gateway_endpoint", MISSING, "by id or by name, and the method requires neither"),
+    ("server.get_secret_info", MISSING, "as above"),
+    ("tracking.set_experiment_trace_location", MISSING, "it names what the answer before gave, and that is empty here"),
+];
