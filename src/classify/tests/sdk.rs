@@ -38,7 +38,7 @@ fn fits(template: &str, path: &str) -> bool {
     let Some((before, rest)) = template.split_once('{') else { return template == path };
     let after = rest.split_once('}').unwrap().1;
     let Some(path) = path.strip_prefix(before) else { return false };
-    (1..=path.len()).any(|taken| path.is_char_boundary(taken) && fits(after, &path[taken..]))
+    (1..=path.len()).filter_map(|taken| path.get(taken..)).any(|path| fits(after, path))
 }
 
 #[test]
