@@ -4,7 +4,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fmt lint docs tools clean-tools
+.PHONY: help demo test catalog bench fmt lint docs tools clean-tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -13,9 +13,12 @@ demo: tools ## real requests through a real Envoy, shown as lakegate decides the
 	$(CARGO) build --release --package lakegate --package lakegate-testkit --bins
 	target/release/demo $(ARGS)
 
-test: tools ## every test: units, the service behind a real Envoy, manifests and documents
+test: tools catalog ## every test: units, the service behind a real Envoy, manifests and documents
 	$(CARGO) test --workspace --features test-clock $(ARGS)
 	manifests/test.sh
+
+catalog: tools ## hold the catalog against the source of the Databricks SDK: no call of it may be missing
+	.tools/venv/bin/python catalog/derive.py
 
 bench: ## what a check costs, beside a server that allows everything (ARGS="-- --quick" for a first look)
 	$(CARGO) bench --package lakegate --bench classify --bench wire --bench serve $(ARGS)
@@ -31,7 +34,7 @@ docs: ## rewrite the pages that are made from the code, and the API documentatio
 	$(CARGO) run --example reference
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
-tools: ## install Envoy and the Databricks SDK for tests and the demo into .tools
+tools: ## install Envoy, the Databricks SDK and MLflow for tests and the demo into .tools
 	@testkit/install-tools
 
 clean-tools: ## remove what `tools` installed

@@ -29,7 +29,7 @@ fn list(to: &Path) -> Result<(), Box<dyn Error>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(CATALOG)? {
         let name = entry?.file_name().into_string().map_err(|name| format!("{} is no name for a catalog file", name.display()))?;
-        names.extend(name.ends_with(".yaml").then_some(name));
+        names.extend(Path::new(&name).extension().is_some_and(|extension| extension == "yaml").then_some(name));
     }
     names.sort_unstable();
     let here = env!("CARGO_MANIFEST_DIR");

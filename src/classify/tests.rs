@@ -8,6 +8,8 @@ use crate::model::{
     Target, TargetKind, TypeName, Upgrade,
 };
 
+mod sdk;
+
 /// One case of tests/cases/classify/*.yaml: a request, and what it is or why it is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

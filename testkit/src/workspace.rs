@@ -49,6 +49,7 @@ struct Shared {
     reached: Vec<Reached>,
     exchanges: Vec<Exchange>,
     refuse_exchanges: bool,
+    agree: bool,
 }
 
 // === impl Workspace ===
@@ -92,6 +93,11 @@ impl Workspace {
     #[must_use]
     pub fn exchanges(&self) -> Vec<Exchange> {
         lock(&self.shared).exchanges.clone()
+    }
+
+    /// Answers from now on every request that it does not know with an empty object, so that a client goes on where it would stop at a 404.
+    pub fn agree(&self) {
+        lock(&self.shared).agree = true;
     }
 
     /// Refuses token requests from now on, as where no federation policy matches.
@@ -154,7 +160,7 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> R
             shared.exchanges.push(exchange);
             answer
         } else {
-            let answer = Answer::to(&reached);
+            let answer = if shared.agree { Answer::agreeing(&reached) } else { Answer::to(&reached) };
             shared.reached.push(reached);
             answer
         }

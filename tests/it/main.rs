@@ -8,6 +8,7 @@
 mod architecture;
 mod asking;
 mod beyond;
+mod every_call;
 mod reload;
 mod requests;
 mod sdk;

@@ -52,11 +52,18 @@ impl Answer {
                 Self::ok(json!({ "run": { "info": { "run_id": "4f1c0de0", "experiment_id": body.get("experiment_id"), "status": "RUNNING" } } }))
             }
             ("GET", ["api", "2.1", "unity-catalog", "models", name]) => Self::ok(json!({ "full_name": name, "owner": "ml-engineers" })),
+            ("POST", ["api", "2.0", "dbfs", "create"]) => Self::ok(json!({ "handle": 4711 })),
             ("GET", ["api", "2.0", "preview", "scim", "v2", "Me"]) => {
                 Self::ok(json!({ "id": "4242", "userName": "alice@example.com", "active": true }))
             }
             _ => Self::not_found(&request.method, path),
         }
+    }
+
+    /// The same, but an empty object where nothing is known.
+    pub(super) fn agreeing(request: &Reached) -> Self {
+        let answer = Self::to(request);
+        if answer.status == StatusCode::NOT_FOUND { Self::ok(json!({})) } else { answer }
     }
 
     /// A Databricks token for whatever was presented: the same subject token gets the same one, so that tests see whose it is.
