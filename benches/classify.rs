@@ -1,5 +1,7 @@
 //! What a call is: from method and path to its entry, over catalogs of every size, and one field out of a long body.
 
+#![expect(clippy::expect_used, reason = "a bench ends at the first thing that is not as it should be")]
+
 use std::{borrow::Cow, fmt::Write as _, hint::black_box, path::PathBuf, sync::Arc};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -94,5 +96,19 @@ fn bodies(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, matching, bodies);
+/// What costs most: a job of as many tasks as Databricks takes, each looked at for every key of the entry; and one of more, which is refused.
+fn tasks(criterion: &mut Criterion) {
+    let classifier = classifier(Catalog::embedded().expect("the shipped catalog"));
+    let mut group = criterion.benchmark_group("tasks");
+    for count in [10, 1_000, 13_000] {
+        let one = "{\"task_key\":\"a\",\"for_each_task\":{\"task\":{\"new_cluster\":{}}},\"new_cluster\":{}}";
+        let text = format!("{{\"tasks\":[{}]}}", vec![one; count].join(","));
+        let call = call("POST", "/api/2.2/jobs/create", Body::Whole { bytes: text.as_bytes(), media: MediaType::Json });
+        assert_eq!(classifier.classify(&call).is_ok(), count <= 1_000, "{count}: {:?}", classifier.classify(&call).err());
+        group.bench_with_input(BenchmarkId::new("jobs.create", count), &call, |bencher, call| bencher.iter(|| black_box(classifier.classify(call))));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, matching, bodies, tasks);
 criterion_main!(benches);

@@ -19,7 +19,7 @@ use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
 
 pub use catalog::{Catalog, CatalogFile, Change, ChangeKind};
 
-use crate::model::{Action, Body, Call, EntityRef, Intent, Reason, Refusal, Target};
+use crate::model::{Action, Body, Call, EntityRef, Intent, Reason, Refusal, Target, TargetKind};
 
 /// The path where every Databricks SDK asks what a host is, before it has a token.
 const DISCOVERY: &str = "/.well-known/databricks-config";
@@ -124,6 +124,14 @@ impl Classifier {
         let differs = |param: Option<usize>, id: Option<&str>| param.is_some_and(|index| id.is_none() || reading.param(index).as_deref() != id);
         if differs(entry.workspace_param, target.workspace_id.as_deref()) {
             return Err(refuse(Reason::WorkspaceAmbiguous, "the path names a workspace that is not the one of this host"));
+        }
+        // On hosts of several workspaces this key routes too; where the call has it for itself, it is the call's.
+        let routes = |name: &str| name.eq_ignore_ascii_case("workspace_id") || name.eq_ignore_ascii_case("workspaceid");
+        if target.kind == TargetKind::Workspace
+            && entry.sources().all(|source| !routes(source.as_str()))
+            && call.query.pairs.iter().any(|(name, id)| routes(name) && target.workspace_id.as_deref() != Some(&**id))
+        {
+            return Err(refuse(Reason::WorkspaceAmbiguous, "the query names a workspace that is not the one of this host"));
         }
         if differs(entry.account_param, target.account_id.as_deref()) {
             return Err(refuse(Reason::WorkspaceAmbiguous, "the path names an account that is not the one of this host"));

@@ -7,6 +7,7 @@ use super::{
     constraint::Constraint,
     load::Placed,
     node::{Node, action_node},
+    schema::COLLECTION,
 };
 use crate::model::{Action, ActionSpec, EntityRef, Fault, Mark, TypeName, Vocabulary};
 
@@ -14,7 +15,7 @@ use crate::model::{Action, ActionSpec, EntityRef, Fault, Mark, TypeName, Vocabul
 const NAMED: usize = 3;
 
 /// What stands for every object of a target: a `forbid` on one of these reaches whatever a request names.
-const WHOLE: [&str; 5] = ["Workspace", "Account", "Service", "Environment", "Collection"];
+const WHOLE: [&str; 4] = ["Workspace", "Account", "Service", "Environment"];
 
 // === impl Authorizer ===
 
@@ -35,10 +36,11 @@ impl Authorizer {
         let mut found = Vec::new();
         for forbid in self.policies.iter().filter(|placed| placed.compiled.is_forbid()) {
             found.extend(narrower(vocabulary, forbid));
-            let Some(guarded) = named(&forbid.compiled.resource) else { continue };
-            let reach = Reach { vocabulary, scope, permits: &permits, forbid, guarded };
-            found.extend(reach.by_id(&risky));
-            found.extend(reach.by_code(&risky));
+            for guarded in guarded(vocabulary, forbid) {
+                let reach = Reach { vocabulary, scope, permits: &permits, forbid, guarded };
+                found.extend(reach.by_id(&risky));
+                found.extend(reach.by_code(&risky));
+            }
         }
         found
     }
@@ -60,7 +62,8 @@ impl Reach<'_> {
     fn by_id(&self, actions: &[&(&ActionSpec, Node)]) -> Option<Fault> {
         let (mut calls, mut permits) = (BTreeSet::new(), BTreeSet::new());
         for (spec, node) in actions.iter().filter(|(_, node)| self.forbid.compiled.action.matches(node)) {
-            for kind in spec.orphans.iter().filter(|kind| self.vocabulary.belongs(kind, &self.guarded.kind)) {
+            let related = |kind: &&TypeName| self.is_collection() || self.vocabulary.belongs(kind, &self.guarded.kind);
+            for kind in spec.orphans.iter().filter(related) {
                 let open = self.permitting(node, |permit| self.may_hold(&permit.compiled.resource, kind));
                 if !open.is_empty() {
                     calls.insert(format!("`{}` ({kind})", spec.action.name));
@@ -82,7 +85,10 @@ impl Reach<'_> {
     fn by_code(&self, actions: &[&(&ActionSpec, Node)]) -> Option<Fault> {
         let (mut calls, mut permits) = (BTreeSet::new(), BTreeSet::new());
         for (spec, node) in actions.iter().filter(|(spec, _)| executes(spec)) {
-            let open = self.permitting(node, |permit| spec.resources.iter().any(|kind| self.may_hold(&permit.compiled.resource, kind)));
+            // Whatever it runs on, a warehouse or a job, stands beside what is guarded.
+            let near = |permit: &Placed| named(&permit.compiled.resource).is_some_and(|on| self.is_collection() || self.target() == target_of(on));
+            let open =
+                self.permitting(node, |permit| near(permit) || spec.resources.iter().any(|kind| self.may_hold(&permit.compiled.resource, kind)));
             if !open.is_empty() {
                 calls.insert(format!("`{}`", spec.action.name));
                 permits.extend(open);
@@ -108,8 +114,7 @@ impl Reach<'_> {
         match resource {
             Constraint::Any => true,
             Constraint::Is(wanted) => wanted == kind,
-            Constraint::Eq(entity) => self.stands_in(entity) && entity.kind == *kind,
-            Constraint::In(entity) => self.stands_in(entity),
+            Constraint::Eq(entity) | Constraint::In(entity) => self.stands_in(entity),
             Constraint::IsIn(wanted, entity) => wanted == kind && self.stands_in(entity),
             Constraint::InAny(entities) => entities.iter().any(|entity| self.stands_in(entity)),
         }
@@ -117,8 +122,11 @@ impl Reach<'_> {
 
     /// Whether `entity` is what the guarded object stands in: its target, or the environment of that.
     fn stands_in(&self, entity: &EntityRef) -> bool {
-        let target = self.guarded.id.split_once('/').map_or(&*self.guarded.id, |(target, _)| target);
+        let target = self.target();
         match entity.kind.as_str() {
+            // What is in a collection may stand anywhere, and so may what a permit names by one.
+            _ if self.is_collection() => WHOLE.contains(&entity.kind.as_str()),
+            COLLECTION => true,
             "Workspace" | "Account" | "Service" => *entity.id == *target,
             "Environment" => {
                 let configured = self.scope.targets.iter().filter(|known| known.name.as_str() == target);
@@ -130,6 +138,14 @@ impl Reach<'_> {
         }
     }
 
+    fn is_collection(&self) -> bool {
+        self.guarded.kind.as_str() == COLLECTION
+    }
+
+    fn target(&self) -> &str {
+        target_of(self.guarded)
+    }
+
     fn fault(&self, message: String, help: &str) -> Fault {
         Fault { file: self.forbid.file.to_path_buf(), line: Some(self.forbid.line), column: None, message, help: Some(help.to_owned()) }
     }
@@ -139,11 +155,28 @@ impl Reach<'_> {
 fn narrower(vocabulary: &Vocabulary, forbid: &Placed) -> Option<Fault> {
     let Constraint::Eq(action) = &forbid.compiled.action else { return None };
     let within = vocabulary.actions.iter().filter(|spec| spec.action.within.iter().any(|wider| **wider == *action.id));
-    let held: BTreeSet<String> = within.map(|spec| format!("`{}`", spec.action.name)).collect();
-    let message = format!("`{}` does not forbid {}, which `{}` holds", forbid.compiled.id, listed(&held), action.id);
-    let help = Some(format!("write `action in {action}`"));
-    let fault = Fault { file: forbid.file.to_path_buf(), line: Some(forbid.line), column: None, message, help };
-    (!held.is_empty()).then_some(fault)
+    let names: BTreeSet<String> = within.map(|spec| format!("`{}`", spec.action.name)).collect();
+    let message = format!("`{}` does not forbid {}, which `{}` holds", forbid.compiled.id, listed(&names), action.id);
+    let mend = format!("write `action in {action}`");
+    let fault = Fault { file: forbid.file.to_path_buf(), line: Some(forbid.line), column: None, message, help: Some(mend) };
+    (!names.is_empty()).then_some(fault)
+}
+
+/// The objects that `forbid` is about: the one of its scope, or else those that its conditions name.
+fn guarded<'f>(vocabulary: &Vocabulary, forbid: &'f Placed) -> Vec<&'f EntityRef> {
+    if let Some(entity) = named(&forbid.compiled.resource) {
+        return vec![entity];
+    }
+    let object = |entity: &&EntityRef| {
+        let kind = entity.kind.as_str();
+        kind == COLLECTION || (!WHOLE.contains(&kind) && vocabulary.type_named(kind).is_some())
+    };
+    forbid.compiled.literals.iter().filter(object).collect()
+}
+
+/// The target that the id of an object begins with.
+fn target_of(entity: &EntityRef) -> &str {
+    entity.id.split_once('/').map_or(&*entity.id, |(target, _)| target)
 }
 
 /// The object that a scope names, where it names one.
@@ -183,6 +216,7 @@ mod tests {
             (pii, r#"principal, action, resource in Environment::"staging""#, "`tables.temporary` (Table)"),
             (pii, r#"principal, action == Action::"tables.temporary", resource"#, "`open` permits"),
             (pii, "principal, action, resource is Table", "`tables.temporary` (Table)"),
+            (r#"principal, action, resource in Collection::"pii""#, "principal, action, resource is Table", "`tables.temporary` (Table)"),
             (r#"principal, action, resource == Job::"stage/42""#, r#"principal, action in Action::"use", resource"#, "`jobs.cancel_run` (JobRun)"),
         ] {
             let said = warned(forbid, permit);
@@ -220,6 +254,9 @@ mod tests {
         let pii = r#"principal, action, resource in Schema::"stage/main.pii""#;
         let said = warned(pii, r#"principal, action == Action::"sql.execute", resource"#);
         assert!(said.contains("by what `sql.execute` run, which `open` permits"), "{said}");
+        let on_one = warned(pii, r#"principal, action == Action::"sql.execute", resource == Job::"stage/1""#);
+        assert!(on_one.contains("by what `sql.execute` run"), "{on_one}");
         assert_eq!(warned(pii, r#"principal, action == Action::"sql.execute", resource in Workspace::"other""#), "");
+        assert_eq!(warned(pii, r#"principal, action == Action::"sql.execute", resource == Job::"other/1""#), "");
     }
 }

@@ -223,6 +223,19 @@ fn same_as(object: &Object<'_>, entity: &EntityRef, vocabulary: &Vocabulary) -> 
         Some(value) => value.as_text().ok_or_else(|| (format!("`same_as` is an id of the same type, not {}", value.kind()), None))?,
     };
     let name = EntityRef::new(&entity.kind, id);
+    let spec = vocabulary.type_named(entity.kind.as_str());
+    let inner = vocabulary.types.iter().find(|inner| inner.name != entity.kind && inner.parents.contains(&entity.kind));
+    let inner = inner.or_else(|| spec.filter(|spec| spec.parents.contains(&spec.name)));
+    if let Some(inner) = inner {
+        let help = Some("list each object in it, or name it in policies by both names".to_owned());
+        return Err((format!("`{}` cannot have a second name: a `{}` in it would not be found by it", shown_entity(entity), inner.name), help));
+    }
+    let by_name = spec.map(|spec| spec.form.named());
+    let native = name.id.split_once('/').map_or("", |(_, native)| native);
+    if by_name.is_some_and(|form| form.canonical(native).is_err()) && canonical::fault_of(&name, vocabulary).is_none() {
+        let help = Some("turn the two round: `id` is the other name, `same_as` the one that policies use".to_owned());
+        return Err((format!("`{}` is an id of Databricks' own, not the name", shown_entity(&name)), help));
+    }
     if let Some((message, right)) = canonical::fault_of(&name, vocabulary) {
         let help = right.map(|right| format!("did you mean `{}`?", shown(&right)));
         return Err((format!("`{}` can name nothing: {message}", shown_entity(&name)), help));

@@ -88,14 +88,13 @@ fn action(spec: &ActionSpec) -> Value {
 
 /// The context of an action with these further fields of the request.
 fn context(fields: &[&FieldSpec]) -> Value {
-    let mut request = json!({"method": named("String"), "path": named("String"), "source_ip": optional(named("ipaddr")), "time": named("datetime")});
-    for field in fields {
-        request[&*field.name] = optional(cedar_type(field.kind));
-    }
+    let facts = [("method", named("String")), ("path", named("String")), ("source_ip", optional("ipaddr")), ("time", named("datetime"))];
+    let mut request: Map<String, Value> = facts.map(|(name, kind)| (name.to_owned(), kind)).into_iter().collect();
+    request.extend(fields.iter().map(|field| (field.name.to_string(), cedar_type(field.kind))));
     json!({"type": "Record", "attributes": {
         "peer": named("Workload"),
-        "actor": optional(named("String")),
-        "token": optional(named(TOKEN)),
+        "actor": optional("String"),
+        "token": optional(TOKEN),
         "request": {"type": "Record", "attributes": request},
     }})
 }
@@ -104,9 +103,9 @@ fn token() -> Value {
     json!({"type": "Record", "attributes": {
         "issuer": named("String"),
         "scopes": {"type": "Set", "element": named("String")},
-        "client": optional(named("String")),
-        "auth_time": optional(named("datetime")),
-        "acr": optional(named("String")),
+        "client": optional("String"),
+        "auth_time": optional("datetime"),
+        "acr": optional("String"),
         "expires": named("datetime"),
     }})
 }
@@ -115,16 +114,16 @@ fn named(name: &str) -> Value {
     json!({"type": "EntityOrCommon", "name": name})
 }
 
-fn optional(mut kind: Value) -> Value {
-    kind["required"] = Value::Bool(false);
-    kind
+fn optional(name: &str) -> Value {
+    json!({"type": "EntityOrCommon", "name": name, "required": false})
 }
 
+/// A field of the request, which a call may leave out.
 fn cedar_type(kind: FieldKind) -> Value {
     match kind {
-        FieldKind::Text => named("String"),
-        FieldKind::Long => named("Long"),
-        FieldKind::Bool => named("Bool"),
-        FieldKind::Texts => json!({"type": "Set", "element": named("String")}),
+        FieldKind::Text => optional("String"),
+        FieldKind::Long => optional("Long"),
+        FieldKind::Bool => optional("Bool"),
+        FieldKind::Texts => json!({"type": "Set", "element": named("String"), "required": false}),
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Reading<'c, 'r> {
     call: &'c Call<'r>,
     params: &'c [Param],
-    body: Option<Value<'r>>,
+    body: Option<body::Read<'r>>,
 }
 
 /// One value as the request has it.

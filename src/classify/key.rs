@@ -39,7 +39,7 @@ impl Key {
     pub(super) fn spelling(&self, text: &str) -> Spelling {
         if *text == *self.name || *text == *self.snake || *text == *self.camel {
             Spelling::Good
-        } else if folded(text).eq(self.folded.chars()) {
+        } else if self.may_fold(text) && folded(text).eq(self.folded.chars()) {
             Spelling::Doubtful
         } else {
             Spelling::Other
@@ -48,6 +48,14 @@ impl Key {
 }
 
 /// Every reader that takes no notice of case comes to the same: some lower, some raise first, so that `ſ`, `ı` and `İ` are `s` and `i` to them.
+impl Key {
+    /// Whether an ASCII `text` could fold to the key: told by its length and first letter, since nearly every text is another key.
+    fn may_fold(&self, text: &str) -> bool {
+        let first = |text: &str| text.bytes().find(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase());
+        !text.is_ascii() || (text.len() >= self.folded.len() && first(text) == first(&self.folded))
+    }
+}
+
 fn folded(text: &str) -> impl Iterator<Item = char> {
     let raised = text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_uppercase);
     raised.flat_map(char::to_lowercase).filter(|c| *c != '\u{307}')

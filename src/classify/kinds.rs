@@ -147,7 +147,7 @@ impl Kinds {
             Nesting::Flat => vec![entity(target, &kind.spec.name, &kind.spec.form.canonical(native)?)],
             Nesting::Dotted => self.dotted(target, kind, native)?,
             Nesting::Name => self.named_line(target, kind, native)?,
-            Nesting::Path if parent && !native.starts_with('/') => vec![EntityRef::new(&kind.spec.name, "")],
+            Nesting::Path if parent && !native.starts_with('/') && native.trim() == native => vec![EntityRef::new(&kind.spec.name, "")],
             Nesting::Path => ancestry(target, &kind.spec.name, &kind.spec.form.canonical(native)?, 0),
             Nesting::Volume => volume_line(target, &kind.spec.name, native)?,
         };

@@ -62,8 +62,8 @@ pub(super) fn rename(
     resources: &mut SmallVec<[Resource; 1]>,
 ) -> Result<(), Refusal> {
     for at in 0..resources.len() {
-        let named = resources.get(at).and_then(|resource| names.get(&resource.entity));
-        let Some((name, kind)) = named.and_then(|name| Some((name, kinds.named(name.kind.as_str())?))) else { continue };
+        let known = resources.get(at).and_then(|resource| names.get(&resource.entity));
+        let Some((name, kind)) = known.and_then(|name| Some((name, kinds.named(name.kind.as_str())?))) else { continue };
         let native = name.id.split_once('/').map_or("", |(_, native)| native);
         let object = kinds
             .resource(target, kind, native, false)

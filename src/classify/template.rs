@@ -39,6 +39,9 @@ pub(super) enum Place {
     Tail { from: usize },
 }
 
+/// Paths that one template may stand for.
+const MOST: usize = 64;
+
 // === impl Template ===
 
 impl Template {
@@ -48,6 +51,17 @@ impl Template {
     /// A message that says what is wrong with `text`.
     pub(super) fn parse(text: &str) -> Result<Vec<Self>, String> {
         alternatives(text)?.iter().map(|text| Self::parse_one(text)).collect()
+    }
+
+    /// What its paths have in common, without the names of its parameters: `api/2.0/*/things:go`.
+    pub(super) fn shape(&self) -> String {
+        let part = |part: &Part| match part {
+            Part::Literal(text) => text.to_string(),
+            Part::Any => "*".to_owned(),
+            Part::Verb(verb) => format!("*{verb}"),
+            Part::Tail | Part::Rest => "**".to_owned(),
+        };
+        self.parts.iter().map(part).collect::<Vec<_>>().join("/")
     }
 
     fn parse_one(text: &str) -> Result<Self, String> {
@@ -124,6 +138,9 @@ fn alternatives(text: &str) -> Result<Vec<String>, String> {
         let choices: Vec<&str> = if inner.contains('|') { inner.split('|').collect() } else { vec![&braced] };
         if choices.iter().any(|choice| choice.is_empty()) {
             return Err(format!("an alternative of `{braced}` is empty"));
+        }
+        if done.len() * choices.len() > MOST {
+            return Err(format!("its alternatives stand for more than {MOST} paths"));
         }
         done = done.iter().flat_map(|head| choices.iter().map(move |choice| format!("{head}{before}{choice}"))).collect();
         rest = after;

@@ -395,3 +395,16 @@ fn every_call_of_the_sdk_is_in_the_catalog() {
     let missing: Vec<&&str> = actions.iter().filter(|action| !known(action)).collect();
     assert!(missing.is_empty() && actions.len() > 1_400, "{} calls, without {missing:?}", actions.len());
 }
+
+/// Every key of the entry is looked for in every task: what that costs is bounded, whatever the body is.
+#[test]
+fn a_body_that_costs_too_much_to_look_at_is_refused() {
+    let task = r#"{"task_key":"a","for_each_task":{"task":{"new_cluster":{}}},"new_cluster":{}}"#;
+    for (count, refused) in [(1_000, false), (10_000, true)] {
+        let body = Some(format!("{{\"tasks\":[{}]}}", vec![task; count].join(",")));
+        let case = Case { send: "POST /api/2.2/jobs/create".to_owned(), body, ..serde_saphyr::from_str("send: x").unwrap() };
+        let sent = Sent::read(&case.send);
+        let got = classifier().classify(&sent.call(&case)).map_err(|refusal| refusal.reason).err();
+        assert_eq!(got, refused.then_some(Reason::BodyTooLarge), "{count}");
+    }
+}

@@ -42,7 +42,7 @@ impl<'de> DeserializeSeed<'de> for Checked<'_> {
 
 // === impl Skim ===
 
-impl<'a> Skim<'a, '_> {
+impl Skim<'_, '_> {
     fn run<E: Error>(mut self) -> Result<(), E> {
         loop {
             self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r', ':']);

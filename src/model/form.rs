@@ -73,6 +73,16 @@ impl IdForm {
         }
     }
 
+    /// The form without ids of Databricks' own.
+    #[must_use]
+    pub fn named(&self) -> Self {
+        match self {
+            Self::Dotted { parts, .. } => Self::Dotted { parts: *parts, or_id: false },
+            Self::Pattern { pattern, .. } => Self::Pattern { pattern: pattern.clone(), or_id: false },
+            other => other.clone(),
+        }
+    }
+
     /// `text` as far as its form does not depend on the whole: two texts that differ here are two ids.
     ///
     /// Folded is character by character, since a name must fold alike alone and before a dot: `Σ` does not in Unicode's lower case of whole texts.

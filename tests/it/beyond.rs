@@ -27,6 +27,9 @@ calls:
   - { action: orders.cancel, level: write, method: POST, path: "/orders/{id}:cancel", resource: { type: Order, id: id } }
 "#;
 
+/// Method, host, path, body, what comes of it, and the resource in its record.
+struct Sent<'c>(&'c str, &'c str, &'c str, Option<Value>, (u16, &'c str), &'c str);
+
 async fn beyond(folder: &TempDir) -> World {
     let orders = folder.path().join("orders.yaml");
     fs::write(&orders, ORDERS).unwrap();
@@ -52,34 +55,41 @@ async fn accounts_and_services_are_guarded_by_their_own_catalogs() {
     let token = world.corp.token(&TokenSpec::new()).unwrap();
     let networks = format!("/api/2.0/accounts/{ACCOUNT}/networks");
     let other = "/api/2.0/accounts/9a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/networks";
-    let cases: [(&str, &str, &str, Option<Value>, (u16, &str), &str); 19] = [
+    let cases: [Sent<'_>; 19] = [
         // an MLflow server of one's own
-        ("POST", "tracking.svc", "/api/2.0/mlflow/runs/create", Some(json!({"experiment_id": "1"})), (200, "OK"), r#"Experiment::"tracking/1""#),
-        ("POST", "tracking.svc", "/api/2.0/mlflow/registered-models/create", Some(json!({"name": "m"})), (403, "POLICY_NO_PERMIT"), ""),
-        ("GET", "tracking.svc", "/api/2.2/jobs/list", None, (403, "CALL_UNKNOWN"), ""),
+        Sent("POST", "tracking.svc", "/api/2.0/mlflow/runs/create", Some(json!({"experiment_id": "1"})), (200, "OK"), r#"Experiment::"tracking/1""#),
+        Sent("POST", "tracking.svc", "/api/2.0/mlflow/registered-models/create", Some(json!({"name": "m"})), (403, "POLICY_NO_PERMIT"), ""),
+        Sent("GET", "tracking.svc", "/api/2.2/jobs/list", None, (403, "CALL_UNKNOWN"), ""),
         // a service that nobody described
-        ("GET", "features.svc", "/v1/churn/daily", None, (404, "OK"), r#"HttpPath::"features//v1/churn/daily""#),
-        ("GET", "features.svc", "/v1/churn/?o=9", None, (404, "OK"), r#"HttpPath::"features//v1/churn""#),
-        ("GET", "features.svc", "/v1/other", None, (403, "POLICY_NO_PERMIT"), ""),
-        ("GET", "features.svc", "/v1/churn%2f..%2fother", None, (400, "PATH_AMBIGUOUS"), ""),
-        ("GET", "features.svc", "/v1/churn%2Fdaily", None, (400, "PATH_AMBIGUOUS"), ""),
-        ("POST", "features.svc", "/v1/churn", Some(json!({})), (403, "POLICY_NO_PERMIT"), ""),
+        Sent("GET", "features.svc", "/v1/churn/daily", None, (404, "OK"), r#"HttpPath::"features//v1/churn/daily""#),
+        Sent("GET", "features.svc", "/v1/churn/?o=9", None, (404, "OK"), r#"HttpPath::"features//v1/churn""#),
+        Sent("GET", "features.svc", "/v1/other", None, (403, "POLICY_NO_PERMIT"), ""),
+        Sent("GET", "features.svc", "/v1/churn%2f..%2fother", None, (400, "PATH_AMBIGUOUS"), ""),
+        Sent("GET", "features.svc", "/v1/churn%2Fdaily", None, (400, "PATH_AMBIGUOUS"), ""),
+        Sent("POST", "features.svc", "/v1/churn", Some(json!({})), (403, "POLICY_NO_PERMIT"), ""),
         // a model server
-        ("POST", "models.svc", "/v1/chat/completions", Some(json!({"model": "llama", "messages": []})), (404, "OK"), r#"ModelName::"models/llama""#),
-        ("POST", "models.svc", "/v1/chat/completions", Some(json!({"model": "secret"})), (403, "POLICY_NO_PERMIT"), ""),
-        ("POST", "models.svc", "/v1/chat/completions", Some(json!({"messages": []})), (400, "RESOURCE_MISSING"), ""),
+        Sent(
+            "POST",
+            "models.svc",
+            "/v1/chat/completions",
+            Some(json!({"model": "llama", "messages": []})),
+            (404, "OK"),
+            r#"ModelName::"models/llama""#,
+        ),
+        Sent("POST", "models.svc", "/v1/chat/completions", Some(json!({"model": "secret"})), (403, "POLICY_NO_PERMIT"), ""),
+        Sent("POST", "models.svc", "/v1/chat/completions", Some(json!({"messages": []})), (400, "RESOURCE_MISSING"), ""),
         // a catalog of one's own
-        ("GET", "orders.svc", "/orders/7", None, (404, "OK"), r#"Order::"orders/7""#),
-        ("POST", "orders.svc", "/orders/7:cancel", None, (403, "POLICY_NO_PERMIT"), ""),
-        ("GET", "orders.svc", "/orders/07", None, (400, "RESOURCE_AMBIGUOUS"), ""),
+        Sent("GET", "orders.svc", "/orders/7", None, (404, "OK"), r#"Order::"orders/7""#),
+        Sent("POST", "orders.svc", "/orders/7:cancel", None, (403, "POLICY_NO_PERMIT"), ""),
+        Sent("GET", "orders.svc", "/orders/07", None, (400, "RESOURCE_AMBIGUOUS"), ""),
         // the account
-        ("GET", "accounts.cloud.databricks.com", &networks, None, (404, "OK"), r#"Account::"main""#),
-        ("GET", "accounts.cloud.databricks.com", other, None, (400, "WORKSPACE_AMBIGUOUS"), ""),
-        ("GET", "accounts.cloud.databricks.com", "/api/2.2/jobs/list", None, (403, "CALL_UNKNOWN"), ""),
-        ("GET", STAGE.host, &networks, None, (403, "CALL_UNKNOWN"), ""),
+        Sent("GET", "accounts.cloud.databricks.com", &networks, None, (404, "OK"), r#"Account::"main""#),
+        Sent("GET", "accounts.cloud.databricks.com", other, None, (400, "WORKSPACE_AMBIGUOUS"), ""),
+        Sent("GET", "accounts.cloud.databricks.com", "/api/2.2/jobs/list", None, (403, "CALL_UNKNOWN"), ""),
+        Sent("GET", STAGE.host, &networks, None, (403, "CALL_UNKNOWN"), ""),
     ];
     let mut wrong = Vec::new();
-    for (method, host, path, body, want, resource) in cases {
+    for Sent(method, host, path, body, want, resource) in cases {
         let request = Request::new(method, host, path).bearer(&token);
         let answer = send(&world, &body.as_ref().map_or(request.clone(), |body| request.json(body))).await;
         let (status, reason) = outcome(&answer);

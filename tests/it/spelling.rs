@@ -28,6 +28,7 @@ struct Plain {
 
 /// How a caller may write it otherwise.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 struct Spelling {
     /// Percent-encodes the byte where the bit is set.
     encoded: Vec<bool>,
@@ -189,7 +190,7 @@ impl Spelling {
         let respelled = self.value(body, 0);
         let text = if self.spaces { serde_json::to_string_pretty(&respelled).unwrap() } else { respelled.to_string() };
         // The same letter, written as JSON allows.
-        if self.escaped { text.replacen("_", "\\u005f", 1) } else { text }
+        if self.escaped { text.replacen('_', "\\u005f", 1) } else { text }
     }
 
     fn value(&self, value: &Value, depth: usize) -> Value {

@@ -1,8 +1,12 @@
 //! What a catalog says otherwise than another one: what customers' policies must be looked at for before it is taken.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::Catalog;
+use crate::classify::{entry::Entry, template::Template};
 use crate::model::{Action, ActionSpec, TypeName};
 
 /// One action that is not what it was.
@@ -55,6 +59,7 @@ impl Catalog {
             }
         }
         changes.extend(self.taken_over(before));
+        changes.extend(self.more_calls(before, &old));
         changes.sort_by(|one, other| (one.kind, &one.action.name, &one.detail).cmp(&(other.kind, &other.action.name, &other.detail)));
         changes
     }
@@ -64,6 +69,15 @@ impl Catalog {
             Some(is) => change(ChangeKind::Renamed, is, format!("was `{name}`, which policies may still write")),
             None => change(ChangeKind::Gone, was, "no call is this action any more".to_owned()),
         }
+    }
+
+    /// Calls that an action did not have.
+    fn more_calls<'c>(&'c self, before: &'c Self, old: &'c BTreeMap<Arc<str>, ActionSpec>) -> impl Iterator<Item = Change> + 'c {
+        let shapes = |catalog: &'c Self| catalog.entries.iter().flat_map(|entry| shapes(entry).into_iter().map(move |shape| (shape, entry)));
+        let known: BTreeSet<(String, &str)> = shapes(before).map(|(shape, entry)| (shape, &*entry.action.name)).collect();
+        let fresh =
+            shapes(self).filter(move |(shape, entry)| old.contains_key(&entry.action.name) && !known.contains(&(shape.clone(), &*entry.action.name)));
+        fresh.map(|(shape, entry)| Change { kind: ChangeKind::Widened, action: entry.action.clone(), detail: format!("is `{shape}` too") })
     }
 
     /// Calls that were one action and are another.
@@ -87,7 +101,20 @@ fn differences(was: &ActionSpec, is: &ActionSpec) -> impl Iterator<Item = Change
     let moved = (before != now).then(|| change(ChangeKind::Moved, is, format!("its groups were [{before}] and are [{now}]")));
     let more: Vec<TypeName> = is.resources.iter().filter(|kind| !was.resources.contains(kind)).cloned().collect();
     let widened = (!more.is_empty()).then(|| change(ChangeKind::Widened, is, format!("acts on {} too", named(&more))));
-    level.into_iter().chain(moved).chain(widened)
+    let lost: Vec<String> = was.fields.iter().filter(|field| !is.fields.contains(field)).map(|field| format!("`{}`", field.name)).collect();
+    let lost = (!lost.is_empty()).then(|| change(ChangeKind::Moved, is, format!("does not carry {} any more", lost.join(", "))));
+    let fewer: Vec<TypeName> = was.resources.iter().filter(|kind| !is.resources.contains(kind)).cloned().collect();
+    let fewer = (!fewer.is_empty()).then(|| change(ChangeKind::Moved, is, format!("does not act on {} any more", named(&fewer))));
+    let orphans = (was.orphans != is.orphans)
+        .then(|| change(ChangeKind::Moved, is, format!("named [{}] by ids without a name, and names [{}]", named(&was.orphans), named(&is.orphans))));
+    level.into_iter().chain(moved).chain(widened).chain(lost).chain(fewer).chain(orphans)
+}
+
+/// Method and path of each call that `entry` is, without the names of parameters.
+fn shapes(entry: &Entry) -> Vec<String> {
+    let templates = Template::parse(&entry.path).unwrap_or_default();
+    let method = entry.upgrade.as_deref().unwrap_or(&entry.method);
+    templates.iter().map(|template| format!("{method} /{}", template.shape())).collect()
 }
 
 fn change(kind: ChangeKind, spec: &ActionSpec, detail: String) -> Change {

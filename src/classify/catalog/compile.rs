@@ -4,7 +4,7 @@ mod call;
 mod words;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -51,14 +51,15 @@ const TAKEN: [&str; 16] = [
 struct Building {
     kinds: Kinds,
     entries: Vec<Entry>,
-    apis: Vec<Api>,
+    apis: BTreeMap<Box<str>, Api>,
     faults: Vec<Fault>,
 }
 
 pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
-    let api = |name: &str| Api { name: name.into(), matcher: Matcher::new() };
-    let apis = [CatalogFile::WORKSPACE, CatalogFile::ACCOUNT].map(api).into();
-    let mut building = Building { kinds: Kinds::default(), entries: Vec::new(), apis, faults: Vec::new() };
+    let mut building = Building { kinds: Kinds::default(), entries: Vec::new(), apis: BTreeMap::new(), faults: Vec::new() };
+    for name in [CatalogFile::WORKSPACE, CatalogFile::ACCOUNT] {
+        api(&mut building.apis, name);
+    }
     for kind in Kind::built_in() {
         building.kinds.add(kind);
     }
@@ -68,6 +69,10 @@ pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
             Ok(file) => read.push((from, file)),
             Err(error) => building.faults.push(unreadable(&from.path, &error)),
         }
+    }
+    // What a file would have said that cannot be read is not missing elsewhere.
+    if !building.faults.is_empty() {
+        return Err(building.faults);
     }
     for (from, file) in &read {
         for raw in &file.types {
@@ -99,7 +104,7 @@ pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
                 version,
                 digest: CatalogFile::digest(files),
                 entries: building.entries,
-                apis: building.apis,
+                apis: building.apis.into_values().collect(),
                 kinds: building.kinds,
                 vocabulary,
             })
@@ -160,7 +165,7 @@ impl Building {
         };
         let method = entry.upgrade.as_deref().unwrap_or(&entry.method);
         for (target, template) in entry.targets.iter().flat_map(|target| templates.iter().map(move |template| (target, template))) {
-            if let Err(Taken(other)) = self.matcher(target).add(method, template.clone(), index) {
+            if let Err(Taken(other)) = api(&mut self.apis, target).matcher.add(method, template.clone(), index) {
                 let (name, place) = self.entries.get(other).map_or(("itself", entry.path.as_ref()), |other| (&other.action.name, &other.path));
                 let message = format!("`{}` and `{name}` cannot be told apart: `{} {}` and `{place}`", entry.action.name, entry.method, entry.path);
                 return self.fault(path, action, message);
@@ -170,15 +175,6 @@ impl Building {
             self.kinds.has_orphans(kind);
         }
         self.entries.push(entry);
-    }
-
-    /// The matcher of the API `name`, made where it is the first time that it is named.
-    fn matcher(&mut self, name: &str) -> &mut Matcher {
-        let at = self.apis.iter().position(|api| *api.name == *name).unwrap_or_else(|| {
-            self.apis.push(Api { name: name.into(), matcher: Matcher::new() });
-            self.apis.len() - 1
-        });
-        &mut self.apis[at].matcher
     }
 
     /// Lets all entries of one action share it, with the marks of all of them: the groups of an action do not depend on how it was called.
@@ -207,6 +203,11 @@ impl Building {
         let (line, column) = (place(at.referenced.line()), place(at.referenced.column()));
         self.faults.push(Fault { file: path.to_owned(), line, column, message, help: None });
     }
+}
+
+/// The API `name`, made where it is the first time that it is named.
+fn api<'a>(apis: &'a mut BTreeMap<Box<str>, Api>, name: &str) -> &'a mut Api {
+    apis.entry(name.into()).or_insert_with(|| Api { name: name.into(), matcher: Matcher::new() })
 }
 
 fn unreadable(path: &Path, error: &serde_saphyr::Error) -> Fault {

@@ -117,19 +117,23 @@ pub(super) fn known(intent: &Intent) -> Value {
 
 /// With what else a policy can say of it, and the entry that says so.
 fn in_full(intent: &Intent, entry: Option<Known<'_>>) -> Value {
-    let mut report = known(intent);
     let value = |value: &FieldValue| match value {
         FieldValue::Text(text) => json!(text),
         FieldValue::Long(number) => json!(number),
         FieldValue::Bool(truth) => json!(truth),
         FieldValue::Texts(texts) => json!(texts),
     };
-    report["groups"] = intent.action.groups().collect();
-    report["within"] =
-        intent.resources.iter().flat_map(|resource| &resource.ancestors).map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect();
-    report["fields"] = intent.fields.iter().map(|field| (field.name.to_string(), value(&field.value))).collect();
-    report["entry"] = entry.map(|entry| entry.to_string()).into();
-    report
+    let groups: Vec<&str> = intent.action.groups().collect();
+    let within: BTreeSet<String> = intent.resources.iter().flat_map(|resource| &resource.ancestors).map(ToString::to_string).collect();
+    let fields: serde_json::Map<String, Value> = intent.fields.iter().map(|field| (field.name.to_string(), value(&field.value))).collect();
+    let further = json!({"groups": groups, "within": within, "fields": fields, "entry": entry.map(|entry| entry.to_string())});
+    match (known(intent), further) {
+        (Value::Object(mut report), Value::Object(further)) => {
+            report.extend(further);
+            Value::Object(report)
+        }
+        (report, _) => report,
+    }
 }
 
 fn refused(refusal: &Refusal) -> Value {
