@@ -24,7 +24,9 @@ enum Open<'a> {
 
 /// The way through one value.
 struct Skim<'a, 'p> {
-    rest: &'a str,
+    text: &'a str,
+    /// In bytes; always between two characters.
+    at: usize,
     place: Place<'p>,
     open: Vec<Open<'a>>,
     /// Whether a text that comes next is a key.
@@ -36,7 +38,7 @@ impl<'de> DeserializeSeed<'de> for Checked<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get();
-        Skim { rest: text, place: self.place, open: Vec::new(), key: false }.run()
+        Skim { text, at: 0, place: self.place, open: Vec::new(), key: false }.run()
     }
 }
 
@@ -44,20 +46,20 @@ impl<'de> DeserializeSeed<'de> for Checked<'_> {
 
 impl Skim<'_, '_> {
     fn run<E: Error>(mut self) -> Result<(), E> {
-        loop {
-            self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r', ':']);
-            let Some(first) = self.rest.bytes().next() else { return Ok(()) };
+        while let Some(&first) = self.text.as_bytes().get(self.at) {
             match first {
+                b' ' | b'\t' | b'\n' | b'\r' | b':' => self.at += 1,
                 b'[' | b'{' => self.begin(first == b'{')?,
                 b']' | b'}' => self.end(),
                 b',' => {
                     self.key = matches!(self.open.last(), Some(Open::Object(_)));
-                    self.skip(1);
+                    self.at += 1;
                 }
-                b'"' => self.text()?,
+                b'"' => self.string()?,
                 _ => self.plain()?,
             }
         }
+        Ok(())
     }
 
     fn begin<E: Error>(&mut self, object: bool) -> Result<(), E> {
@@ -65,7 +67,7 @@ impl Skim<'_, '_> {
         self.place = self.place.deeper()?;
         self.open.push(if object { Open::Object(Keys::default()) } else { Open::Array });
         self.key = object;
-        self.skip(1);
+        self.at += 1;
         Ok(())
     }
 
@@ -73,12 +75,12 @@ impl Skim<'_, '_> {
         self.open.pop();
         self.place.depth = self.place.depth.saturating_sub(1);
         self.key = false;
-        self.skip(1);
+        self.at += 1;
     }
 
-    fn text<E: Error>(&mut self) -> Result<(), E> {
-        let (length, escaped) = text_length(self.rest);
-        let (whole, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, ""));
+    fn string<E: Error>(&mut self) -> Result<(), E> {
+        let (end, escaped) = string_end(self.text, self.at);
+        let whole = self.text.get(self.at..end).unwrap_or_default();
         let inner = whole.get(1..whole.len().saturating_sub(1)).unwrap_or_default();
         // An escape may stand for half a character, or for a letter of a key that stands there already.
         let text = if escaped { Cow::Owned(serde_json::from_str::<String>(whole).map_err(E::custom)?) } else { Cow::Borrowed(inner) };
@@ -90,20 +92,22 @@ impl Skim<'_, '_> {
             _ => self.item()?,
         }
         self.key = false;
-        self.rest = rest;
+        self.at = end;
         Ok(())
     }
 
     /// A number, `true`, `false` or `null`.
     fn plain<E: Error>(&mut self) -> Result<(), E> {
         self.item()?;
-        let length = self.rest.find([',', ']', '}', ' ', '\t', '\n', '\r']).unwrap_or(self.rest.len());
-        let (word, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, ""));
-        let number = !matches!(word, "true" | "false" | "null");
-        if number && (word.len() >= SHORT || word.contains(['e', 'E'])) {
-            serde_json::from_str::<f64>(word).map_err(E::custom)?;
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r');
+        let length = rest.iter().position(ends).unwrap_or(rest.len());
+        let number = rest.first().is_some_and(|first| !first.is_ascii_alphabetic());
+        let exponent = || rest.iter().take(length).any(|byte| matches!(byte, b'e' | b'E'));
+        if number && (length >= SHORT || exponent()) {
+            serde_json::from_slice::<f64>(rest.get(..length).unwrap_or_default()).map_err(E::custom)?;
         }
-        self.rest = rest;
+        self.at += length;
         Ok(())
     }
 
@@ -111,24 +115,20 @@ impl Skim<'_, '_> {
     fn item<E: Error>(&self) -> Result<(), E> {
         if matches!(self.open.last(), Some(Open::Array)) { self.place.count() } else { Ok(()) }
     }
-
-    fn skip(&mut self, bytes: usize) {
-        self.rest = self.rest.get(bytes..).unwrap_or_default();
-    }
 }
 
-/// How long the text is that `rest` begins with, quotes included, and whether it has an escape.
-fn text_length(rest: &str) -> (usize, bool) {
-    let (mut at, mut escaped) = (1, false);
+/// Where the string ends that begins at `at`, behind its quote, and whether it has an escape.
+fn string_end(text: &str, at: usize) -> (usize, bool) {
+    let (mut at, mut escaped) = (at + 1, false);
     loop {
-        let tail = rest.as_bytes().get(at..).unwrap_or_default();
+        let tail = text.as_bytes().get(at..).unwrap_or_default();
         match memchr::memchr2(b'"', b'\\', tail) {
             Some(found) if tail.get(found) == Some(&b'"') => return (at + found + 1, escaped),
             Some(found) => {
                 escaped = true;
                 at += found + 2;
             }
-            None => return (rest.len(), escaped),
+            None => return (text.len(), escaped),
         }
     }
 }
