@@ -217,7 +217,7 @@ audit:
 fn the_example_loads() {
     let config = Config::load(&file("examples/lakegate.yaml")).unwrap();
     assert!(config.listen.check.ip().is_loopback() && config.listen.admin.ip().is_loopback(), "it must start on a laptop");
-    assert_eq!((config.issuers.len(), config.targets.len()), (2, 3));
+    assert_eq!((config.issuers.len(), config.targets.len()), (2, 4));
 }
 
 /// Writing a default out changes nothing, so the schema, the reference and the code agree on it.

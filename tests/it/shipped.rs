@@ -4,6 +4,17 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use lakegate_testkit::authority::{Authority, Names};
 
+/// The files that tell people to type commands.
+const PAGES: [&str; 7] = [
+    "README.md",
+    "docs/operations.md",
+    "docs/configuration.md",
+    "docs/catalog-format.md",
+    "examples/lakegate.yaml",
+    "policies/README.md",
+    "CONTRIBUTING.md",
+];
+
 fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -56,12 +67,41 @@ fn the_base_of_the_manifests_is_good() {
     check(&etc.path().join("config/lakegate.yaml"));
 }
 
+/// Its files as they stand there, with as much of a configuration as they need around them.
+#[test]
+fn the_example_of_a_catalog_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = fs::read_to_string(checkout().join("docs/catalog-format.md")).unwrap();
+    for block in page.split("\n```yaml\n# ").skip(1) {
+        let (name, text) = block.split("\n```").next().unwrap().split_once('\n').unwrap();
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let file = folder.path().join("lakegate.yaml");
+    let around = "version: 1
+listen: { check: 127.0.0.1:9191 }
+peers: { trust_domains: [cluster.local] }
+workspaces: [{ name: stage, hosts: [stage.cloud.databricks.com], environment: staging }]
+policy: { dir: policies }
+";
+    fs::write(&file, around.to_owned() + &fs::read_to_string(&file).unwrap()).unwrap();
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    let policy = r#"@id("reading") permit (principal, action == Action::"features.read", resource == FeatureView::"features/churn");"#;
+    fs::write(folder.path().join("policies/features.cedar"), policy).unwrap();
+    check(&file);
+
+    let body = r#"{"views": [{"name": "churn"}], "run_as": {"user_name": "etl"}}"#;
+    let url = "https://features.ml.svc.cluster.local/v1/materializations";
+    let (code, told) = lakegate(checkout(), &["explain", "--config", file.to_str().unwrap(), "--catalog", "POST", url, body]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(page.contains(&told), "the page shows something else than:\n{told}");
+}
+
 /// Each `lakegate …` in the documents names a command that there is, with flags that it has.
 #[test]
 fn the_documented_commands_are_real() {
     let mut help = BTreeMap::new();
     let mut found = 0;
-    for page in ["README.md", "docs/operations.md", "docs/configuration.md", "examples/lakegate.yaml", "policies/README.md", "CONTRIBUTING.md"] {
+    for page in PAGES {
         let text = fs::read_to_string(checkout().join(page)).unwrap();
         for words in commands(&text) {
             found += 1;
