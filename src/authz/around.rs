@@ -77,7 +77,7 @@ impl Reach<'_> {
             listed(&calls),
             listed(&permits)
         );
-        let help = "permit such ids one by one, say in the inventory what they are (`same_as`), or forbid these actions where the object stands";
+        let help = "permit such ids one by one, or forbid these actions where the object stands; where it is the object's own second id, say so in the inventory (`same_as`)";
         (!calls.is_empty()).then(|| self.fault(message, help))
     }
 

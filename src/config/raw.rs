@@ -71,7 +71,7 @@ pub struct Raw {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogFiles {
-    /// A folder with a whole catalog, every `*.yaml` directly in it, in place of the one that is shipped. Watched.
+    /// A folder with a whole catalog, every `*.yaml` in it and below, in place of the one that is shipped. Watched.
     #[schemars(example = &"catalog")]
     pub dir: Option<PathBuf>,
     /// Files with further calls and types: private endpoints. Watched.

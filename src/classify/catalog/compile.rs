@@ -28,23 +28,30 @@ use crate::{
 pub(super) use words::reach;
 
 /// Types of principals and of Cedar itself, which a policy must be able to tell from resources.
-const TAKEN: [&str; 16] = [
+const TAKEN: [&str; 23] = [
     "Action",
     "Bool",
     "Boolean",
+    "Collection",
     "Entity",
     "Extension",
     "Group",
     "Issuer",
     "Long",
     "Namespace",
+    "PlainContext",
     "Record",
     "Role",
     "ServicePrincipal",
     "Set",
     "String",
+    "TokenFacts",
     "User",
     "Workload",
+    "datetime",
+    "decimal",
+    "duration",
+    "ipaddr",
 ];
 
 /// What is being built, and everything found wrong with it.
