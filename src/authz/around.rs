@@ -72,7 +72,7 @@ impl Reach<'_> {
             }
         }
         let message = format!(
-            "`{}` does not reach {}, where the request has an id that says neither name nor parent; {} permits them",
+            "`{}` does not reach {}, where the request says neither name nor parent of the object; {} permits them",
             self.forbid.compiled.id,
             listed(&calls),
             listed(&permits)

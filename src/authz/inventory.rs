@@ -216,34 +216,37 @@ fn reference(object: &Object<'_>, vocabulary: &Vocabulary) -> Result<EntityRef, 
     }
 }
 
-/// The name that policies use for `entity`: of the same type and in the same target.
+/// The name that policies use for `entity`: in the same target, and of the same type unless it says another.
 fn same_as(object: &Object<'_>, entity: &EntityRef, vocabulary: &Vocabulary) -> Result<Option<EntityRef>, (String, Option<String>)> {
-    let id = match object.get("same_as") {
+    let name = match object.get("same_as") {
         None => return Ok(None),
-        Some(value) => value.as_text().ok_or_else(|| (format!("`same_as` is an id of the same type, not {}", value.kind()), None))?,
+        Some(Value::Text(id)) => EntityRef::new(&entity.kind, id),
+        Some(Value::Object(named)) => match unknown_keys(named, &["type", "id"]).pop() {
+            Some(fault) => return Err(fault),
+            None => reference(named, vocabulary)?,
+        },
+        Some(other) => return Err((format!("`same_as` is an id of the same type, or an object with `type` and `id`, not {}", other.kind()), None)),
     };
-    let name = EntityRef::new(&entity.kind, id);
-    let spec = vocabulary.type_named(entity.kind.as_str());
-    let inner = vocabulary.types.iter().find(|inner| inner.name != entity.kind && inner.parents.contains(&entity.kind));
-    let inner = inner.or_else(|| spec.filter(|spec| spec.parents.contains(&spec.name)));
-    if let Some(inner) = inner {
-        let help = Some("list each object in it, or name it in policies by both names".to_owned());
-        return Err((format!("`{}` cannot have a second name: a `{}` in it would not be found by it", shown_entity(entity), inner.name), help));
-    }
-    let by_name = spec.map(|spec| spec.form.named());
+    let spec = vocabulary.type_named(name.kind.as_str());
     let native = name.id.split_once('/').map_or("", |(_, native)| native);
-    if by_name.is_some_and(|form| form.canonical(native).is_err()) && canonical::fault_of(&name, vocabulary).is_none() {
-        let help = Some("turn the two round: `id` is the other name, `same_as` the one that policies use".to_owned());
-        return Err((format!("`{}` is an id of Databricks' own, not the name", shown_entity(&name)), help));
-    }
     if let Some((message, right)) = canonical::fault_of(&name, vocabulary) {
         let help = right.map(|right| format!("did you mean `{}`?", shown(&right)));
         return Err((format!("`{}` can name nothing: {message}", shown_entity(&name)), help));
+    }
+    if spec.is_some_and(|spec| spec.form.named().canonical(native).is_err()) {
+        let help = Some("turn the two round: `id` is the other name, `same_as` the one that policies use".to_owned());
+        return Err((format!("`{}` is an id of Databricks' own, not the name", shown_entity(&name)), help));
     }
     let target = |entity: &EntityRef| entity.id.split_once('/').map(|(target, _)| target.to_owned());
     if name == *entity || target(&name).is_none() || target(&name) != target(entity) {
         let help = Some("a second name is another id of an object in the same workspace, account or service".to_owned());
         return Err((format!("`{}` cannot be the same as `{}`", shown_entity(entity), shown_entity(&name)), help));
+    }
+    // What stands in it would be named by way of the other name, and not be found.
+    let inner = vocabulary.types.iter().find(|inner| name.kind == entity.kind && inner.parents.contains(&entity.kind));
+    if let Some(inner) = inner {
+        let help = Some("list each object in it, or name it in policies by both names".to_owned());
+        return Err((format!("`{}` cannot have a second name: a `{}` in it would not be found by it", shown_entity(entity), inner.name), help));
     }
     Ok(Some(name))
 }

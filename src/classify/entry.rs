@@ -21,6 +21,8 @@ pub(super) struct Entry {
     pub(super) bindings: Vec<Binding>,
     /// Where no binding finds a resource, the call acts on its target.
     pub(super) otherwise_target: bool,
+    /// Types whose objects it reaches without naming them.
+    pub(super) reaches: Vec<KindId>,
     /// The call acts on its target as well.
     pub(super) also_target: bool,
     pub(super) fields: Vec<FieldRule>,

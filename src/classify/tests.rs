@@ -269,6 +269,8 @@ fn the_vocabulary_is_whole() {
     for parent in vocabulary.types.iter().flat_map(|spec| &spec.parents) {
         assert!(vocabulary.type_named(parent.as_str()).is_some(), "{parent}");
     }
+    let by_path = vocabulary.actions.iter().find(|spec| spec.action.name.starts_with("temporary_path_credentials.")).unwrap();
+    assert!(by_path.orphans.contains(&TypeName::new("Table")), "a path of storage reaches a table without its name");
     for spec in &vocabulary.actions {
         assert!(!spec.resources.is_empty(), "{} acts on nothing", spec.action.name);
         assert!(spec.resources.is_sorted());
@@ -363,6 +365,7 @@ fn a_second_name_is_taken_for_the_first() {
     let names = [
         (entity("Table", "stage/0a1b"), entity("Table", "stage/main.pii.people")),
         (entity("ServingEndpoint", "stage/0c2d"), entity("ServingEndpoint", "stage/sales")),
+        (entity("WorkspacePath", "stage//Users/a/churn"), entity("Experiment", "stage/99")),
     ];
     let classifier = classifier().naming(Arc::new(names.into()));
     for (send, body, resource, within) in [
@@ -374,8 +377,10 @@ fn a_second_name_is_taken_for_the_first() {
         ),
         ("POST /api/2.0/unity-catalog/temporary-table-credentials", r#"{"table_id":"ffff","operation":"READ"}"#, r#"Table::"stage/ffff""#, None),
         ("PATCH /api/2.0/permissions/serving-endpoints/0c2d", "{}", r#"ServingEndpoint::"stage/sales""#, None),
+        ("GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=/Workspace/Users/a/churn", "", r#"Experiment::"stage/99""#, None),
     ] {
-        let case = Case { send: send.to_owned(), body: Some(body.to_owned()), ..serde_saphyr::from_str("send: x").unwrap() };
+        let case =
+            Case { send: send.to_owned(), body: Some(body.to_owned()).filter(|body| !body.is_empty()), ..serde_saphyr::from_str("send: x").unwrap() };
         let sent = Sent::read(&case.send);
         let intent = classifier.classify(&sent.call(&case)).unwrap();
         assert_eq!(intent.resources[0].entity.to_string(), resource);

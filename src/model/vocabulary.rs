@@ -31,7 +31,8 @@ pub struct ActionSpec {
     pub action: Arc<Action>,
     /// In order of name, never empty.
     pub resources: Vec<TypeName>,
-    /// Those of its resources that a request can name by an id which says neither name nor parent, so that a policy on these does not reach it.
+    /// Types whose objects a request can reach by an id that says neither name nor parent, or by something else than their names, so that a policy on
+    /// these does not hold for it.
     pub orphans: Vec<TypeName>,
     /// The body fields it may carry into `context.request`.
     pub fields: Vec<FieldSpec>,

@@ -74,12 +74,15 @@ fn an_empty_set_is_never_served() {
 
 #[test]
 fn every_bad_inventory_is_placed_and_mended() {
-    let cases: [(&str, &[&str]); 20] = [
+    let cases: [(&str, &[&str]); 23] = [
         ("{}", &["entities.json: the inventory is an object"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":"stage/1"}]"#, &["`Job::\"stage/1\"` cannot be the same as `Job::\"stage/1\"`"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":"other/2"}]"#, &["cannot be the same as"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":"stage/x"}]"#, &["can name nothing"]),
-        (r#"[{"type":"Job","id":"stage/1","same_as":7}]"#, &["`same_as` is an id of the same type, not a number"]),
+        (r#"[{"type":"Job","id":"stage/1","same_as":7}]"#, &["`same_as` is an id of the same type, or an object with `type` and `id`, not a number"]),
+        (r#"[{"type":"Schema","id":"stage/a.b","same_as":"stage/a.c"}]"#, &["cannot have a second name: a `Table` in it"]),
+        (r#"[{"type":"Notebook","id":"stage//a","same_as":{"type":"Jobb","id":"stage/1"}}]"#, &["unknown type `Jobb`"]),
+        (r#"[{"type":"Notebook","id":"stage//a","same_as":{"type":"Job","id":"stage/1","x":1}}]"#, &["unknown key `x`"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":"stage/2","tags":{"a":"b"}}]"#, &["no `parents` and `tags` of its own"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":"stage/2"},{"type":"Job","id":"stage/1"}]"#, &["is listed twice"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":"stage/2"},{"type":"Job","id":"stage/2","same_as":"stage/3"}]"#, &["a second name itself"]),

@@ -69,6 +69,9 @@ pub(super) struct RawCall {
     pub(super) upgrade: Option<String>,
     #[serde(default)]
     pub(super) marks: Vec<RawMark>,
+    /// Types whose objects it reaches by something else than their names: a path of the storage that a table lies in.
+    #[serde(default)]
+    pub(super) reaches: Vec<String>,
     /// Wider actions that hold this one.
     #[serde(default)]
     pub(super) within: Vec<String>,

@@ -43,6 +43,9 @@ fn row(page: &mut String, catalog: &Catalog, entry: &Entry) {
     notes.extend(Some(aliases.as_str()).filter(|text| !text.is_empty()));
     let upgrade = entry.upgrade.as_deref().map(|protocol| format!("as {protocol}")).unwrap_or_default();
     notes.extend(Some(upgrade.as_str()).filter(|text| !text.is_empty()));
+    let reaches = entry.reaches.iter().filter_map(|kind| catalog.kinds().get(*kind)).map(|kind| format!("`{}`", kind.spec.name)).collect::<Vec<_>>();
+    let reaches = if reaches.is_empty() { String::new() } else { format!("reaches {} unnamed", reaches.join(", ")) };
+    notes.extend(Some(reaches.as_str()).filter(|text| !text.is_empty()));
     if entry.body == BodyUse::Opaque {
         notes.push("body not read");
     }

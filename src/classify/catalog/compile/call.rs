@@ -73,6 +73,7 @@ pub(super) fn entry(kinds: &Kinds, targets: &[String], raw: &RawCall) -> Result<
         targets: targets.iter().map(|target| target.as_str().into()).collect(),
         body,
         also_target: raw.also_target,
+        reaches: raw.reaches.iter().map(|kind| scope.kind(kind)).collect::<Result<_, _>>()?,
         otherwise_target: raw.otherwise.is_some() || bindings.is_empty(),
         bindings,
         fields: raw.fields.iter().map(|raw| scope.field(raw)).collect::<Result<_, _>>()?,

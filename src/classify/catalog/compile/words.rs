@@ -33,7 +33,13 @@ pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary,
         }
         let resources: BTreeSet<TypeName> = spec.resources.drain(..).chain(reach(kinds, entry)).collect();
         spec.resources = resources.into_iter().collect();
-        let own = entry.bindings.iter().flat_map(Binding::orphans).filter_map(|kind| kinds.get(kind)).map(|kind| kind.spec.name.clone());
+        let own = entry
+            .bindings
+            .iter()
+            .flat_map(Binding::orphans)
+            .chain(entry.reaches.iter().copied())
+            .filter_map(|kind| kinds.get(kind))
+            .map(|kind| kind.spec.name.clone());
         let orphans: BTreeSet<TypeName> = spec.orphans.drain(..).chain(own).collect();
         spec.orphans = orphans.into_iter().collect();
         for field in &entry.fields {
