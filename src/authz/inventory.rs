@@ -242,8 +242,10 @@ fn same_as(object: &Object<'_>, entity: &EntityRef, vocabulary: &Vocabulary) -> 
         let help = Some("a second name is another id of an object in the same workspace, account or service".to_owned());
         return Err((format!("`{}` cannot be the same as `{}`", shown_entity(entity), shown_entity(&name)), help));
     }
-    // What stands in it would be named by way of the other name, and not be found.
-    let inner = vocabulary.types.iter().find(|inner| name.kind == entity.kind && inner.parents.contains(&entity.kind));
+    // Where the other is a name too, what stands in the object can be named by way of it, and would not be found.
+    let other = entity.id.split_once('/').map_or("", |(_, native)| native);
+    let names = spec.is_some_and(|spec| spec.form.is_nested() && name.kind == entity.kind && spec.form.named().canonical(other).is_ok());
+    let inner = vocabulary.types.iter().find(|inner| names && inner.parents.contains(&entity.kind));
     if let Some(inner) = inner {
         let help = Some("list each object in it, or name it in policies by both names".to_owned());
         return Err((format!("`{}` cannot have a second name: a `{}` in it would not be found by it", shown_entity(entity), inner.name), help));

@@ -73,6 +73,12 @@ impl IdForm {
         }
     }
 
+    /// Whether an id of this form says what the object is in.
+    #[must_use]
+    pub fn is_nested(&self) -> bool {
+        !matches!(self, Self::Exact | Self::Lower | Self::Decimal)
+    }
+
     /// The form without ids of Databricks' own.
     #[must_use]
     pub fn named(&self) -> Self {

@@ -89,7 +89,7 @@ async fn a_bad_token_is_recorded_with_the_workload_that_showed_it() {
 async fn metrics_are_named_once() {
     let world = world(options()).await;
     for listener in [Listener::Istio, Listener::Bare] {
-        for target in [SALES, CLOSED] {
+        for target in [SALES, CLOSED, "/no/such/call"] {
             world.client(listener, &world.workloads.trainer).unwrap().send(&query(&world, target)).await.unwrap();
         }
     }
