@@ -10,6 +10,8 @@ use lakegate::{
     model::{ApiPath, Body, Call, Environment, Headers, Host, MediaType, Name, Query, Segment, Target, TargetKind},
 };
 
+use serde::de::IgnoredAny;
+
 const HOST: &str = "dbc-1a2b3c4d-5e6f.cloud.databricks.com";
 const MIB: usize = 1 << 20;
 
@@ -92,19 +94,22 @@ fn bodies(criterion: &mut Criterion) {
         assert!(classifier.classify(&call).is_ok(), "{name}: {:?}", classifier.classify(&call).err());
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_with_input(BenchmarkId::new("1 MiB", name), &call, |bencher, call| bencher.iter(|| black_box(classifier.classify(call))));
+        group.bench_with_input(BenchmarkId::new("baseline: serde_json throws all away", name), text, |bencher, text| {
+            bencher.iter(|| black_box(serde_json::from_slice::<IgnoredAny>(text.as_bytes())));
+        });
     }
     group.finish();
 }
 
-/// What costs most: a job of as many tasks as Databricks takes, each looked at for every key of the entry; and one of more, which is refused.
+/// What costs most: a job of as many tasks as Databricks takes, each of which may hold every key of the entry; and of many more.
 fn tasks(criterion: &mut Criterion) {
     let classifier = classifier(Catalog::embedded().expect("the shipped catalog"));
     let mut group = criterion.benchmark_group("tasks");
-    for count in [10, 1_000, 13_000] {
+    for count in [10, 1_000, 10_000] {
         let one = "{\"task_key\":\"a\",\"for_each_task\":{\"task\":{\"new_cluster\":{}}},\"new_cluster\":{}}";
         let text = format!("{{\"tasks\":[{}]}}", vec![one; count].join(","));
         let call = call("POST", "/api/2.2/jobs/create", Body::Whole { bytes: text.as_bytes(), media: MediaType::Json });
-        assert_eq!(classifier.classify(&call).is_ok(), count <= 1_000, "{count}: {:?}", classifier.classify(&call).err());
+        assert!(classifier.classify(&call).is_ok(), "{count}: {:?}", classifier.classify(&call).err());
         group.bench_with_input(BenchmarkId::new("jobs.create", count), &call, |bencher, call| bencher.iter(|| black_box(classifier.classify(call))));
     }
     group.finish();

@@ -6,6 +6,7 @@ mod entry;
 mod extract;
 mod fields;
 mod key;
+mod keys;
 mod kinds;
 mod matcher;
 mod resources;

@@ -6,7 +6,7 @@ use super::{
     shown,
 };
 use crate::{
-    json::{self, Keep, Value},
+    json::{self, Keep, Named, Value},
     net::{Client, Endpoint, EndpointError, NetError},
 };
 
@@ -71,8 +71,8 @@ impl Origin {
 /// The `jwks_uri` in `document`, which stood at `place` and must be about `issuer` and no other (OIDC Discovery 1.0, section 4.3).
 fn jwks_uri(document: &[u8], issuer: &str, place: &Endpoint) -> Result<Endpoint, FetchError> {
     let wrong = |detail: &str| FetchError::Document(detail.to_owned());
-    let kept = |name: &str| matches!(name, "issuer" | "jwks_uri");
-    let value = json::read_keeping(document, Keep::Members(&kept)).map_err(|error| FetchError::Document(shown(&error.to_string())))?;
+    let kept = Keep::Members(Named(&["issuer", "jwks_uri"]));
+    let value = json::read_keeping(document, kept).map_err(|error| FetchError::Document(shown(&error.to_string())))?;
     let members = value.as_object().ok_or_else(|| wrong("it is not an object"))?;
     if members.get("issuer").and_then(Value::as_text) != Some(issuer) {
         return Err(wrong("its `issuer` is another one"));

@@ -1,31 +1,51 @@
 //! Bodies: what of them is read, and the values that a key has in them.
 
-use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use super::{
-    entry::{BodyUse, Entry, Source, Step},
+    entry::{BodyUse, Entry, Source},
     key::Spelling,
+    keys::{KeyId, Keys, Members},
     refuse,
 };
 use crate::{
-    json::{self, Keep, Object, Value},
+    json::{self, Keep, Value},
     model::{Body, BodyFault, MediaType, Reason, Refusal},
     text::shown,
 };
 
-/// Members that are looked at in one call, all keys together: what it costs to find keys grows with them, and no call that decides needs more.
-const MOST: usize = 2_000_000;
-
-/// A body that has been read, and how much of it may still be looked at.
+/// A body that has been read: what stands in it at each place of the entry's keys.
 pub(super) struct Read<'a> {
-    value: Value<'a>,
-    left: Cell<usize>,
+    places: Vec<Place<'a>>,
+}
+
+#[derive(Default)]
+struct Place<'a> {
+    /// In the order of the body.
+    found: Vec<Found<'a>>,
+    /// Objects that stood here so far.
+    holders: usize,
+}
+
+/// One key that is there, and is not `null`: that is an absent value (proto3 JSON).
+struct Found<'a> {
+    /// The how manieth object of its place holds it.
+    holder: usize,
+    /// The value, or those of an array; none where it is an object, whose members stand at places of their own.
+    values: Vec<Value<'a>>,
+}
+
+/// The way through one body.
+struct Walk<'k, 'a> {
+    keys: &'k Keys,
+    places: Vec<Place<'a>>,
 }
 
 /// The outermost object of the body with what may decide, `None` where there is no body or the entry never reads it.
 ///
 /// # Errors
-/// `BodyTooLarge` where it was cut, `BodyUnreadable` where it is encoded, no strict JSON object, or there though the call has none.
+/// `BodyTooLarge` where it was cut, `BodyUnreadable` where it is encoded, no strict JSON object, or there though the call has none, and what the
+/// walk through it refuses.
 pub(super) fn read<'r>(entry: &Entry, body: &Body<'r>) -> Result<Option<Read<'r>>, Refusal> {
     let (bytes, media) = match body {
         Body::Absent => return Ok(None),
@@ -44,132 +64,103 @@ pub(super) fn read<'r>(entry: &Entry, body: &Body<'r>) -> Result<Option<Read<'r>
     if media != MediaType::Json && (media, entry.body) != (MediaType::Scim, BodyUse::Scim) {
         return Err(refuse(Reason::BodyUnreadable, "the body must be sent as `application/json`"));
     }
-    let wanted = |name: &str| entry.sources().filter_map(|source| source.steps.first()).any(|step| step.key.spelling(name) != Spelling::Other);
-    let value = json::read_keeping(bytes, Keep::Members(&wanted))
+    let outermost = entry.keys.members(KeyId::OUTERMOST);
+    let value = json::read_keeping(bytes, Keep::Members(outermost))
         .map_err(|error| refuse(Reason::BodyUnreadable, format!("the body cannot be read as JSON: {}", shown(&error.to_string()))))?;
     if value.as_object().is_none() {
         return Err(refuse(Reason::BodyUnreadable, format!("the body is {}, not an object", value.kind())));
     }
-    Ok(Some(Read { value, left: Cell::new(MOST) }))
+    let mut walk = Walk { keys: &entry.keys, places: std::iter::repeat_with(Place::default).take(entry.keys.len()).collect() };
+    walk.object(value, outermost)?;
+    Ok(Some(Read { places: walk.places }))
 }
 
-/// Every value that `steps` of `source` lead to in `body`, one list for each spelling of the last key. A `null` is an absent value (proto3 JSON).
-///
-/// # Errors
-/// `ResourceAmbiguous` for a spelling that only folds to the key, `BodyUnreadable` for a value of the wrong kind.
-pub(super) fn values<'v, 'a>(body: &'v Read<'a>, source: &Source, steps: &[Step]) -> Result<Vec<Vec<&'v Value<'a>>>, Refusal> {
-    let Some((last, inner)) = steps.split_last() else { return Ok(Vec::new()) };
-    let Some(at) = holders(body, source, inner)? else { return Ok(Vec::new()) };
-    spelled(&at, last, source, !inner.iter().any(|step| step.each), &body.left)
-}
+// === impl Read ===
 
-/// For each object of the list that holds the last keys of `sources`, the value of each of them.
-///
-/// # Errors
-/// As [`values`].
-pub(super) fn rows<'v, 'a>(body: &'v Read<'a>, sources: &[Source]) -> Result<Vec<Vec<Option<&'v Value<'a>>>>, Refusal> {
-    let Some((first, inner)) = sources.first().and_then(|source| Some((source, source.steps.split_last()?.1))) else { return Ok(Vec::new()) };
-    let holders = holders(body, first, inner)?.unwrap_or_default();
-    let value = |holder: &&'v Value<'a>, source: &Source| {
-        let Some(key) = source.steps.last() else { return Ok(None) };
-        match members(object(holder, source)?, key, source, &body.left)?.as_slice() {
-            [] => Ok(None),
-            [value] => Ok(Some(*value)),
-            _ => Err(refuse(Reason::ResourceAmbiguous, format!("`{}` stands in the body twice, in two spellings", source.as_str()))),
+impl<'a> Read<'a> {
+    /// What stands at `id`, one list for each spelling of its key; below an array, one for all elements together.
+    pub(super) fn values(&self, keys: &Keys, id: KeyId) -> Vec<Vec<&Value<'a>>> {
+        let found = self.found(id);
+        if keys.is_listed(id) && !found.is_empty() {
+            return vec![found.iter().flat_map(|found| &found.values).collect()];
         }
-    };
-    holders.iter().map(|holder| sources.iter().map(|source| value(holder, source)).collect()).collect()
-}
+        found.iter().map(|found| found.values.iter().collect()).collect()
+    }
 
-/// The objects that `inner` leads to, `None` where there is no such place.
-fn holders<'v, 'a>(body: &'v Read<'a>, source: &Source, inner: &[Step]) -> Result<Option<Vec<&'v Value<'a>>>, Refusal> {
-    let (mut at, mut there) = (vec![&body.value], true);
-    for step in inner {
-        let mut below = Vec::new();
-        there = false;
-        for value in at {
-            let mut found = members(object(value, source)?, step, source, &body.left)?.into_iter();
-            if let Some(value) = found.next() {
-                there = true;
-                descend(value, step, source, &mut below)?;
-            }
-            if found.next().is_some() {
-                return Err(refuse(Reason::ResourceAmbiguous, format!("`{}` stands in the body twice, in two spellings", step.key.as_str())));
+    /// For each object that holds the last keys of `sources`, the value of each of them.
+    pub(super) fn rows(&self, sources: &[Source]) -> Vec<Vec<Option<&Value<'a>>>> {
+        let found = sources.iter().enumerate().flat_map(|(column, source)| self.found(source.at).iter().map(move |found| (column, found)));
+        let mut rows: BTreeMap<usize, Vec<Option<&Value<'a>>>> = BTreeMap::new();
+        for (column, found) in found {
+            let row = rows.entry(found.holder).or_insert_with(|| vec![None; sources.len()]);
+            if let Some(cell) = row.get_mut(column) {
+                *cell = found.values.first();
             }
         }
-        at = below;
+        rows.into_values().collect()
     }
-    Ok(there.then_some(at))
+
+    /// Whether anything stands at `id`.
+    pub(super) fn has(&self, id: KeyId) -> bool {
+        !self.found(id).is_empty()
+    }
+
+    fn found(&self, id: KeyId) -> &[Found<'a>] {
+        self.places.get(id.index()).map_or(&[], |place| &place.found)
+    }
 }
 
-/// The values of the last key. Below a list, one spelling for each element; at a single place, each spelling apart, so that they can be compared.
-fn spelled<'v, 'a>(
-    holders: &[&'v Value<'a>],
-    key: &Step,
-    source: &Source,
-    single: bool,
-    left: &Cell<usize>,
-) -> Result<Vec<Vec<&'v Value<'a>>>, Refusal> {
-    let (mut lists, mut all, mut any) = (Vec::new(), Vec::new(), false);
-    for value in holders {
-        let found = members(object(value, source)?, key, source, left)?;
-        if !single && found.len() > 1 {
-            return Err(refuse(Reason::ResourceAmbiguous, format!("`{}` stands in the body twice, in two spellings", source.as_str())));
-        }
-        for value in found {
-            let mut list = Vec::new();
-            descend(value, key, source, &mut list)?;
-            any = true;
-            if single {
-                lists.push(list);
-            } else {
-                all.append(&mut list);
+// === impl Walk ===
+
+impl<'a> Walk<'_, 'a> {
+    /// Takes what stands at `at` apart.
+    ///
+    /// # Errors
+    /// `ResourceAmbiguous` for a spelling that only folds to a key, `BodyUnreadable` for a value of the wrong kind.
+    fn object(&mut self, value: Value<'a>, at: Members<'_>) -> Result<(), Refusal> {
+        let kind = value.kind();
+        let Value::Object(object) = value else { return Err(unlike(self.keys.path(at.id()), "an object", kind)) };
+        let Some(place) = self.places.get_mut(at.id().index()) else { return Ok(()) };
+        let holder = place.holders;
+        place.holders += 1;
+        for (name, value) in object.into_members() {
+            match at.find(&name) {
+                None => {}
+                Some((_, Spelling::Good)) if value == Value::Null => {}
+                Some((id, Spelling::Good)) => self.member(id, holder, value)?,
+                Some((id, _)) => {
+                    let detail = format!("the body has `{}`, which could be read as `{}`", shown(&name), self.keys.path(id));
+                    return Err(refuse(Reason::ResourceAmbiguous, detail));
+                }
             }
         }
+        Ok(())
     }
-    if any && !single {
-        lists.push(all);
-    }
-    Ok(lists)
-}
 
-fn object<'v, 'a>(value: &'v Value<'a>, source: &Source) -> Result<&'v Object<'a>, Refusal> {
-    value.as_object().ok_or_else(|| wrong(source, "an object", value))
-}
-
-/// The members of `object` that are `step`'s key, in either spelling.
-fn members<'v, 'a>(object: &'v Object<'a>, step: &Step, source: &Source, left: &Cell<usize>) -> Result<Vec<&'v Value<'a>>, Refusal> {
-    let Some(rest) = left.get().checked_sub(object.len() + 1) else {
-        return Err(refuse(Reason::BodyTooLarge, format!("the body has more members than can be looked at for `{}`", source.as_str())));
-    };
-    left.set(rest);
-    let mut found = Vec::new();
-    for (name, value) in object.iter() {
-        match step.key.spelling(name) {
-            Spelling::Other => {}
-            Spelling::Doubtful => {
-                return Err(refuse(
-                    Reason::ResourceAmbiguous,
-                    format!("the body has `{}`, which could be read as `{}`", shown(name), source.as_str()),
-                ));
-            }
-            Spelling::Good if *value == Value::Null => {}
-            Spelling::Good => found.push(value),
+    /// Takes the value of the key `id`. A single one may stand there in both spellings of its key, so that they can be compared.
+    fn member(&mut self, id: KeyId, holder: usize, value: Value<'a>) -> Result<(), Refusal> {
+        let (keys, kind) = (self.keys, value.kind());
+        let values = match value {
+            Value::List(items) if keys.is_each(id) => items,
+            _ if keys.is_each(id) => return Err(unlike(keys.path(id), "an array", kind)),
+            value => vec![value],
+        };
+        let Some(place) = self.places.get_mut(id.index()) else { return Ok(()) };
+        let again = place.found.last().is_some_and(|last| last.holder == holder);
+        if again && (keys.is_listed(id) || keys.is_holder(id)) {
+            let detail = format!("`{}` stands in the body twice, in two spellings", keys.path(id));
+            return Err(refuse(Reason::ResourceAmbiguous, detail));
         }
+        if !keys.is_holder(id) {
+            place.found.push(Found { holder, values });
+            return Ok(());
+        }
+        place.found.push(Found { holder, values: Vec::new() });
+        values.into_iter().try_for_each(|value| self.object(value, keys.members(id)))
     }
-    Ok(found)
-}
-
-fn descend<'v, 'a>(value: &'v Value<'a>, step: &Step, source: &Source, into: &mut Vec<&'v Value<'a>>) -> Result<(), Refusal> {
-    if step.each {
-        into.extend(value.as_list().ok_or_else(|| wrong(source, "an array", value))?);
-    } else {
-        into.push(value);
-    }
-    Ok(())
 }
 
 /// The refusal for a value of the wrong kind.
-pub(super) fn wrong(source: &Source, want: &str, value: &Value<'_>) -> Refusal {
-    refuse(Reason::BodyUnreadable, format!("`{}` in the body must be {want}, not {}", source.as_str(), value.kind()))
+pub(super) fn unlike(path: &str, want: &str, kind: &str) -> Refusal {
+    refuse(Reason::BodyUnreadable, format!("`{path}` in the body must be {want}, not {kind}"))
 }

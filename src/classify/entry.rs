@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{key::Key, kinds::KindId};
+use super::{
+    key::Key,
+    keys::{KeyId, Keys},
+    kinds::KindId,
+};
 use crate::model::{Action, FieldKind, IdForm};
 
 /// One entry of the catalog.
@@ -18,6 +22,8 @@ pub(super) struct Entry {
     /// The APIs that it belongs to: `workspace`, `account`, or one of services.
     pub(super) targets: Vec<Box<str>>,
     pub(super) body: BodyUse,
+    /// Where the keys of bindings and fields stand in the body.
+    pub(super) keys: Keys,
     pub(super) bindings: Vec<Binding>,
     /// Where no binding finds a resource, the call acts on its target.
     pub(super) otherwise_target: bool,
@@ -105,9 +111,14 @@ pub(super) struct Choice {
 /// One key that decides, and where it can stand.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// The keys from the outermost object inwards; the query has them joined by dots.
-    pub(super) steps: Vec<Step>,
+    /// The keys from the outermost object inwards, joined by dots.
     pub(super) query_key: Key,
+    /// Its place in a body; for a header, the outermost object, where no value stands.
+    pub(super) at: KeyId,
+    /// The place of the object that holds it.
+    pub(super) within: KeyId,
+    /// Whether it can stand for several values: it is an array, or stands in one.
+    pub(super) many: bool,
     /// The parameter of the path that it is.
     pub(super) param: Option<usize>,
     /// The request header that holds it, in lower case.
@@ -115,14 +126,6 @@ pub(super) struct Source {
     /// Where it must stand (in one of these, unless it is in the path); elsewhere it may only agree.
     pub(super) query: bool,
     pub(super) body: bool,
-}
-
-/// One step into a body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) key: Key,
-    /// The value is an array, and every element counts.
-    pub(super) each: bool,
 }
 
 /// A body field that policies may read.
@@ -181,11 +184,6 @@ impl Shape {
 // === impl Source ===
 
 impl Source {
-    /// Whether it can stand for several values.
-    pub(super) fn many(&self) -> bool {
-        self.steps.iter().any(|step| step.each)
-    }
-
     /// As the catalog writes it, for messages.
     pub(super) fn as_str(&self) -> &str {
         self.header.as_deref().unwrap_or_else(|| self.query_key.as_str())

@@ -8,6 +8,7 @@ use super::{
     body,
     entry::{Entry, Source},
     key::Spelling,
+    keys::Keys,
     refuse,
     template::Param,
 };
@@ -21,6 +22,7 @@ use crate::{
 pub(super) struct Reading<'c, 'r> {
     call: &'c Call<'r>,
     params: &'c [Param],
+    keys: &'c Keys,
     body: Option<body::Read<'r>>,
 }
 
@@ -53,8 +55,8 @@ struct Place<'v> {
 impl<'c, 'r> Reading<'c, 'r> {
     /// # Errors
     /// What [`body::read`] refuses.
-    pub(super) fn new(entry: &Entry, call: &'c Call<'r>, params: &'c [Param]) -> Result<Self, Refusal> {
-        Ok(Self { call, params, body: body::read(entry, &call.body)? })
+    pub(super) fn new(entry: &'c Entry, call: &'c Call<'r>, params: &'c [Param]) -> Result<Self, Refusal> {
+        Ok(Self { call, params, keys: &entry.keys, body: body::read(entry, &call.body)? })
     }
 
     /// The text of a parameter of the path.
@@ -105,13 +107,12 @@ impl<'c, 'r> Reading<'c, 'r> {
         }
         let Some(body) = &self.body else { return Ok(Vec::new()) };
         let found = |(value, source): (Option<_>, &Source)| value.map(|value| scalar(source, value)).transpose();
-        body::rows(body, sources)?.into_iter().map(|row| row.into_iter().zip(sources).map(found).collect()).collect()
+        body.rows(sources).into_iter().map(|row| row.into_iter().zip(sources).map(found).collect()).collect()
     }
 
     /// Whether the object that holds `source`'s last key is in the body, whatever it holds.
-    pub(super) fn has_holder(&self, source: &Source) -> Result<bool, Refusal> {
-        let Some((body, (_, holder))) = self.body.as_ref().zip(source.steps.split_last()) else { return Ok(false) };
-        Ok(!body::values(body, source, holder)?.is_empty())
+    pub(super) fn has_holder(&self, source: &Source) -> bool {
+        self.body.as_ref().is_some_and(|body| body.has(source.within))
     }
 
     fn places<'v>(&'v self, source: &Source) -> Result<Vec<Place<'v>>, Refusal> {
@@ -124,7 +125,7 @@ impl<'c, 'r> Reading<'c, 'r> {
         }
         places.extend(self.query(source)?);
         if let Some(body) = &self.body {
-            for values in body::values(body, source, &source.steps)? {
+            for values in body.values(self.keys, source.at) {
                 let values = values.into_iter().map(|value| scalar(source, value)).collect::<Result<_, _>>()?;
                 places.push(Place { name: "body", declared: source.body, values });
             }
@@ -146,7 +147,7 @@ impl<'c, 'r> Reading<'c, 'r> {
 
     /// One place for each spelling; a list may repeat its key where the call takes it in the query.
     fn query<'v>(&'v self, source: &Source) -> Result<Vec<Place<'v>>, Refusal> {
-        let list = source.many() && source.query;
+        let list = source.many && source.query;
         let mut spellings: SmallVec<[(&str, Vec<Found<'v>>); 2]> = SmallVec::new();
         for (name, value) in &self.call.query.pairs {
             match source.query_key.spelling(name) {
@@ -174,6 +175,6 @@ fn scalar<'v>(source: &Source, value: &'v Value<'_>) -> Result<Found<'v>, Refusa
         Value::Text(text) => Ok(Found { text: Cow::Borrowed(text.as_ref()), wire: Wire::Text }),
         Value::Int(number) => Ok(Found { text: Cow::Owned(number.to_string()), wire: Wire::Number }),
         Value::Bool(truth) => Ok(Found { text: Cow::Borrowed(if *truth { "true" } else { "false" }), wire: Wire::Bool }),
-        other => Err(body::wrong(source, "a single value", other)),
+        other => Err(body::unlike(source.as_str(), "a single value", other.kind())),
     }
 }

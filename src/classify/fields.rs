@@ -46,7 +46,7 @@ fn value(rule: &FieldRule, reading: &Reading<'_, '_>) -> Result<Option<FieldValu
 /// No field, unless the object that would hold it is there with members nobody here knows: a `run_as` of a new kind is not *no* `run_as`.
 fn absent(rule: &FieldRule, reading: &Reading<'_, '_>) -> Result<Option<FieldValue>, Refusal> {
     for source in rule.from.iter().filter(|_| rule.kind == FieldKind::Text && rule.from.len() > 1) {
-        if reading.has_holder(source)? {
+        if reading.has_holder(source) {
             return Err(refuse(Reason::BodyUnreadable, format!("`{}` is there, but says nothing that is known", rule.name)));
         }
     }

@@ -1,5 +1,7 @@
 //! Keys of queries and bodies: one name, the spellings that proto3 JSON takes for it, and those that only look like it.
 
+use smallvec::SmallVec;
+
 /// A key that decides something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
@@ -36,6 +38,10 @@ impl Key {
         &self.name
     }
 
+    pub(super) fn folded(&self) -> &str {
+        &self.folded
+    }
+
     pub(super) fn spelling(&self, text: &str) -> Spelling {
         if *text == *self.name || *text == *self.snake || *text == *self.camel {
             Spelling::Good
@@ -53,6 +59,15 @@ impl Key {
     fn may_fold(&self, text: &str) -> bool {
         let first = |text: &str| text.bytes().find(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase());
         !text.is_ascii() || (text.len() >= self.folded.len() && first(text) == first(&self.folded))
+    }
+}
+
+/// Adds to `into` what every reader that takes no notice of case, `_` and `-` could make of `text`.
+pub(super) fn fold(text: &str, into: &mut SmallVec<[u8; 64]>) {
+    if text.is_ascii() {
+        into.extend(text.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase()));
+    } else {
+        folded(text).for_each(|c| into.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
     }
 }
 

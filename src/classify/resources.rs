@@ -83,7 +83,7 @@ pub(super) fn rename(
 fn ids(kinds: &Kinds, binding: &Binding, reading: &Reading<'_, '_>) -> Result<Vec<String>, Refusal> {
     let form = form(kinds, binding);
     let settle = |source: &Source| reading.settle(source, |found| plain(binding, source, &form, found));
-    if binding.id.iter().any(Source::many) && binding.id.len() > 1 {
+    if binding.id.iter().any(|source| source.many) && binding.id.len() > 1 {
         return rows(binding, &form, reading);
     }
     if binding.id.len() > 1 {

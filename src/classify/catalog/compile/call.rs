@@ -1,6 +1,6 @@
 //! One written call as an [`Entry`].
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use crate::{
     classify::{
@@ -8,8 +8,9 @@ use crate::{
             CatalogFile,
             raw::{RawBinding, RawCall, RawChosen, RawField, RawPlace, Several},
         },
-        entry::{Binding, BodyUse, Choice, Entry, FieldRule, KindRule, Shape, Source, Step},
+        entry::{Binding, BodyUse, Choice, Entry, FieldRule, KindRule, Shape, Source},
         key::Key,
+        keys::{KeyId, Keys},
         kinds::{KindId, Kinds},
         template::Template,
     },
@@ -24,6 +25,7 @@ struct Scope<'s> {
     kinds: &'s Kinds,
     params: Vec<&'s str>,
     body: BodyUse,
+    keys: RefCell<Keys>,
     /// Whether keys stand in the query unless it is said where.
     query: bool,
 }
@@ -55,11 +57,11 @@ pub(super) fn entry(kinds: &Kinds, targets: &[String], raw: &RawCall) -> Result<
     }
     let query = matches!(raw.method.as_str(), "GET" | "HEAD" | "DELETE");
     let body = raw.body.unwrap_or(if query { BodyUse::None } else { BodyUse::Json });
-    let scope = Scope { kinds, params, body, query };
+    let scope = Scope { kinds, params, body, keys: RefCell::new(Keys::new()), query };
     let account = targets.iter().any(|target| *target == CatalogFile::ACCOUNT);
     let bindings = raw.resource.iter().chain(&raw.resources).map(|raw| scope.binding(raw)).collect::<Result<Vec<_>, _>>()?;
     let param = |name: &String| scope.param(name).ok_or_else(|| format!("the path has no parameter `{}`", name.escape_debug()));
-    Ok(Entry {
+    let entry = Entry {
         action: Arc::new(Action {
             name: name.into(),
             service: service.into(),
@@ -81,7 +83,12 @@ pub(super) fn entry(kinds: &Kinds, targets: &[String], raw: &RawCall) -> Result<
         account_param: scope.param("account_id").filter(|_| account),
         upgrade: raw.upgrade.as_deref().map(Into::into),
         why: raw.why.as_deref().map(Into::into),
-    })
+        keys: scope.keys.into_inner(),
+    };
+    match entry.keys.torn(entry.sources().map(|source| source.at)) {
+        Some(path) => Err(format!("`{path}` is an object, since keys stand in it, and a value of its own")),
+        None => Ok(entry),
+    }
 }
 
 /// A prefix of resource names: `schemas/`.
@@ -121,11 +128,10 @@ impl Scope<'_> {
         if id.is_empty() || (id.len() > 1 && !also.is_empty()) {
             return Err("an id is one key, or several that are joined".to_owned());
         }
-        let holder = |source: &Source| source.steps.split_last().map(|(last, inner)| (last.each, inner.to_vec()));
         let aside = |source: &Source| source.param.is_some() || source.header.is_some() || source.query;
-        if id.len() > 1 && id.iter().any(Source::many) {
-            let together = id.iter().all(|source| holder(source) == id.first().and_then(holder) && !aside(source));
-            if !together || id.iter().any(|source| source.steps.last().is_some_and(|last| last.each)) {
+        if id.len() > 1 && id.iter().any(|source| source.many) {
+            let together = id.iter().all(|source| id.first().is_some_and(|first| first.within == source.within) && !aside(source));
+            if !together || id.iter().any(|source| self.keys.borrow().is_each(source.at)) {
                 return Err("keys below a list are joined where they stand in one object of a body".to_owned());
             }
         }
@@ -159,7 +165,7 @@ impl Scope<'_> {
         let own = Several::One(raw.name.clone());
         let from = raw.from.as_ref().unwrap_or(&own).iter().map(|text| self.source(text, raw.places.as_deref())).collect::<Result<Vec<_>, _>>()?;
         let kind = FieldKind::from(raw.kind);
-        if kind != FieldKind::Texts && from.iter().any(Source::many) {
+        if kind != FieldKind::Texts && from.iter().any(|source| source.many) {
             return Err(format!("the field `{}` has many values, so that it must be `texts`", raw.name));
         }
         Ok(FieldRule { name: raw.name.as_str().into(), kind, form: raw.form.into(), prefix: prefix(raw.prefix.as_deref())?, from })
@@ -168,10 +174,16 @@ impl Scope<'_> {
     fn source(&self, text: &str, places: Option<&[RawPlace]>) -> Result<Source, String> {
         let header = text.strip_prefix("header:").map(Into::into);
         let param = self.param(text);
-        let steps: Vec<Step> = if header.is_some() { Vec::new() } else { text.split('.').map(step).collect() };
-        if steps.iter().any(|step| !identifier(step.key.as_str())) {
-            return Err(format!("`{}` is not a key", text.escape_debug()));
+        let steps = text.split('.').map(|step| step.strip_suffix("[]").map_or((step, false), |name| (name, true)));
+        let (mut within, mut at) = (KeyId::OUTERMOST, KeyId::OUTERMOST);
+        for (name, each) in steps.filter(|_| header.is_none()) {
+            if !identifier(name) {
+                return Err(format!("`{}` is not a key", text.escape_debug()));
+            }
+            within = at;
+            at = self.keys.borrow_mut().add(within, name, each)?;
         }
+        let many = self.keys.borrow().is_listed(at) || self.keys.borrow().is_each(at);
         let says = |place| places.map(|places| places.contains(&place));
         let free = header.is_none() && param.is_none();
         let (query, body) = (says(RawPlace::Query).unwrap_or(free && self.query), says(RawPlace::Body).unwrap_or(free && !self.query));
@@ -179,7 +191,7 @@ impl Scope<'_> {
             return Err(format!("`{}` stands in a body that is not read", text.escape_debug()));
         }
         let query_key = Key::new(&text.replace("[]", ""));
-        Ok(Source { steps, query_key, param, header, query, body })
+        Ok(Source { query_key, at, within, many, param, header, query, body })
     }
 
     fn kind(&self, name: &str) -> Result<KindId, String> {
@@ -189,9 +201,4 @@ impl Scope<'_> {
     fn param(&self, name: &str) -> Option<usize> {
         self.params.iter().position(|param| *param == name)
     }
-}
-
-fn step(text: &str) -> Step {
-    let (name, each) = text.strip_suffix("[]").map_or((text, false), |name| (name, true));
-    Step { key: Key::new(name), each }
 }
