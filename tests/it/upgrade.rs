@@ -1,4 +1,4 @@
-//! WebSockets through a real Envoy: decided as the action that the upgrade is, and refused wherever no entry of the catalog takes one.
+//! Upgrades through a real Envoy: each is decided as the action that it is, and refused wherever no entry of the catalog takes one.
 
 use lakegate_testkit::{World, envoy::Listener, issuer::TokenSpec, raw::Request, world::STAGE};
 use serde_json::json;

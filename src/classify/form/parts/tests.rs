@@ -27,13 +27,13 @@ fn what_clients_send_is_read() {
                    text/x-python\r\n\r\n\r\n------WebKitFormBoundaryA\r\nContent-Disposition: form-data; \
                    name=\"path\"\r\n\r\n/é\r\n------WebKitFormBoundaryA--\r\n";
     let aiohttp = "--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=\"path\"\r\n\r\n\r\n--b--";
-    let cases: [(&str, &str, &[(&str, Content<'_>)]); 3] = [
-        ("0f3c", requests, &[("path", Text("/Users/a/x.py")), ("overwrite", Text("true")), ("content", File)]),
-        ("----WebKitFormBoundaryA", browser, &[("content", File), ("path", Text("/é"))]),
-        ("b", aiohttp, &[("path", Text(""))]),
+    let part = |name, content| Part { name, content };
+    let cases = [
+        ("0f3c", requests, vec![part("path", Text("/Users/a/x.py")), part("overwrite", Text("true")), part("content", File)]),
+        ("----WebKitFormBoundaryA", browser, vec![part("content", File), part("path", Text("/é"))]),
+        ("b", aiohttp, vec![part("path", Text(""))]),
     ];
     for (boundary, body, want) in cases {
-        let want: Vec<_> = want.iter().map(|(name, content)| Part { name, content: *content }).collect();
         assert_eq!(read(body.as_bytes(), boundary), Ok(want), "{body}");
     }
     assert_eq!(
@@ -42,16 +42,31 @@ fn what_clients_send_is_read() {
     );
 }
 
-#[test]
-fn what_another_reader_could_see_differently_is_refused() {
-    let path = named("path");
-    let good = form(&path, "", "/a");
+/// Holds that each of `cases` is refused.
+fn refused<B: AsRef<[u8]>>(cases: &[(&str, B)]) {
+    for (name, body) in cases {
+        let body = body.as_ref();
+        assert!(read(body, "b").is_err(), "accepted {name}: {:?}", String::from_utf8_lossy(body));
+    }
+}
+
+/// A good form, which the cases below spoil.
+fn good() -> String {
+    let good = form(&named("path"), "", "/a");
     assert!(read(good.as_bytes(), "b").is_ok());
-    let file = |name: &str| form(&format!("{path}; filename=\"{name}\""), "", "x");
-    assert!(read(file("x.py").as_bytes(), "b").is_ok());
-    let many: String = (0..=MOST_PARTS).map(|i| part_of(&format!("n{i}"), "")).collect();
-    let cases = [
-        // around the parts
+    assert!(read(good.as_bytes(), "B").is_err());
+    good
+}
+
+/// A form of one file, called `name`.
+fn file(name: &str) -> String {
+    form(&format!("{}; filename=\"{name}\"", named("path")), "", "x")
+}
+
+#[test]
+fn around_the_parts_stands_nothing() {
+    let good = good();
+    refused(&[
         ("no form", String::new()),
         ("no delimiter", "path=/a".to_owned()),
         ("no part", "--b--\r\n".to_owned()),
@@ -66,7 +81,14 @@ fn what_another_reader_could_see_differently_is_refused() {
         ("an end that is another", good.replace("--b--", "--b-")),
         ("cut in the end", good.replace("\r\n--b--\r\n", "")),
         ("a part after the end", good.replace("--b--", &format!("--b--\r\n{}--b--", part_of("format", "x")))),
-        // delimiters
+    ]);
+}
+
+#[test]
+fn a_delimiter_is_a_whole_line_and_stands_nowhere_else() {
+    let good = good();
+    let path = named("path");
+    refused(&[
         ("line feeds", good.replace('\r', "")),
         ("carriage returns", good.replace('\n', "")),
         ("a space after the delimiter", good.replacen("--b\r\n", "--b \r\n", 1)),
@@ -77,7 +99,13 @@ fn what_another_reader_could_see_differently_is_refused() {
         ("the delimiter with more in a file", form(&format!("{path}; filename=\"f\""), "", "\r\n--bc\r\n")),
         ("the end in a file", form(&format!("{path}; filename=\"f\""), "", "\r\n--b-- \r\n")),
         ("a dash before the delimiter", good.replacen("--b\r\n", "---b\r\n", 1)),
-        // headers
+    ]);
+}
+
+#[test]
+fn a_part_has_the_headers_of_one_way_to_write_it() {
+    let path = named("path");
+    refused(&[
         ("no headers", "--b\r\n\r\n/a\r\n--b--\r\n".to_owned()),
         ("no empty line", format!("--b\r\n{path}\r\n--b--\r\n")),
         ("no disposition", form("Content-Type: text/plain", "", "/a")),
@@ -95,7 +123,14 @@ fn what_another_reader_could_see_differently_is_refused() {
         ("a length", form(&path, "Content-Length: 2\r\n", "/a")),
         ("another header", form(&path, "X-Y: z\r\n", "/a")),
         ("long headers", file(&"x".repeat(MOST_HEAD))),
-        // names
+    ]);
+}
+
+#[test]
+fn a_name_is_one_to_every_reader() {
+    let good = good();
+    let path = named("path");
+    refused(&[
         ("no name", form("Content-Disposition: form-data", "", "/a")),
         ("an empty name", form(&named(""), "", "/a")),
         ("a name without quotes", form("Content-Disposition: form-data; name=path", "", "/a")),
@@ -116,7 +151,14 @@ fn what_another_reader_could_see_differently_is_refused() {
         ("a name twice in another case", format!("{}{good}", part_of("PATH", "/b"))),
         ("no space after the semicolon", form("Content-Disposition: form-data;name=\"path\"", "", "/a")),
         ("something after the name", form(&format!("{path};"), "", "/a")),
-        // files
+    ]);
+}
+
+#[test]
+fn a_file_has_a_name_without_structure() {
+    let path = named("path");
+    assert!(read(file("x (1).py").as_bytes(), "b").is_ok());
+    refused(&[
         ("a file without a name", file("")),
         ("an extended file name", form(&format!("{path}; filename=\"f\"; filename*=utf-8''f"), "", "x")),
         ("only an extended file name", form(&format!("{path}; filename*=utf-8''f"), "", "x")),
@@ -125,16 +167,39 @@ fn what_another_reader_could_see_differently_is_refused() {
         ("an escape in a file name", file("f\\")),
         ("an encoded file name", file("f%22")),
         ("a header in a file name", file("f\u{85}X: y")),
+        ("a semicolon in a file name", file("f;x")),
+        ("an equals sign in a file name", file("f=x")),
+        ("a colon in a file name", file("f:x")),
+        ("a quote in a file name", file("f\"x")),
+        ("a line feed in a file name", file("f\nx")),
+        ("a next line in a file name", file("f\u{85}x")),
         ("a line separator in a file name", file("f\u{2028}x")),
-        // content types
+        ("a paragraph separator in a file name", file("f\u{2029}x")),
+    ]);
+}
+
+#[test]
+fn a_content_type_changes_nothing() {
+    let path = named("path");
+    refused(&[
         ("a text of another type", form(&path, "Content-Type: application/json\r\n", "\"/a\"")),
         ("a text of another charset", form(&path, "Content-Type: text/plain; charset=utf-7\r\n", "/a")),
         ("more parameters", form(&path, "Content-Type: text/plain; charset=utf-8; x=y\r\n", "/a")),
+        ("a type with a line feed", form(&format!("{path}; filename=\"f\""), "Content-Type: a\nb/c\r\n", "x")),
+        ("a subtype with a space", form(&format!("{path}; filename=\"f\""), "Content-Type: a/b c\r\n", "x")),
+        ("no subtype", form(&format!("{path}; filename=\"f\""), "Content-Type: a/\r\n", "x")),
         ("no type", form(&path, "Content-Type: text\r\n", "/a")),
         ("parts in a part", form(&format!("{path}; filename=\"f\""), "Content-Type: multipart/mixed\r\n", "x")),
         ("a boundary in a part", form(&format!("{path}; filename=\"f\""), "Content-Type: multipart/mixed; boundary=c\r\n", "--c\r\n")),
         ("a message in a part", form(&format!("{path}; filename=\"f\""), "Content-Type: MESSAGE/rfc822\r\n", "x")),
-        // texts
+    ]);
+}
+
+#[test]
+fn a_text_is_the_same_to_every_reader() {
+    let path = named("path");
+    let many: String = (0..=MOST_PARTS).fold(String::new(), |text, i| text + &part_of(&format!("n{i}"), ""));
+    refused(&[
         ("a line in a text", form(&path, "", "/a\r\n/b")),
         ("a line feed in a text", form(&path, "", "/a\n")),
         ("a null in a text", form(&path, "", "/a\0")),
@@ -142,12 +207,8 @@ fn what_another_reader_could_see_differently_is_refused() {
         ("a space before a text", form(&path, "", " /a")),
         ("a space after a text", form(&path, "", "/a ")),
         ("many parts", format!("{many}--b--\r\n")),
-    ];
-    for (name, body) in &cases {
-        assert!(read(body.as_bytes(), "b").is_err(), "accepted {name}: {body:?}");
-    }
-    assert!(read(b"--b\r\nContent-Disposition: form-data; name=\"path\"\r\n\r\n/\xff\r\n--b--\r\n", "b").is_err());
-    assert!(read(good.as_bytes(), "B").is_err());
+    ]);
+    refused(&[("a text that is not UTF-8", b"--b\r\nContent-Disposition: form-data; name=\"path\"\r\n\r\n/\xff\r\n--b--\r\n")]);
 }
 
 /// A tolerant reader, as they are found: any end of line, any text around, folded headers, the last of two parts or parameters.
@@ -217,7 +278,8 @@ proptest! {
 
     #[test]
     fn every_text_arrives_as_it_was_sent(texts in proptest::collection::btree_map("[a-z_]{1,8}x", "[!-~é€]{0,20}", 1..8), last in any::<bool>()) {
-        let body: String = texts.iter().map(|(name, text)| format!("--=-0b'?\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")).collect();
+        let part = |(name, text): (&String, &String)| format!("--=-0b'?\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+        let body = texts.iter().map(part).collect::<Vec<_>>().concat();
         let body = format!("{body}--=-0b'?--{}", if last { "\r\n" } else { "" });
         let want: Vec<_> = texts.iter().map(|(name, text)| Part { name, content: Content::Text(text) }).collect();
         prop_assert_eq!(read(body.as_bytes(), "=-0b'?"), Ok(want));
