@@ -8,6 +8,7 @@ use crate::model::{
     Target, TargetKind, TypeName, Upgrade,
 };
 
+mod forms;
 mod sdk;
 
 /// One case of tests/cases/classify/*.yaml: a request, and what it is or why it is refused.
