@@ -3,7 +3,7 @@
 //! Readers of forms differ in nearly everything that the grammar leaves to them: text around the parts, lines that end in LF, headers that are
 //! folded, repeated or encoded, names with escapes, and delimiters that only look like one. So there is one way to write a form here, the one
 //! of Python's `requests`, curl, browsers, Go and Node, and a form that is written otherwise is refused. What is accepted was held against Go's
-//! `mime/multipart`, Node's `undici`, Python's `email` and `cgi`, and Commons FileUpload over 60,000 forms with faults: none read another value.
+//! `mime/multipart`, Node's `undici`, Python's `email` and `cgi`, and `commons-fileupload` over 60,000 forms with faults: none read another value.
 
 use memchr::memmem;
 
