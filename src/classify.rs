@@ -5,6 +5,7 @@ mod catalog;
 mod entry;
 mod extract;
 mod fields;
+mod form;
 mod key;
 mod keys;
 mod kinds;
@@ -20,7 +21,7 @@ use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
 
 pub use catalog::{Catalog, CatalogFile, Change, ChangeKind};
 
-use crate::model::{Action, Body, Call, EntityRef, Intent, Reason, Refusal, Target, TargetKind};
+use crate::model::{Action, Body, Call, EntityRef, Intent, MediaType, Reason, Refusal, Target, TargetKind};
 
 /// The path where every Databricks SDK asks what a host is, before it has a token.
 const DISCOVERY: &str = "/.well-known/databricks-config";
@@ -121,7 +122,9 @@ impl Classifier {
         let site = self.targets.of_call(call)?;
         let target = Arc::clone(&site.target);
         let (entry, params) = self.catalog.find(site.api, call)?;
-        let reading = extract::Reading::new(entry, call, params)?;
+        let form = form::as_json(entry, &call.body)?;
+        let body = form.as_ref().map(|text| Body::Whole { bytes: text.as_bytes(), media: MediaType::Json });
+        let reading = extract::Reading::new(entry, call, body.as_ref().unwrap_or(&call.body), params)?;
         let differs = |param: Option<usize>, id: Option<&str>| param.is_some_and(|index| id.is_none() || reading.param(index).as_deref() != id);
         if differs(entry.workspace_param, target.workspace_id.as_deref()) {
             return Err(refuse(Reason::WorkspaceAmbiguous, "the path names a workspace that is not the one of this host"));

@@ -50,6 +50,8 @@ pub(super) enum BodyUse {
     Json,
     /// It is read, and may be sent as `application/scim+json` too (RFC 7644 §8.1).
     Scim,
+    /// It is read, and may be sent as `multipart/form-data` too (RFC 7578).
+    Form,
     /// It is never read and may be partial: model input, uploads, Thrift.
     Opaque,
     /// There is none; one that is there is refused.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     json::Value,
-    model::{Call, Reason, Refusal},
+    model::{Body, Call, Reason, Refusal},
     text::shown,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Reading<'c, 'r> {
     call: &'c Call<'r>,
     params: &'c [Param],
     keys: &'c Keys,
-    body: Option<body::Read<'r>>,
+    body: Option<body::Read<'c>>,
 }
 
 /// One value as the request has it.
@@ -53,10 +53,12 @@ struct Place<'v> {
 // === impl Reading ===
 
 impl<'c, 'r> Reading<'c, 'r> {
+    /// `body` stands for that of the call: itself, or the same as JSON.
+    ///
     /// # Errors
     /// What [`body::read`] refuses.
-    pub(super) fn new(entry: &'c Entry, call: &'c Call<'r>, params: &'c [Param]) -> Result<Self, Refusal> {
-        Ok(Self { call, params, keys: &entry.keys, body: body::read(entry, &call.body)? })
+    pub(super) fn new(entry: &'c Entry, call: &'c Call<'r>, body: &Body<'c>, params: &'c [Param]) -> Result<Self, Refusal> {
+        Ok(Self { call, params, keys: &entry.keys, body: body::read(entry, body)? })
     }
 
     /// The text of a parameter of the path.

@@ -8,6 +8,7 @@ use crate::model::{
     Target, TargetKind, TypeName, Upgrade,
 };
 
+mod forms;
 mod sdk;
 
 /// One case of tests/cases/classify/*.yaml: a request, and what it is or why it is refused.
@@ -71,6 +72,7 @@ impl Sent {
                 let media = match media {
                     "json" => MediaType::Json,
                     "scim" => MediaType::Scim,
+                    "form-data" => MediaType::FormData { boundary: "b" },
                     _ => MediaType::Other,
                 };
                 Body::Whole { bytes: text.as_bytes(), media }
@@ -222,6 +224,8 @@ fn a_catalog_with_faults_names_all_of_them() {
         (call("path: a"), "a path begins with `/`"),
         (call("path: /a, colour: red"), "colour"),
         (call("path: /a, resource: { type: Job, id: x, in: [body] }"), "a body that is not read"),
+        (call("path: /a, body: form, resource: { type: Job, id: x.y, in: [body] }"), "which a form does not have"),
+        (call("path: /a, body: form, resource: { type: Job, id: 'x[]', in: [body] }"), "which a form does not have"),
         (call("path: /a, workspace_param: w"), "no parameter `w`"),
         (call("path: /a, fields: [{ name: method }]"), "cannot be called `method`"),
         (call("path: /a, fields: [{ name: x, from: \"x[]\" }]"), "must be `texts`"),

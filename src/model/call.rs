@@ -70,20 +70,25 @@ pub enum Body<'r> {
     /// There is none.
     Absent,
     /// Complete and not encoded.
-    Whole { bytes: &'r [u8], media: MediaType },
+    Whole { bytes: &'r [u8], media: MediaType<'r> },
     /// There is one, but it can decide nothing.
     Unusable(BodyFault),
 }
 
 /// What the content type says, as far as it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MediaType {
+pub enum MediaType<'r> {
     /// `application/json`, with no parameter but `charset=utf-8`.
     Json,
     /// `application/scim+json` (RFC 7644 §8.1), likewise.
     Scim,
     /// `application/x-www-form-urlencoded`.
     Form,
+    /// `multipart/form-data` (RFC 7578), with no parameter but the boundary.
+    FormData {
+        /// 1 to 70 `bchars` (RFC 2046 §5.1.1), but no space and no comma.
+        boundary: &'r str,
+    },
     /// Anything else, or no content type.
     Other,
 }

@@ -6,7 +6,7 @@ use crate::model::{Body, BodyFault, MediaType, RawCall};
 /// Both are looked at each time: with `allow_partial_message: false` Envoy still sent bodies cut at its limit (measured over HTTP/2). Its flag
 /// says that we see all it has buffered, and it asks as soon as the buffer is full: of a body without an announced length, exactly as much as
 /// the limit may be followed by more. JSON that is complete cannot go on; a form can, so a form without a length decides nothing.
-pub(super) fn read<'r>(raw: &'r RawCall, found: &Found<'_>, limit: usize) -> Body<'r> {
+pub(super) fn read<'r>(raw: &'r RawCall, found: &Found<'r>, limit: usize) -> Body<'r> {
     let bytes = raw.body().unwrap_or_default();
     if found.partial == Some(Partial::Cut) || !length_agrees(bytes, raw, found) || bytes.len() > limit {
         return Body::Unusable(BodyFault::Cut);
@@ -18,7 +18,7 @@ pub(super) fn read<'r>(raw: &'r RawCall, found: &Found<'_>, limit: usize) -> Bod
         return Body::Unusable(BodyFault::Encoded);
     }
     let media = media(found.content_type);
-    if media == MediaType::Form && found.content_length.is_none() {
+    if matches!(media, MediaType::Form | MediaType::FormData { .. }) && found.content_length.is_none() {
         return Body::Unusable(BodyFault::Cut);
     }
     Body::Whole { bytes, media }
@@ -53,14 +53,15 @@ fn is_unseen(raw: &RawCall, found: &Found<'_>) -> bool {
 }
 
 /// Only what every reader takes for the same is named; a parameter could change how the bytes are read.
-fn media(content_type: Option<&str>) -> MediaType {
+fn media(content_type: Option<&str>) -> MediaType<'_> {
     let mut parts = content_type.unwrap_or_default().split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
-    let plain = match (parts.next(), parts.next()) {
-        (None, _) => true,
-        (Some(parameter), None) => is_utf8(parameter),
-        (Some(_), Some(_)) => false,
-    };
+    let (parameter, more) = (parts.next(), parts.next().is_some());
+    if kind.eq_ignore_ascii_case("multipart/form-data") {
+        let boundary = parameter.and_then(boundary).filter(|_| !more);
+        return boundary.map_or(MediaType::Other, |boundary| MediaType::FormData { boundary });
+    }
+    let plain = !more && parameter.is_none_or(is_utf8);
     match kind {
         _ if !plain => MediaType::Other,
         _ if kind.eq_ignore_ascii_case("application/json") => MediaType::Json,
@@ -68,6 +69,16 @@ fn media(content_type: Option<&str>) -> MediaType {
         _ if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => MediaType::Form,
         _ => MediaType::Other,
     }
+}
+
+/// The boundary that `parameter` is: as it stands where it is a token, else in quotes, and never with an escape, a space or a comma in it.
+fn boundary(parameter: &str) -> Option<&str> {
+    let (name, value) = parameter.split_once('=')?;
+    let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let special: &[u8] = if quoted.is_some() { b"'()+_-./:=?" } else { b"'+_-." };
+    let boundary = quoted.unwrap_or(value);
+    let known = boundary.bytes().all(|byte| byte.is_ascii_alphanumeric() || special.contains(&byte));
+    (name.eq_ignore_ascii_case("boundary") && (1..=70).contains(&boundary.len()) && known).then_some(boundary)
 }
 
 fn is_utf8(parameter: &str) -> bool {

@@ -42,13 +42,18 @@ def tell(call, method, path, make):
     print(json.dumps(line), flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def client_of(about):
+    """A client of the host in the arguments, with the token of standard input; `about` is the script's own word on itself."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--host", required=True)
     host = parser.parse_args().host
     logging.disable(logging.WARNING)
     # `pat` is the SDK's word for a bearer token that is sent as it is; a 503 would be retried for five minutes
-    client = WorkspaceClient(config=Config(host=host, token=sys.stdin.read().strip(), auth_type="pat", retry_timeout_seconds=15))
+    return WorkspaceClient(config=Config(host=host, token=sys.stdin.read().strip(), auth_type="pat", retry_timeout_seconds=15))
+
+
+def main():
+    client = client_of(__doc__)
     tell("databricks-sdk: a job", "POST", "/api/2.2/jobs/run-now", lambda: client.jobs.run_now(job_id=42))
     tell(
         "databricks-sdk: a closed endpoint",

@@ -170,6 +170,10 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> R
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
+        if self.status == StatusCode::SWITCHING_PROTOCOLS {
+            // nothing is ever said on the connection: what follows the switch is no one's business here
+            return (self.status, [("connection", "upgrade"), ("upgrade", "websocket"), ("x-reached", "workspace")]).into_response();
+        }
         let mut response = self.body.to_string().into_response();
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

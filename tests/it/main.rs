@@ -19,3 +19,4 @@ mod spelling;
 #[cfg(feature = "test-clock")]
 mod time;
 mod tls;
+mod upgrade;

@@ -13,7 +13,7 @@ async fn the_sdk_shows_what_was_decided() {
     let world = world(options()).await;
     let sidecar = world.sidecar(&world.workloads.trainer, STAGE.host).await.unwrap();
     let token = world.corp.token(&TokenSpec::new()).unwrap();
-    let told = calls(&format!("http://127.0.0.1:{}", sidecar.outbound().unwrap()), &token).await;
+    let told = calls("calls.py", &format!("http://127.0.0.1:{}", sidecar.outbound().unwrap()), &token).await;
     let [ran, refused] = told.as_slice() else { panic!("{told:?}") };
 
     assert_eq!(ran["error"], Value::Null, "{ran}");
@@ -38,11 +38,36 @@ async fn the_sdk_shows_what_was_decided() {
     assert_eq!(world.audit.records().unwrap().iter().filter(|record| record["reason"] == "POLICY_FORBIDS").count(), 1);
 }
 
+/// Uploads are `multipart/form-data`, and what they act on stands in a part.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_of_the_sdk_goes_only_where_it_may() {
+    let policy = r#"@id("own-folder") permit (principal in Group::"corp/ml-engineers", action == Action::"workspace.upload", resource in WorkspacePath::"stage//Users/alice");"#;
+    let world = world(options().policies(&[("uploads.cedar", policy)])).await;
+    world.workspace.agree();
+    let sidecar = world.sidecar(&world.workloads.trainer, STAGE.host).await.unwrap();
+    let token = world.corp.token(&TokenSpec::new()).unwrap();
+    let told = calls("uploads.py", &format!("http://127.0.0.1:{}", sidecar.outbound().unwrap()), &token).await;
+    let [bytes, file, elsewhere] = told.as_slice() else { panic!("{told:?}") };
+
+    assert_eq!((&bytes["error"], &file["error"]), (&Value::Null, &Value::Null));
+    assert_eq!((&elsewhere["error"]["kind"], &elsewhere["error"]["reason"]), (&"PermissionDenied".into(), &"POLICY_NO_PERMIT".into()));
+    let reached = world.workspace.reached();
+    let bodies: Vec<_> = reached.iter().filter(|reached| reached.method == "POST").map(|reached| String::from_utf8_lossy(&reached.body)).collect();
+    let [first, second] = bodies.as_slice() else { panic!("{bodies:?}") };
+    assert!(first.contains("\r\n/Users/alice/a.py\r\n") && first.contains("print(1)\r\n--\r\n"), "{first}");
+    assert!(second.contains("; filename=\"uploads.py\"\r\n"), "{second}");
+    world.audit.wait_for(PATIENCE, |record| record["reason"] == "POLICY_NO_PERMIT").await.unwrap();
+    let records = world.audit.records().unwrap();
+    let uploads: Vec<_> = records.iter().filter(|record| record["action"] == "workspace.import_").map(|record| &record["resources"][0]).collect();
+    let path = |path: &str| format!("WorkspacePath::\"stage//Users/{path}\"");
+    assert_eq!(uploads, [&path("alice/a.py"), &path("alice/b.txt"), &path("bob/a.py")]);
+}
+
 /// What the script tells of each of its calls.
-async fn calls(host: &str, token: &str) -> Vec<Value> {
+async fn calls(script: &str, host: &str, token: &str) -> Vec<Value> {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut child = Command::new(checkout.join(".tools/venv/bin/python"))
-        .arg(checkout.join("testkit/sdk/calls.py"))
+        .arg(checkout.join("testkit/sdk").join(script))
         .args(["--host", host])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -49,6 +49,9 @@ fn row(page: &mut String, catalog: &Catalog, entry: &Entry) {
     if entry.body == BodyUse::Opaque {
         notes.push("body not read");
     }
+    if entry.body == BodyUse::Form {
+        notes.push("or as multipart/form-data");
+    }
     notes.extend(entry.why.as_deref());
     let cells = [
         format!("`{}`", entry.action.name),

@@ -133,6 +133,7 @@ fn body(body: &Body<'_>) -> &'static str {
         Body::Whole { media: MediaType::Json, .. } => "json",
         Body::Whole { media: MediaType::Scim, .. } => "scim",
         Body::Whole { media: MediaType::Form, .. } => "form",
+        Body::Whole { media: MediaType::FormData { .. }, .. } => "form-data",
         Body::Whole { media: MediaType::Other, .. } => "other",
         Body::Unusable(BodyFault::Cut) => "cut",
         Body::Unusable(BodyFault::Encoded) => "encoded",

@@ -22,6 +22,9 @@ impl Answer {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         match (request.method.as_str(), segments.as_slice()) {
+            ("GET", _) if request.header("upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket")) => {
+                Self { status: StatusCode::SWITCHING_PROTOCOLS, body: Value::Null }
+            }
             ("GET", [".well-known", "databricks-config"]) => Self::ok(json!({
                 "oidc_endpoint": "https://stage.cloud.databricks.com/oidc", "account_id": "6f2e9c1a-0000-4000-8000-000000000001", "workspace_id": ORG_ID, "cloud": "AWS",
             })),

@@ -6,7 +6,6 @@ const OPTIONAL: &str = "the SDK marks optional what the call cannot do without: 
 
 /// Requests that enforcement refuses, by the method that made them; of those with `MISSING`, only the ones without what the method could have been given.
 pub(super) const REFUSED: &[(&str, &str, &str)] = &[
-    ("workspace.upload", "BODY_UNREADABLE", "it sends multipart/form-data, which lakegate does not read: the path stands in a part of it"),
     ("ai_search.create_index", MISSING, OPTIONAL),
     ("bundle_deployments.create_deployment", MISSING, OPTIONAL),
     ("clean_rooms.create_output_catalog", MISSING, OPTIONAL),

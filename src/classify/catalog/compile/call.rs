@@ -187,8 +187,11 @@ impl Scope<'_> {
         let says = |place| places.map(|places| places.contains(&place));
         let free = header.is_none() && param.is_none();
         let (query, body) = (says(RawPlace::Query).unwrap_or(free && self.query), says(RawPlace::Body).unwrap_or(free && !self.query));
-        if body && !matches!(self.body, BodyUse::Json | BodyUse::Scim) {
+        if body && !matches!(self.body, BodyUse::Json | BodyUse::Scim | BodyUse::Form) {
             return Err(format!("`{}` stands in a body that is not read", text.escape_debug()));
+        }
+        if body && self.body == BodyUse::Form && (within != KeyId::OUTERMOST || many) {
+            return Err(format!("`{}` stands below another key or is a list, which a form does not have", text.escape_debug()));
         }
         let query_key = Key::new(&text.replace("[]", ""));
         Ok(Source { query_key, at, within, many, param, header, query, body })
