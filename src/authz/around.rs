@@ -1,6 +1,6 @@
 //! Ways around a `forbid`: calls that reach what it guards without naming it, and that some policy permits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Authorizer, Scope,
@@ -33,12 +33,15 @@ impl Authorizer {
         let actions: Vec<(&ActionSpec, Node)> = vocabulary.actions.iter().map(|spec| (spec, action_node(&spec.action))).collect();
         let risky: Vec<&(&ActionSpec, Node)> = actions.iter().filter(|(spec, _)| !spec.orphans.is_empty() || executes(spec)).collect();
         let permits: Vec<&Placed> = self.policies.iter().filter(|placed| !placed.compiled.is_forbid()).collect();
+        let forbids: Vec<&Placed> = self.policies.iter().filter(|placed| placed.compiled.is_forbid()).collect();
+        let second_names = self.second_names();
         let mut found = Vec::new();
-        for forbid in self.policies.iter().filter(|placed| placed.compiled.is_forbid()) {
+        for forbid in &forbids {
             found.extend(narrower(vocabulary, forbid));
             for guarded in guarded(vocabulary, forbid) {
                 let reach = Reach { vocabulary, scope, permits: &permits, forbid, guarded };
                 found.extend(reach.by_id(&risky));
+                found.extend(reach.by_other_type(second_names, &forbids, &actions));
                 found.extend(reach.by_code(&risky));
             }
         }
@@ -72,13 +75,58 @@ impl Reach<'_> {
             }
         }
         let message = format!(
-            "`{}` does not reach {}, where the request says neither name nor parent of the object; {} permits them",
+            "`{}` does not reach {}, where the request says neither name nor parent of the object (permitted by {})",
             self.forbid.compiled.id,
             listed(&calls),
             listed(&permits)
         );
         let help = "permit such ids one by one, or forbid these actions where the object stands; where it is the object's own second id, say so in the inventory (`same_as`)";
         (!calls.is_empty()).then(|| self.fault(message, help))
+    }
+
+    /// Calls that name the object by its id, and by another type: a vector index is a table to Unity Catalog.
+    fn by_other_type(&self, second_names: &HashMap<EntityRef, EntityRef>, forbids: &[&Placed], actions: &[(&ActionSpec, Node)]) -> Option<Fault> {
+        let (mut calls, mut permits, mut mends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for kind in self.vocabulary.type_named(self.guarded.kind.as_str()).into_iter().flat_map(|spec| &spec.seen_as) {
+            let other = EntityRef { kind: kind.clone(), id: self.guarded.id.clone() };
+            if second_names.get(&other) == Some(self.guarded) {
+                continue;
+            }
+            let acting = actions.iter().filter(|(spec, node)| spec.resources.contains(kind) && self.forbid.compiled.action.matches(node));
+            for (spec, node) in acting {
+                let closed = forbids.iter().any(|forbid| forbid.compiled.action.matches(node) && named(&forbid.compiled.resource) == Some(&other));
+                let open = self.permitting(node, |permit| self.holds_other(&permit.compiled.resource, &other));
+                if !closed && !open.is_empty() {
+                    calls.insert(format!("`{}`", spec.action.name));
+                    permits.extend(open);
+                    mends.insert(format!("`{other}`"));
+                }
+            }
+        }
+        let message = format!(
+            "`{}` does not reach {}, to which the object is {} (permitted by {})",
+            self.forbid.compiled.id,
+            listed(&calls),
+            listed(&mends),
+            listed(&permits)
+        );
+        let help = "forbid the same there too, or say in the inventory that both are one (`same_as`)";
+        (!calls.is_empty()).then(|| self.fault(message, help))
+    }
+
+    /// Whether a permit on `resource` may be about `other`.
+    fn holds_other(&self, resource: &Constraint, other: &EntityRef) -> bool {
+        let above = |entity: &EntityRef| {
+            entity == other || self.stands_in(entity) || other.id.strip_prefix(&*entity.id).is_some_and(|rest| rest.starts_with(['.', '/']))
+        };
+        match resource {
+            Constraint::Any => true,
+            Constraint::Is(kind) => *kind == other.kind,
+            Constraint::Eq(entity) => entity == other,
+            Constraint::In(entity) => above(entity),
+            Constraint::IsIn(kind, entity) => *kind == other.kind && above(entity),
+            Constraint::InAny(entities) => entities.iter().any(above),
+        }
     }
 
     /// Calls that run what the request does not show: it can do whatever its caller may do in Databricks.
@@ -95,7 +143,7 @@ impl Reach<'_> {
             }
         }
         let message = format!(
-            "what `{}` guards can be reached by what {} run, which {} permits: the request does not show it",
+            "what `{}` guards can be reached by code that {} may run (permitted by {}): the request does not show it",
             self.forbid.compiled.id,
             listed(&calls),
             listed(&permits)
@@ -199,64 +247,4 @@ fn listed(names: &BTreeSet<String>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::authz::tests::world::{load, said, target, vocabulary};
-
-    fn warned(forbid: &str, permit: &str) -> String {
-        let scope = Scope { targets: vec![target()], ..Scope::default() };
-        let text = format!("@id(\"closed\") forbid ({forbid});\n@id(\"open\") permit ({permit});");
-        said(&load(&text).ways_around(&vocabulary(), &scope))
-    }
-
-    #[test]
-    fn ids_without_a_name_go_around_a_forbid_on_a_name() {
-        let pii = r#"principal, action, resource in Schema::"stage/main.pii""#;
-        for (forbid, permit, want) in [
-            (pii, r#"principal, action, resource in Environment::"staging""#, "`tables.temporary` (Table)"),
-            (pii, r#"principal, action == Action::"tables.temporary", resource"#, "`open` permits"),
-            (pii, "principal, action, resource is Table", "`tables.temporary` (Table)"),
-            (r#"principal, action, resource in Collection::"pii""#, "principal, action, resource is Table", "`tables.temporary` (Table)"),
-            (r#"principal, action, resource == Job::"stage/42""#, r#"principal, action in Action::"use", resource"#, "`jobs.cancel_run` (JobRun)"),
-        ] {
-            let said = warned(forbid, permit);
-            assert!(said.starts_with("base.cedar:1: ") && said.contains(want), "{permit}: {said}");
-        }
-        for (forbid, permit) in [
-            (pii, r#"principal, action, resource in Environment::"prod""#),
-            (pii, r#"principal, action == Action::"tables.get", resource"#),
-            (pii, r#"principal, action in Action::"credentials", resource in Schema::"stage/main.open""#),
-            (pii, "principal, action, resource is Job"),
-            (
-                r#"principal, action == Action::"tables.get", resource in Schema::"stage/main.pii""#,
-                r#"principal, action == Action::"tables.temporary", resource"#,
-            ),
-            (r#"principal, action, resource in Workspace::"stage""#, "principal, action, resource"),
-            (
-                r#"principal, action, resource in Schema::"other/main.pii""#,
-                r#"principal, action == Action::"tables.temporary", resource in Workspace::"stage""#,
-            ),
-        ] {
-            let said = warned(forbid, permit);
-            assert!(!said.contains("neither name"), "{forbid} and {permit}: {said}");
-        }
-    }
-
-    #[test]
-    fn a_forbid_of_a_wider_action_alone_is_told() {
-        let said = warned(r#"principal, action == Action::"jobs.submit", resource"#, "principal, action, resource");
-        assert!(said.contains("does not forbid `jobs.cancel_run`, which `jobs.submit` holds; write `action in Action::\"jobs.submit\"`"), "{said}");
-        assert_eq!(warned(r#"principal, action in Action::"jobs.submit", resource"#, "principal, action, resource"), "");
-    }
-
-    #[test]
-    fn code_that_is_not_shown_goes_around_any_forbid() {
-        let pii = r#"principal, action, resource in Schema::"stage/main.pii""#;
-        let said = warned(pii, r#"principal, action == Action::"sql.execute", resource"#);
-        assert!(said.contains("by what `sql.execute` run, which `open` permits"), "{said}");
-        let on_one = warned(pii, r#"principal, action == Action::"sql.execute", resource == Job::"stage/1""#);
-        assert!(on_one.contains("by what `sql.execute` run"), "{on_one}");
-        assert_eq!(warned(pii, r#"principal, action == Action::"sql.execute", resource in Workspace::"other""#), "");
-        assert_eq!(warned(pii, r#"principal, action == Action::"sql.execute", resource == Job::"other/1""#), "");
-    }
-}
+mod tests;

@@ -248,7 +248,10 @@ fn same_as(object: &Object<'_>, entity: &EntityRef, vocabulary: &Vocabulary) -> 
     let inner = vocabulary.types.iter().find(|inner| names && inner.parents.contains(&entity.kind));
     if let Some(inner) = inner {
         let help = Some("list each object in it, or name it in policies by both names".to_owned());
-        return Err((format!("`{}` cannot have a second name: a `{}` in it would not be found by it", shown_entity(entity), inner.name), help));
+        return Err((
+            format!("`{}` cannot have a second name: objects in it, of type `{}`, would not be found by it", shown_entity(entity), inner.name),
+            help,
+        ));
     }
     Ok(Some(name))
 }

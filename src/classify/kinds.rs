@@ -249,7 +249,7 @@ impl Kind {
     pub(super) fn built_in() -> impl Iterator<Item = Self> {
         let environment = TypeName::new("Environment");
         let of = |name: &str, parents: Vec<TypeName>| Self {
-            spec: TypeSpec { name: TypeName::new(name), parents, part_of: Vec::new(), form: IdForm::Exact },
+            spec: TypeSpec { name: TypeName::new(name), parents, part_of: Vec::new(), seen_as: Vec::new(), form: IdForm::Exact },
             nesting: Nesting::Flat,
         };
         let targets = [TargetKind::Workspace, TargetKind::Service].map(|kind| of(kind.type_name(), vec![environment.clone()]));

@@ -237,6 +237,7 @@ fn a_catalog_with_faults_names_all_of_them() {
         ("calls: [{ action: a.b, level: read, method: FETCH, path: /a }]".to_owned(), "not a method"),
         ("types: [{ name: Job, form: exact }]".to_owned(), "declared twice"),
         ("types: [{ name: A, form: exact, in: [B] }]".to_owned(), "is not declared"),
+        ("types: [{ name: A, form: exact, seen_as: [B] }]".to_owned(), "is seen as `B`, which is not declared"),
         ("types: [{ name: User, form: exact }]".to_owned(), "not a name for a type"),
         (
             "types: [{ name: A, form: lower, in: [B], nesting: dotted }, { name: B, form: lower, in: [A], nesting: dotted }]".to_owned(),

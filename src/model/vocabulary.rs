@@ -21,6 +21,8 @@ pub struct TypeSpec {
     pub parents: Vec<TypeName>,
     /// The types that it is a part of, though its id does not say of which object: a run of a job.
     pub part_of: Vec<TypeName>,
+    /// Types by which other calls name its objects, with the same id.
+    pub seen_as: Vec<TypeName>,
     /// How the part of an id after `<target>/` is written in its one canonical form.
     pub form: IdForm,
 }

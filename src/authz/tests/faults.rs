@@ -80,7 +80,7 @@ fn every_bad_inventory_is_placed_and_mended() {
         (r#"[{"type":"Job","id":"stage/1","same_as":"other/2"}]"#, &["cannot be the same as"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":"stage/x"}]"#, &["can name nothing"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":7}]"#, &["`same_as` is an id of the same type, or an object with `type` and `id`, not a number"]),
-        (r#"[{"type":"Schema","id":"stage/a.b","same_as":"stage/a.c"}]"#, &["cannot have a second name: a `Table` in it"]),
+        (r#"[{"type":"Schema","id":"stage/a.b","same_as":"stage/a.c"}]"#, &["cannot have a second name: objects in it, of type `Index`"]),
         (r#"[{"type":"Notebook","id":"stage//a","same_as":{"type":"Jobb","id":"stage/1"}}]"#, &["unknown type `Jobb`"]),
         (r#"[{"type":"Notebook","id":"stage//a","same_as":{"type":"Job","id":"stage/1","x":1}}]"#, &["unknown key `x`"]),
         (r#"[{"type":"Job","id":"stage/1","same_as":"stage/2","tags":{"a":"b"}}]"#, &["no `parents` and `tags` of its own"]),

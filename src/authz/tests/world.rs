@@ -17,6 +17,7 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
     let kind = |name: &str, parents: &[&str], form| TypeSpec {
         name: TypeName::new(name),
         parents: parents.iter().map(|parent| TypeName::new(parent)).collect(),
+        seen_as: if name == "Index" { vec![TypeName::new("Table")] } else { Vec::new() },
         part_of: if name == "JobRun" { vec![TypeName::new("Job")] } else { Vec::new() },
         form,
     };
@@ -26,6 +27,7 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
         kind("Catalog", &["Workspace"], dotted(1)),
         kind("Environment", &[], IdForm::Exact),
         kind("File", &["File"], IdForm::VolumePath),
+        kind("Index", &["Schema"], dotted(3)),
         kind("Job", &["Workspace"], IdForm::Decimal),
         kind("JobRun", &["Workspace"], IdForm::Decimal),
         kind("Notebook", &["Workspace"], IdForm::Path),

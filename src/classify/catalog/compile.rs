@@ -135,7 +135,8 @@ impl Building {
             _ => return self.fault(path, &raw.name, format!("the type `{name}` has one of `form` and `pattern`; a pattern is a nesting of its own")),
         };
         let part_of = raw.of.iter().map(|whole| TypeName::new(whole)).collect();
-        let spec = TypeSpec { name: TypeName::new(name), parents, part_of, form };
+        let seen_as = raw.seen_as.iter().map(|other| TypeName::new(other)).collect();
+        let spec = TypeSpec { name: TypeName::new(name), parents, part_of, seen_as, form };
         if !self.kinds.add(Kind { spec, nesting }) {
             self.fault(path, &raw.name, format!("the type `{name}` is declared twice"));
         }
@@ -146,6 +147,9 @@ impl Building {
         for raw in types {
             for whole in raw.of.iter().filter(|whole| self.kinds.named(whole).is_none()).collect::<Vec<_>>() {
                 self.fault(path, &raw.name, format!("the type `{}` is a part of `{}`, which is not declared", raw.name.value, whole.escape_debug()));
+            }
+            for other in raw.seen_as.iter().filter(|other| self.kinds.named(other).is_none()).collect::<Vec<_>>() {
+                self.fault(path, &raw.name, format!("the type `{}` is seen as `{}`, which is not declared", raw.name.value, other.escape_debug()));
             }
             for parent in raw.parents.iter().filter(|parent| self.kinds.named(parent).is_none()).collect::<Vec<_>>() {
                 self.fault(path, &raw.name, format!("the type `{}` is in `{}`, which is not declared", raw.name.value, parent.escape_debug()));

@@ -37,6 +37,9 @@ pub(super) struct RawType {
     /// The types that it is a part of, though its id does not say of which object.
     #[serde(default)]
     pub(super) of: Vec<String>,
+    /// Types by which other calls name its objects, with the same id.
+    #[serde(default)]
+    pub(super) seen_as: Vec<String>,
     /// For the reader of the file.
     #[serde(default, rename = "about")]
     pub(super) _about: Option<String>,

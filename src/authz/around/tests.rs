@@ -1,0 +1,86 @@
+use super::*;
+use crate::authz::tests::world::{load, said, target, vocabulary};
+
+fn warned(forbid: &str, permit: &str) -> String {
+    let scope = Scope { targets: vec![target()], ..Scope::default() };
+    let text = format!("@id(\"closed\") forbid ({forbid});\n@id(\"open\") permit ({permit});");
+    said(&load(&text).ways_around(&vocabulary(), &scope))
+}
+
+#[test]
+fn ids_without_a_name_go_around_a_forbid_on_a_name() {
+    let pii = r#"principal, action, resource in Schema::"stage/main.pii""#;
+    for (forbid, permit, want) in [
+        (pii, r#"principal, action, resource in Environment::"staging""#, "`tables.temporary` (Table)"),
+        (pii, r#"principal, action == Action::"tables.temporary", resource"#, "(permitted by `open`)"),
+        (pii, "principal, action, resource is Table", "`tables.temporary` (Table)"),
+        (r#"principal, action, resource in Collection::"pii""#, "principal, action, resource is Table", "`tables.temporary` (Table)"),
+        (r#"principal, action, resource == Job::"stage/42""#, r#"principal, action in Action::"use", resource"#, "`jobs.cancel_run` (JobRun)"),
+    ] {
+        let said = warned(forbid, permit);
+        assert!(said.starts_with("base.cedar:1: ") && said.contains(want), "{permit}: {said}");
+    }
+    for (forbid, permit) in [
+        (pii, r#"principal, action, resource in Environment::"prod""#),
+        (pii, r#"principal, action == Action::"tables.get", resource"#),
+        (pii, r#"principal, action in Action::"credentials", resource in Schema::"stage/main.open""#),
+        (pii, "principal, action, resource is Job"),
+        (
+            r#"principal, action == Action::"tables.get", resource in Schema::"stage/main.pii""#,
+            r#"principal, action == Action::"tables.temporary", resource"#,
+        ),
+        (r#"principal, action, resource in Workspace::"stage""#, "principal, action, resource"),
+        (
+            r#"principal, action, resource in Schema::"other/main.pii""#,
+            r#"principal, action == Action::"tables.temporary", resource in Workspace::"stage""#,
+        ),
+    ] {
+        let said = warned(forbid, permit);
+        assert!(!said.contains("neither name"), "{forbid} and {permit}: {said}");
+    }
+}
+
+/// In the small world an index is a table to the calls on tables.
+#[test]
+fn an_object_that_is_of_another_type_to_some_calls_is_told() {
+    let forbid = r#"principal, action, resource == Index::"stage/main.ml.idx""#;
+    for permit in [
+        "principal, action, resource",
+        "principal, action, resource is Table",
+        r#"principal, action, resource in Schema::"stage/main.ml""#,
+        r#"principal, action == Action::"tables.get", resource == Table::"stage/main.ml.idx""#,
+    ] {
+        let said = warned(forbid, permit);
+        assert!(
+            said.contains("`tables.get`") && said.contains(r#"to which the object is `Table::"stage/main.ml.idx"` (permitted by `open`)"#),
+            "{said}"
+        );
+    }
+    for permit in [
+        r#"principal, action, resource in Schema::"stage/main.m""#,
+        r#"principal, action == Action::"jobs.get", resource"#,
+        r#"principal, action, resource in Workspace::"other""#,
+    ] {
+        assert!(!warned(forbid, permit).contains("to which"), "{permit}");
+    }
+    let closed = format!("{forbid});\n@id(\"too\") forbid (principal, action, resource == Table::\"stage/main.ml.idx\"");
+    assert!(!warned(&closed, "principal, action, resource").contains("to which"));
+}
+
+#[test]
+fn a_forbid_of_a_wider_action_alone_is_told() {
+    let said = warned(r#"principal, action == Action::"jobs.submit", resource"#, "principal, action, resource");
+    assert!(said.contains("does not forbid `jobs.cancel_run`, which `jobs.submit` holds; write `action in Action::\"jobs.submit\"`"), "{said}");
+    assert_eq!(warned(r#"principal, action in Action::"jobs.submit", resource"#, "principal, action, resource"), "");
+}
+
+#[test]
+fn code_that_is_not_shown_goes_around_any_forbid() {
+    let pii = r#"principal, action, resource in Schema::"stage/main.pii""#;
+    let said = warned(pii, r#"principal, action == Action::"sql.execute", resource"#);
+    assert!(said.contains("by code that `sql.execute` may run (permitted by `open`)"), "{said}");
+    let on_one = warned(pii, r#"principal, action == Action::"sql.execute", resource == Job::"stage/1""#);
+    assert!(on_one.contains("by code that `sql.execute` may run"), "{on_one}");
+    assert_eq!(warned(pii, r#"principal, action == Action::"sql.execute", resource in Workspace::"other""#), "");
+    assert_eq!(warned(pii, r#"principal, action == Action::"sql.execute", resource == Job::"other/1""#), "");
+}
