@@ -88,7 +88,7 @@ impl<'a> Read<'a> {
     }
 
     /// For each object that holds the last keys of `sources`, the value of each of them.
-    pub(super) fn rows(&self, sources: &[Source]) -> Vec<Vec<Option<&Value<'a>>>> {
+    pub(super) fn rows(&self, sources: &[&Source]) -> Vec<Vec<Option<&Value<'a>>>> {
         let found = sources.iter().enumerate().flat_map(|(column, source)| self.found(source.at).iter().map(move |found| (column, found)));
         let mut rows: BTreeMap<usize, Vec<Option<&Value<'a>>>> = BTreeMap::new();
         for (column, found) in found {

@@ -101,14 +101,14 @@ impl<'c, 'r> Reading<'c, 'r> {
     ///
     /// # Errors
     /// A refusal where a key stands anywhere else, twice, or in a doubtful spelling.
-    pub(super) fn rows(&self, sources: &[Source]) -> Result<Vec<Vec<Option<Found<'_>>>>, Refusal> {
+    pub(super) fn rows(&self, sources: &[&Source]) -> Result<Vec<Vec<Option<Found<'_>>>>, Refusal> {
         for source in sources {
             if !self.query(source)?.is_empty() {
                 return Err(refuse(Reason::ResourceMissing, format!("`{}` stands in the query, where the call does not take it", source.as_str())));
             }
         }
         let Some(body) = &self.body else { return Ok(Vec::new()) };
-        let found = |(value, source): (Option<_>, &Source)| value.map(|value| scalar(source, value)).transpose();
+        let found = |(value, source): (Option<_>, &&Source)| value.map(|value| scalar(source, value)).transpose();
         body.rows(sources).into_iter().map(|row| row.into_iter().zip(sources).map(found).collect()).collect()
     }
 

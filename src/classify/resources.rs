@@ -18,6 +18,15 @@ use crate::{
 /// More than this many resources in one call are not decided.
 const MOST: usize = 100;
 
+/// What one id stands for.
+#[derive(Clone, Copy)]
+struct Which {
+    kind: KindId,
+    /// What an object of that name will be in.
+    parent: bool,
+    orphan: bool,
+}
+
 /// Everything the call acts on: never empty, each once, in the order of the request.
 ///
 /// # Errors
@@ -27,14 +36,18 @@ pub(super) fn of_call(kinds: &Kinds, target: &Target, entry: &Entry, reading: &R
     let mut all: SmallVec<[Resource; 1]> = SmallVec::new();
     all.extend(entry.also_target.then(|| kinds::target_resource(target)));
     for binding in &entry.bindings {
-        let ids = ids(kinds, binding, reading)?;
+        let ids = match &binding.kind {
+            KindRule::Chosen { by, kinds } if by.many => typed(binding, by, kinds, reading)?,
+            _ => ids(kinds, binding, reading)?.into_iter().map(|id| Ok((alike(binding, &id, reading)?, id))).collect::<Result<_, Refusal>>()?,
+        };
         if ids.is_empty() && !binding.optional {
             return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing, which names what the call acts on", label(binding))));
         }
         let target_itself = (ids.is_empty() && binding.or_target).then(|| kinds::target_resource(target));
         all.extend(target_itself.filter(|resource| !all.contains(resource)));
-        for id in ids {
-            for resource in resources(kinds, target, binding, &id, reading)? {
+        for (which, id) in ids {
+            for resource in which.iter().map(|which| named(kinds, target, binding, *which, &id)) {
+                let resource = resource?;
                 if !all.contains(&resource) {
                     all.push(resource);
                 }
@@ -117,7 +130,7 @@ fn ids(kinds: &Kinds, binding: &Binding, reading: &Reading<'_, '_>) -> Result<Ve
 /// The ids joined of several keys, one for each element of the list that they stand in.
 fn rows(binding: &Binding, form: &IdForm, reading: &Reading<'_, '_>) -> Result<Vec<String>, Refusal> {
     let mut ids = Vec::new();
-    for row in reading.rows(&binding.id)? {
+    for row in reading.rows(&binding.id.iter().collect::<Vec<_>>())? {
         let parts = row.iter().zip(&binding.id).filter_map(|(found, source)| Some(plain(binding, source, form, found.as_ref()?)));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         match (parts.len() == binding.id.len(), joined(form, &parts)) {
@@ -177,30 +190,52 @@ fn form(kinds: &Kinds, binding: &Binding) -> IdForm {
     kind.and_then(|kind| kinds.get(kind)).map_or(IdForm::Exact, |kind| kind.spec.form.clone())
 }
 
-fn resources(kinds: &Kinds, target: &Target, binding: &Binding, id: &str, reading: &Reading<'_, '_>) -> Result<Vec<Resource>, Refusal> {
-    let named = |kind: KindId, parent: bool, orphan: bool| {
-        let made = if orphan { kinds::orphan(kinds, target, kind, id) } else { kinds.resource(target, kind, id, parent) };
-        made.map_err(|why| {
-            refuse(Reason::ResourceAmbiguous, format!("`{}` is not the one way to write what the call acts on: {why}", label(binding)))
-        })
-    };
+/// Which types each of `binding`'s ids is of, where one choice holds for all of them, or the id tells.
+fn alike(binding: &Binding, id: &str, reading: &Reading<'_, '_>) -> Result<SmallVec<[Which; 1]>, Refusal> {
+    let one = |kind: KindId, parent: bool, orphan: bool| SmallVec::from_iter([Which { kind, parent, orphan }]);
     match &binding.kind {
-        KindRule::One(kind) => Ok(vec![named(*kind, false, binding.orphan)?]),
-        KindRule::ParentOf(kind) => Ok(vec![named(*kind, true, false)?]),
-        KindRule::Shaped { shape, plain, shaped } => Ok(vec![named(if shape.is_of(id) { *shaped } else { *plain }, false, false)?]),
-        KindRule::Chosen { by, kinds: choices } => {
-            chosen(by, choices, reading)?.iter().map(|choice| named(choice.kind, false, choice.orphan)).collect()
+        KindRule::One(kind) => Ok(one(*kind, false, binding.orphan)),
+        KindRule::ParentOf(kind) => Ok(one(*kind, true, false)),
+        KindRule::Shaped { shape, plain, shaped } => Ok(one(if shape.is_of(id) { *shaped } else { *plain }, false, false)),
+        KindRule::Chosen { by, kinds } => {
+            let value = reading.settle(by, |found| Ok(found.text.clone().into_owned()))?.and_then(|values| values.into_iter().next());
+            chosen(by, kinds, value.as_deref())
         }
     }
 }
 
-fn chosen<'e>(by: &Source, choices: &'e [(Box<str>, Vec<Choice>)], reading: &Reading<'_, '_>) -> Result<&'e [Choice], Refusal> {
-    let value = reading.settle(by, |found| Ok(found.text.clone().into_owned()))?.and_then(|values| values.into_iter().next());
-    let choice = value.as_ref().and_then(|value| choices.iter().find(|(name, _)| **name == **value));
-    choice.map(|(_, choice)| choice.as_slice()).ok_or_else(|| {
-        let detail = format!("the catalog knows no `{}` of `{}`", by.as_str(), shown(value.as_deref().unwrap_or_default()));
-        refuse(Reason::CallUnknown, detail)
-    })
+/// The ids of a list whose elements each say of which type they are.
+fn typed(
+    binding: &Binding,
+    by: &Source,
+    choices: &[(Box<str>, Vec<Choice>)],
+    reading: &Reading<'_, '_>,
+) -> Result<Vec<(SmallVec<[Which; 1]>, String)>, Refusal> {
+    let Some(id) = binding.id.first() else { return Ok(Vec::new()) };
+    let mut ids = Vec::new();
+    for row in reading.rows(&[id, by])? {
+        let [Some(found), value] = row.as_slice() else {
+            return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing beside `{}`", id.as_str(), by.as_str())));
+        };
+        let which = chosen(by, choices, value.as_ref().map(|value| value.text.as_ref()))?;
+        ids.push((which, plain(binding, id, &IdForm::Exact, found)?));
+    }
+    Ok(ids)
+}
+
+/// # Errors
+/// `CallUnknown` for a value that the catalog does not list.
+fn chosen(by: &Source, choices: &[(Box<str>, Vec<Choice>)], value: Option<&str>) -> Result<SmallVec<[Which; 1]>, Refusal> {
+    let choice = value.and_then(|value| choices.iter().find(|(name, _)| **name == *value));
+    let which = |choice: &Choice| Which { kind: choice.kind, parent: false, orphan: choice.orphan };
+    choice
+        .map(|(_, choice)| choice.iter().map(which).collect())
+        .ok_or_else(|| refuse(Reason::CallUnknown, format!("the catalog knows no `{}` of `{}`", by.as_str(), shown(value.unwrap_or_default()))))
+}
+
+fn named(kinds: &Kinds, target: &Target, binding: &Binding, which: Which, id: &str) -> Result<Resource, Refusal> {
+    let made = if which.orphan { kinds::orphan(kinds, target, which.kind, id) } else { kinds.resource(target, which.kind, id, which.parent) };
+    made.map_err(|why| refuse(Reason::ResourceAmbiguous, format!("`{}` is not the one way to write what the call acts on: {why}", label(binding))))
 }
 
 fn label(binding: &Binding) -> String {

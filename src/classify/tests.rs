@@ -230,6 +230,10 @@ fn a_catalog_with_faults_names_all_of_them() {
         (call("path: /a, fields: [{ name: method }]"), "cannot be called `method`"),
         (call("path: /a, fields: [{ name: x, from: \"x[]\" }]"), "must be `texts`"),
         (call("path: /a, resource: { id: x }"), "a resource has one of"),
+        (
+            call("path: /a, body: json, resource: { id: \"x[].name\", in: [body], chosen: { by: \"y[].type\", types: { a: Workspace } } }"),
+            "stands in one object with its id",
+        ),
         (call("path: /a, fields: [{ name: a, kind: texts, from: [\"x[]\", \"x.y\"] }]"), "`x` is a list, and it is not"),
         (call("path: /a, fields: [{ name: a, from: [x, \"x.y\"] }]"), "`x` is an object"),
         (call("path: /a, fields: [{ name: a, from: [job_id, jobid] }]"), "differ in nothing"),

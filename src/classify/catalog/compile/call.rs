@@ -135,6 +135,14 @@ impl Scope<'_> {
                 return Err("keys below a list are joined where they stand in one object of a body".to_owned());
             }
         }
+        if let KindRule::Chosen { by, .. } = &kind
+            && by.many
+        {
+            let beside = |source: &Source| source.within == by.within && !aside(source) && !self.keys.borrow().is_each(source.at);
+            if !also.is_empty() || !id.iter().all(beside) || self.keys.borrow().is_each(by.at) {
+                return Err("the type of each element of a list stands in one object with its id".to_owned());
+            }
+        }
         if id.len() > 1 && !matches!(&kind, KindRule::One(kind) | KindRule::ParentOf(kind) if self.kinds.joins(*kind)) {
             return Err("several keys are joined to a dotted name, or to a resource name".to_owned());
         }
