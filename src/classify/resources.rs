@@ -18,7 +18,13 @@ use crate::{
 /// More than this many resources in one call are not decided.
 const MOST: usize = 100;
 
-/// What one id stands for.
+/// An id, and what it stands for: each of several types, where the word for them is one.
+struct Named {
+    id: String,
+    which: SmallVec<[Which; 1]>,
+}
+
+/// One type that an id may be of.
 #[derive(Clone, Copy)]
 struct Which {
     kind: KindId,
@@ -38,14 +44,14 @@ pub(super) fn of_call(kinds: &Kinds, target: &Target, entry: &Entry, reading: &R
     for binding in &entry.bindings {
         let ids = match &binding.kind {
             KindRule::Chosen { by, kinds } if by.many => typed(binding, by, kinds, reading)?,
-            _ => ids(kinds, binding, reading)?.into_iter().map(|id| Ok((alike(binding, &id, reading)?, id))).collect::<Result<_, Refusal>>()?,
+            _ => ids(kinds, binding, reading)?.into_iter().map(|id| alike(binding, id, reading)).collect::<Result<_, _>>()?,
         };
         if ids.is_empty() && !binding.optional {
             return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing, which names what the call acts on", label(binding))));
         }
         let target_itself = (ids.is_empty() && binding.or_target).then(|| kinds::target_resource(target));
         all.extend(target_itself.filter(|resource| !all.contains(resource)));
-        for (which, id) in ids {
+        for Named { id, which } in ids {
             for resource in which.iter().map(|which| named(kinds, target, binding, *which, &id)) {
                 let resource = resource?;
                 if !all.contains(&resource) {
@@ -190,27 +196,23 @@ fn form(kinds: &Kinds, binding: &Binding) -> IdForm {
     kind.and_then(|kind| kinds.get(kind)).map_or(IdForm::Exact, |kind| kind.spec.form.clone())
 }
 
-/// Which types each of `binding`'s ids is of, where one choice holds for all of them, or the id tells.
-fn alike(binding: &Binding, id: &str, reading: &Reading<'_, '_>) -> Result<SmallVec<[Which; 1]>, Refusal> {
+/// What `id` stands for, where one choice holds for all ids of `binding`, or the id tells.
+fn alike(binding: &Binding, id: String, reading: &Reading<'_, '_>) -> Result<Named, Refusal> {
     let one = |kind: KindId, parent: bool, orphan: bool| SmallVec::from_iter([Which { kind, parent, orphan }]);
-    match &binding.kind {
-        KindRule::One(kind) => Ok(one(*kind, false, binding.orphan)),
-        KindRule::ParentOf(kind) => Ok(one(*kind, true, false)),
-        KindRule::Shaped { shape, plain, shaped } => Ok(one(if shape.is_of(id) { *shaped } else { *plain }, false, false)),
+    let which = match &binding.kind {
+        KindRule::One(kind) => one(*kind, false, binding.orphan),
+        KindRule::ParentOf(kind) => one(*kind, true, false),
+        KindRule::Shaped { shape, plain, shaped } => one(if shape.is_of(&id) { *shaped } else { *plain }, false, false),
         KindRule::Chosen { by, kinds } => {
             let value = reading.settle(by, |found| Ok(found.text.clone().into_owned()))?.and_then(|values| values.into_iter().next());
-            chosen(by, kinds, value.as_deref())
+            chosen(by, kinds, value.as_deref())?
         }
-    }
+    };
+    Ok(Named { id, which })
 }
 
 /// The ids of a list whose elements each say of which type they are.
-fn typed(
-    binding: &Binding,
-    by: &Source,
-    choices: &[(Box<str>, Vec<Choice>)],
-    reading: &Reading<'_, '_>,
-) -> Result<Vec<(SmallVec<[Which; 1]>, String)>, Refusal> {
+fn typed(binding: &Binding, by: &Source, choices: &[(Box<str>, Vec<Choice>)], reading: &Reading<'_, '_>) -> Result<Vec<Named>, Refusal> {
     let Some(id) = binding.id.first() else { return Ok(Vec::new()) };
     let mut ids = Vec::new();
     for row in reading.rows(&[id, by])? {
@@ -218,7 +220,7 @@ fn typed(
             return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing beside `{}`", id.as_str(), by.as_str())));
         };
         let which = chosen(by, choices, value.as_ref().map(|value| value.text.as_ref()))?;
-        ids.push((which, plain(binding, id, &IdForm::Exact, found)?));
+        ids.push(Named { id: plain(binding, id, &IdForm::Exact, found)?, which });
     }
     Ok(ids)
 }

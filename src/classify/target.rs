@@ -38,7 +38,10 @@ impl Targets {
         let mut faults = Vec::new();
         for config in configs {
             let Some(api) = catalog.api(&config.api) else {
-                faults.push(format!("the catalog has no API `{}`, which `{}` is said to serve", config.api.escape_debug(), config.target.name));
+                let (api, name) = (config.api.escape_debug(), &config.target.name);
+                faults.push(format!(
+                    "the catalog has no call of the API `{api}`, which `{name}` serves; calls of a service's own file leave out `targets`"
+                ));
                 continue;
             };
             for host in config.hosts {

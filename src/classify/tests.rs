@@ -253,10 +253,27 @@ fn a_catalog_with_faults_names_all_of_them() {
         ("calls: [{ action: a.b, level: read, method: GET, path: /a }, { action: a.b, level: use, method: PUT, path: /a }]".to_owned(), "two levels"),
     ] {
         let faults = load(&text);
-        assert!(faults.iter().any(|fault| fault.contains(want)), "{text}\n{faults:?}");
+        assert!(faults.iter().any(|fault| fault.starts_with("mine.yaml:") && fault.contains(want)), "{text}\n{faults:?}");
     }
     let two = "calls:\n  - { action: a.b, level: read, method: GET, path: a }\n  - { action: a.c, level: read, method: GET, path: b }\n";
     assert_eq!(load(two).len(), 2);
+}
+
+#[test]
+fn a_type_stands_in_what_its_file_is_about_unless_it_says() {
+    let text = "types: [{ name: Thing, form: exact }]\ncalls: [{ action: a.b, level: read, method: GET, path: '/a/{id}', resource: { type: Thing, id: id } }]\n";
+    for (api, head, want) in [
+        (CatalogFile::WORKSPACE, "", "Workspace"),
+        (CatalogFile::WORKSPACE, "targets: [account]\n", "Account"),
+        (CatalogFile::WORKSPACE, "targets: [workspace, account]\n", "Workspace"),
+        (CatalogFile::WORKSPACE, "targets: [mlflow]\n", "Service"),
+        ("own-orders", "", "Service"),
+    ] {
+        let file = CatalogFile::new(PathBuf::from("mine.yaml"), format!("{head}{text}"), api);
+        let catalog = Catalog::load(&[file]).unwrap();
+        let parents: Vec<&str> = catalog.vocabulary().type_named("Thing").unwrap().parents.iter().map(|parent| parent.as_str()).collect();
+        assert_eq!(parents, [want], "{api} {head}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod words;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -22,7 +22,7 @@ use crate::{
         matcher::{Matcher, Taken},
         template::Template,
     },
-    model::{Action, Fault, IdForm, TypeName, TypeSpec},
+    model::{Action, Fault, IdForm, TargetKind, TypeName, TypeSpec},
 };
 
 pub(super) use words::reach;
@@ -58,12 +58,14 @@ const TAKEN: [&str; 23] = [
 struct Building {
     kinds: Kinds,
     entries: Vec<Entry>,
+    /// Where each entry stands.
+    places: Vec<Fault>,
     apis: BTreeMap<Box<str>, Api>,
     faults: Vec<Fault>,
 }
 
 pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
-    let mut building = Building { kinds: Kinds::default(), entries: Vec::new(), apis: BTreeMap::new(), faults: Vec::new() };
+    let mut building = Building { kinds: Kinds::default(), entries: Vec::new(), places: Vec::new(), apis: BTreeMap::new(), faults: Vec::new() };
     for name in [CatalogFile::WORKSPACE, CatalogFile::ACCOUNT] {
         api(&mut building.apis, name);
     }
@@ -83,7 +85,7 @@ pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
     }
     for (from, file) in &read {
         for raw in &file.types {
-            building.kind(&from.path, raw);
+            building.kind(&from.path, home(from, file), raw);
         }
     }
     for (from, file) in &read {
@@ -103,9 +105,12 @@ pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
         }
     }
     building.share_actions();
-    let vocabulary = words::vocabulary(&building.kinds, &building.entries).map_err(|message| building.faults.push(whole(message))).ok();
-    match vocabulary {
-        Some(vocabulary) if building.faults.is_empty() => {
+    // What has faults may seem to be missing to the rest.
+    if !building.faults.is_empty() {
+        return Err(building.faults);
+    }
+    match words::vocabulary(&building.kinds, &building.entries) {
+        Ok(vocabulary) => {
             let version = version.as_deref().unwrap_or("unversioned").into();
             Ok(Catalog {
                 version,
@@ -116,19 +121,21 @@ pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
                 vocabulary,
             })
         }
-        _ => Err(building.faults),
+        Err((index, message)) => Err(building.places.get(index).map(|place| Fault { message, ..place.clone() }).into_iter().collect()),
     }
 }
 
 // === impl Building ===
 
 impl Building {
-    fn kind(&mut self, path: &Path, raw: &RawType) {
+    /// `home` is what its objects stand in where the type does not say.
+    fn kind(&mut self, path: &Path, home: &str, raw: &RawType) {
         let name = raw.name.value.as_str();
         if !call::identifier(name) || TAKEN.contains(&name) {
             return self.fault(path, &raw.name, format!("`{}` is not a name for a type", name.escape_debug()));
         }
-        let parents = raw.parents.iter().map(|parent| TypeName::new(parent)).collect();
+        let parents =
+            raw.parents.as_ref().map_or_else(|| vec![TypeName::new(home)], |parents| parents.iter().map(|parent| TypeName::new(parent)).collect());
         let (form, nesting) = match (&raw.pattern, raw.form, raw.nesting) {
             (Some(pattern), None, None) => (IdForm::Pattern { pattern: pattern.as_str().into(), or_id: false }, Nesting::Name),
             (None, Some(form), nesting) => (form.into(), nesting.unwrap_or(Nesting::Flat)),
@@ -151,7 +158,7 @@ impl Building {
             for other in raw.seen_as.iter().filter(|other| self.kinds.named(other).is_none()).collect::<Vec<_>>() {
                 self.fault(path, &raw.name, format!("the type `{}` is seen as `{}`, which is not declared", raw.name.value, other.escape_debug()));
             }
-            for parent in raw.parents.iter().filter(|parent| self.kinds.named(parent).is_none()).collect::<Vec<_>>() {
+            for parent in raw.parents.iter().flatten().filter(|parent| self.kinds.named(parent).is_none()).collect::<Vec<_>>() {
                 self.fault(path, &raw.name, format!("the type `{}` is in `{}`, which is not declared", raw.name.value, parent.escape_debug()));
             }
             if self.kinds.named(&raw.name.value).is_some_and(|kind| !self.kinds.is_continued(kind)) {
@@ -186,6 +193,7 @@ impl Building {
             self.kinds.has_orphans(kind);
         }
         self.entries.push(entry);
+        self.places.push(fault(path, action, String::new()));
     }
 
     /// Lets all entries of one action share it, with the marks of all of them: the groups of an action do not depend on how it was called.
@@ -210,10 +218,23 @@ impl Building {
     }
 
     fn fault<T>(&mut self, path: &Path, at: &Spanned<T>, message: String) {
-        let place = |value: u64| usize::try_from(value).ok().filter(|value| *value > 0);
-        let (line, column) = (place(at.referenced.line()), place(at.referenced.column()));
-        self.faults.push(Fault { file: path.to_owned(), line, column, message, help: None });
+        self.faults.push(fault(path, at, message));
     }
+}
+
+/// What the objects of a file's types stand in: the kind of target that its calls belong to.
+fn home(from: &CatalogFile, file: &RawFile) -> &'static str {
+    let own = [from.api.to_string()];
+    let targets = file.targets.as_deref().unwrap_or(&own);
+    let all = |known: &[&str], are: bool| targets.iter().all(|target| known.contains(&target.as_str()) == are);
+    let kind = if all(&[CatalogFile::ACCOUNT], true) {
+        TargetKind::Account
+    } else if all(&[CatalogFile::WORKSPACE, CatalogFile::ACCOUNT], false) {
+        TargetKind::Service
+    } else {
+        TargetKind::Workspace
+    };
+    kind.type_name()
 }
 
 /// The API `name`, made where it is the first time that it is named.
@@ -238,7 +259,7 @@ fn unreadable(path: &Path, error: &serde_saphyr::Error) -> Fault {
     }
 }
 
-/// A fault of the files taken together.
-fn whole(message: String) -> Fault {
-    Fault { file: PathBuf::from("catalog"), line: None, column: None, message, help: None }
+fn fault<T>(path: &Path, at: &Spanned<T>, message: String) -> Fault {
+    let place = |value: u64| usize::try_from(value).ok().filter(|value| *value > 0);
+    Fault { file: path.to_owned(), line: place(at.referenced.line()), column: place(at.referenced.column()), message, help: None }
 }

@@ -7,7 +7,7 @@ use serde_saphyr::Spanned;
 
 use crate::{
     classify::{entry::BodyUse, kinds::Nesting},
-    model::{FieldKind, IdForm, Level, Mark, TargetKind},
+    model::{FieldKind, IdForm, Level, Mark},
 };
 
 /// One file.
@@ -29,8 +29,9 @@ pub(super) struct RawFile {
 pub(super) struct RawType {
     pub(super) name: Spanned<String>,
     pub(super) form: Option<RawForm>,
-    #[serde(rename = "in", default = "workspace")]
-    pub(super) parents: Vec<String>,
+    /// The target of the file's calls, unless given.
+    #[serde(rename = "in")]
+    pub(super) parents: Option<Vec<String>>,
     pub(super) nesting: Option<Nesting>,
     /// In place of form and nesting: ids are resource names, `projects/*/branches/*`.
     pub(super) pattern: Option<String>,
@@ -189,10 +190,6 @@ pub(super) enum RawKind {
     Long,
     Bool,
     Texts,
-}
-
-fn workspace() -> Vec<String> {
-    vec![TargetKind::Workspace.type_name().to_owned()]
 }
 
 fn exact() -> RawForm {

@@ -15,21 +15,22 @@ use crate::{
 };
 
 /// # Errors
-/// A message where entries of one action have different levels, or fields of one name different kinds.
-pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary, String> {
+/// The first entry, by its index, that does not go with those before it, and why: entries of one action have one level, fields of one name one kind,
+/// and a name is one action's.
+pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary, (usize, String)> {
     let mut types: Vec<_> = kinds.iter().map(|kind| kind.spec.clone()).collect();
     types.sort_by(|a, b| a.name.cmp(&b.name));
     let names: BTreeSet<&str> = entries.iter().map(|entry| &*entry.action.name).collect();
     let mut actions: BTreeMap<&str, ActionSpec> = BTreeMap::new();
     let mut fields: BTreeMap<&str, FieldKind> = BTreeMap::new();
-    for entry in entries {
+    for (index, entry) in entries.iter().enumerate() {
         let fresh = || ActionSpec { action: entry.action.clone(), resources: Vec::new(), orphans: Vec::new(), fields: Vec::new() };
         let spec = actions.entry(&entry.action.name).or_insert_with(fresh);
         if spec.action.level != entry.action.level {
-            return Err(format!("the action `{}` has two levels", entry.action.name));
+            return Err((index, format!("the action `{}` has two levels", entry.action.name)));
         }
         if let Some(wider) = entry.action.within.iter().find(|wider| !names.contains(&***wider)) {
-            return Err(format!("`{}` is within `{wider}`, which is no action", entry.action.name));
+            return Err((index, format!("`{}` is within `{wider}`, which is no action", entry.action.name)));
         }
         let resources: BTreeSet<TypeName> = spec.resources.drain(..).chain(reach(kinds, entry)).collect();
         spec.resources = resources.into_iter().collect();
@@ -44,7 +45,7 @@ pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary,
         spec.orphans = orphans.into_iter().collect();
         for field in &entry.fields {
             if *fields.entry(&field.name).or_insert(field.kind) != field.kind {
-                return Err(format!("the field `{}` has two kinds", field.name));
+                return Err((index, format!("the field `{}` has two kinds", field.name)));
             }
             let word = FieldSpec { name: field.name.clone(), kind: field.kind };
             if !spec.fields.contains(&word) {
@@ -56,16 +57,16 @@ pub(super) fn vocabulary(kinds: &Kinds, entries: &[Entry]) -> Result<Vocabulary,
 }
 
 /// Every other name of an action.
-fn aliases(entries: &[Entry]) -> Result<BTreeMap<Arc<str>, Arc<str>>, String> {
+fn aliases(entries: &[Entry]) -> Result<BTreeMap<Arc<str>, Arc<str>>, (usize, String)> {
     let names: BTreeSet<&str> = entries.iter().map(|entry| &*entry.action.name).collect();
     let mut aliases: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
-    for (entry, alias) in entries.iter().flat_map(|entry| entry.aliases.iter().map(move |alias| (entry, alias))) {
+    for ((index, entry), alias) in entries.iter().enumerate().flat_map(|at| at.1.aliases.iter().map(move |alias| (at, alias))) {
         if names.contains(&**alias) {
-            return Err(format!("`{alias}` is an alias of `{}` and an action too", entry.action.name));
+            return Err((index, format!("`{alias}` is an alias of `{}` and an action too", entry.action.name)));
         }
         let other = aliases.entry(Arc::from(&**alias)).or_insert_with(|| entry.action.name.clone());
         if *other != entry.action.name {
-            return Err(format!("`{alias}` is an alias of `{}` and of `{other}`", entry.action.name));
+            return Err((index, format!("`{alias}` is an alias of `{}` and of `{other}`", entry.action.name)));
         }
     }
     Ok(aliases)
