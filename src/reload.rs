@@ -7,7 +7,7 @@ mod listing;
 mod published;
 mod watch;
 
-pub use catalog::folder;
+pub use catalog::earlier;
 pub use compile::{Compiled, Compiler};
 pub use published::{Published, ReloadStatus};
 pub use watch::Watcher;

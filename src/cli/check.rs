@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::{Exit, output::Output};
 use crate::{
     app,
-    classify::{Catalog, Change, ChangeKind},
+    classify::{Change, ChangeKind},
     clock::Clock,
+    config::Config,
     model::Fault,
     net,
     pipeline::Snapshot,
@@ -61,7 +62,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Ok(compiled) => compiled,
         Err(faults) => return output.faults(&faults),
     };
-    let changes = match args.against.as_deref().map(|dir| changes(dir, &compiled.snapshot)).transpose() {
+    let changes = match args.against.as_deref().map(|dir| changes(dir, &compiled.config, &compiled.snapshot)).transpose() {
         Ok(changes) => changes,
         Err(faults) => return output.faults(&faults),
     };
@@ -99,8 +100,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 }
 
 /// What is otherwise than in the catalog in `dir`.
-fn changes(dir: &Path, snapshot: &Snapshot) -> Result<Vec<Touched>, Vec<Fault>> {
-    let before = Catalog::load(&reload::folder(dir).map_err(|fault| vec![fault])?)?;
+fn changes(dir: &Path, config: &Config, snapshot: &Snapshot) -> Result<Vec<Touched>, Vec<Fault>> {
+    let before = reload::earlier(config, dir)?;
     let changes = snapshot.classifier.catalog().changes_since(&before);
     let touched = |change: Change| Touched {
         policies: snapshot.authorizer.policies_on(&change.action).into_iter().map(str::to_owned).collect(),

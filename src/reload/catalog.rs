@@ -27,6 +27,29 @@ fn files(config: &Config) -> Result<Vec<CatalogFile>, Fault> {
         None => Catalog::shipped(),
         Some(dir) => folder(dir)?,
     };
+    beside(config, &mut files)?;
+    Ok(files)
+}
+
+/// The catalog as it was with the files of `dir` in place of those that are shipped, and what `config` has beside them: files of one's own whose name is
+/// in `dir` too are as they are there.
+///
+/// # Errors
+/// Every fault of the files.
+pub fn earlier(config: &Config, dir: &Path) -> Result<Catalog, Vec<Fault>> {
+    let mut files = folder(dir).map_err(|fault| vec![fault])?;
+    let mut own = Vec::new();
+    beside(config, &mut own).map_err(|fault| vec![fault])?;
+    for now in own {
+        let before = files.iter().position(|file| file.path.file_name() == now.path.file_name());
+        let file = before.map_or(now.clone(), |at| CatalogFile { api: now.api, ..files.remove(at) });
+        files.push(file);
+    }
+    Catalog::load(&files)
+}
+
+/// Adds what stands beside the catalog: more calls, and the files of services.
+fn beside(config: &Config, files: &mut Vec<CatalogFile>) -> Result<(), Fault> {
     for extra in &config.catalog.extra {
         files.push(read(extra, CatalogFile::WORKSPACE)?);
     }
@@ -36,14 +59,14 @@ fn files(config: &Config) -> Result<Vec<CatalogFile>, Fault> {
             files.push(read(path, &compose::api(config, &entry.api))?);
         }
     }
-    Ok(files)
+    Ok(())
 }
 
 /// Every file of the catalog below `dir`.
 ///
 /// # Errors
 /// A [`Fault`] where one cannot be read, or there is none.
-pub fn folder(dir: &Path) -> Result<Vec<CatalogFile>, Fault> {
+fn folder(dir: &Path) -> Result<Vec<CatalogFile>, Fault> {
     let listing = listing::read_stable(dir, Meant::Catalog)?;
     if listing.files.is_empty() {
         let help = Some("name a folder with the `*.yaml` files of a catalog".to_owned());

@@ -96,6 +96,55 @@ policy: { dir: policies }
     assert!(page.contains(&told), "the page shows something else than:\n{told}");
 }
 
+/// What an operator has beside the catalog is the same before and after, unless the folder has an earlier version of it.
+#[test]
+fn a_catalog_is_held_against_an_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let own = "calls: [{ action: private.get, level: LEVEL, method: GET, path: /api/2.0/private }]\n";
+    fs::write(at("own.yaml"), own.replace("LEVEL", "read")).unwrap();
+    fs::create_dir(at("policies")).unwrap();
+    let policies = "@id(\"reading\") permit (principal, action in Action::\"read\", resource);";
+    fs::write(at("policies/all.cedar"), policies).unwrap();
+    let config = "version: 1
+listen: { check: 127.0.0.1:9191 }
+peers: { trust_domains: [cluster.local] }
+issuers: [{ name: corp, provider: generic, issuer: https://id.example.com, audiences: [lakegate] }]
+workspaces: [{ name: stage, hosts: [stage.cloud.databricks.com], environment: staging }]
+policy: { dir: policies }
+catalog: { extra: [own.yaml] }
+";
+    fs::write(at("lakegate.yaml"), config).unwrap();
+    fs::create_dir(at("before")).unwrap();
+    for file in fs::read_dir(checkout().join("catalog")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), at("before").join(file.file_name())).unwrap();
+    }
+    let told = || {
+        let (code, text) = lakegate(folder.path(), &["check", "--config", "lakegate.yaml", "--against", "before"]);
+        assert_eq!(code, Some(0), "{text}");
+        text
+    };
+    assert!(told().contains("0 actions are not what they were"), "{}", told());
+
+    fs::write(at("before/own.yaml"), own.replace("LEVEL", "write")).unwrap();
+    let jobs = fs::read_to_string(at("before/jobs.yaml")).unwrap();
+    let edited = jobs.replacen("action: jobs.list, level: read", "action: jobs.list, level: use", 1);
+    assert_ne!(jobs, edited);
+    fs::write(at("before/jobs.yaml"), edited).unwrap();
+    let text = told();
+    for line in [
+        "moved: `jobs.list` from `use` to `read`; policies: reading",
+        "moved: `private.get` from `write` to `read`; policies: reading",
+        "2 actions are not what they were, 2 of them in the scope of a policy",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+
+    let (code, text) = lakegate(folder.path(), &["check", "--config", "lakegate.yaml", "--against", "policies"]);
+    assert!(code == Some(3) && text.contains("there is no catalog file in it"), "{code:?} {text}");
+}
+
 /// Each `lakegate …` in the documents names a command that there is, with flags that it has.
 #[test]
 fn the_documented_commands_are_real() {
