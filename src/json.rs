@@ -31,8 +31,6 @@ pub enum Value<'a> {
     Text(Cow<'a, str>),
     List(Vec<Value<'a>>),
     Object(Object<'a>),
-    /// A value that was checked but not kept, since nobody asked for it.
-    Skipped,
 }
 
 /// The members of an object, in order; no key stands twice.
@@ -114,7 +112,6 @@ impl<'a> Value<'a> {
             Self::Text(_) => "a string",
             Self::List(_) => "an array",
             Self::Object(_) => "an object",
-            Self::Skipped => "a value",
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     constraint::Constraint,
     load::Placed,
     node::{Node, action_node},
+    policy::Compiled,
     schema::COLLECTION,
 };
 use crate::model::{Action, ActionSpec, EntityRef, Fault, Mark, TypeName, Vocabulary};
@@ -94,7 +95,8 @@ impl Reach<'_> {
             }
             let acting = actions.iter().filter(|(spec, node)| spec.resources.contains(kind) && self.forbid.compiled.action.matches(node));
             for (spec, node) in acting {
-                let closed = forbids.iter().any(|forbid| forbid.compiled.action.matches(node) && named(&forbid.compiled.resource) == Some(&other));
+                let covers = |compiled: &Compiled| compiled.action.matches(node) && self.holds_other(&compiled.resource, &other);
+                let closed = forbids.iter().any(|forbid| covers(&forbid.compiled) && forbid.compiled.applies_where(&self.forbid.compiled));
                 let open = self.permitting(node, |permit| self.holds_other(&permit.compiled.resource, &other));
                 if !closed && !open.is_empty() {
                     calls.insert(format!("`{}`", spec.action.name));
@@ -114,7 +116,7 @@ impl Reach<'_> {
         (!calls.is_empty()).then(|| self.fault(message, help))
     }
 
-    /// Whether a permit on `resource` may be about `other`.
+    /// Whether a policy on `resource` may be about `other`.
     fn holds_other(&self, resource: &Constraint, other: &EntityRef) -> bool {
         let above = |entity: &EntityRef| {
             entity == other || self.stands_in(entity) || other.id.strip_prefix(&*entity.id).is_some_and(|rest| rest.starts_with(['.', '/']))

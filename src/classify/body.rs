@@ -25,6 +25,8 @@ struct Place<'a> {
     found: Vec<Found<'a>>,
     /// Objects that stood here so far.
     holders: usize,
+    /// The last object in which the key is `null`.
+    null: Option<usize>,
 }
 
 /// One key that is there, and is not `null`: that is an absent value (proto3 JSON).
@@ -56,17 +58,26 @@ pub(super) fn read<'r>(entry: &Entry, body: &Body<'r>) -> Result<Option<Read<'r>
         Body::Unusable(BodyFault::Cut) => {
             return Err(refuse(Reason::BodyTooLarge, "the body names what the call acts on, but it is longer than what can be read"));
         }
+        Body::Unusable(BodyFault::Unmeasured) => {
+            let detail = "the form names what the call acts on, but has no content-length, so that more could stand behind what is seen";
+            return Err(refuse(Reason::BodyUnreadable, detail));
+        }
         Body::Unusable(BodyFault::Encoded) => {
             return Err(refuse(Reason::BodyUnreadable, "the body names what the call acts on, but it has a content-encoding"));
         }
         Body::Whole { bytes, media } => (*bytes, *media),
     };
     if media != MediaType::Json && (media, entry.body) != (MediaType::Scim, BodyUse::Scim) {
-        return Err(refuse(Reason::BodyUnreadable, "the body must be sent as `application/json`"));
+        let detail = match entry.body {
+            BodyUse::Form => "the body must be sent as `application/json`, or as `multipart/form-data` with no parameter but its boundary",
+            BodyUse::Scim => "the body must be sent as `application/json` or `application/scim+json`",
+            _ => "the body must be sent as `application/json`",
+        };
+        return Err(refuse(Reason::BodyUnreadable, detail));
     }
     let outermost = entry.keys.members(KeyId::OUTERMOST);
     let value = json::read_keeping(bytes, Keep::Members(outermost))
-        .map_err(|error| refuse(Reason::BodyUnreadable, format!("the body cannot be read as JSON: {}", shown(&error.to_string()))))?;
+        .map_err(|error| refuse(Reason::BodyUnreadable, format!("the body cannot be read as JSON: {error}")))?;
     if value.as_object().is_none() {
         return Err(refuse(Reason::BodyUnreadable, format!("the body is {}, not an object", value.kind())));
     }
@@ -119,14 +130,17 @@ impl<'a> Walk<'_, 'a> {
     /// `ResourceAmbiguous` for a spelling that only folds to a key, `BodyUnreadable` for a value of the wrong kind.
     fn object(&mut self, value: Value<'a>, at: Members<'_>) -> Result<(), Refusal> {
         let kind = value.kind();
-        let Value::Object(object) = value else { return Err(unlike(self.keys.path(at.id()), "an object", kind)) };
+        let Value::Object(object) = value else {
+            let path = self.keys.path(at.id());
+            let path = if self.keys.is_each(at.id()) { format!("{path}[]") } else { path.to_owned() };
+            return Err(unlike(&path, "an object", kind));
+        };
         let Some(place) = self.places.get_mut(at.id().index()) else { return Ok(()) };
         let holder = place.holders;
         place.holders += 1;
         for (name, value) in object.into_members() {
             match at.find(&name) {
                 None => {}
-                Some((_, Spelling::Good)) if value == Value::Null => {}
                 Some((id, Spelling::Good)) => self.member(id, holder, value)?,
                 Some((id, _)) => {
                     let detail = format!("the body has `{}`, which could be read as `{}`", shown(&name), self.keys.path(id));
@@ -140,17 +154,23 @@ impl<'a> Walk<'_, 'a> {
     /// Takes the value of the key `id`. A single one may stand there in both spellings of its key, so that they can be compared.
     fn member(&mut self, id: KeyId, holder: usize, value: Value<'a>) -> Result<(), Refusal> {
         let (keys, kind) = (self.keys, value.kind());
+        let Some(place) = self.places.get_mut(id.index()) else { return Ok(()) };
+        let again = place.found.last().is_some_and(|last| last.holder == holder) || place.null == Some(holder);
+        // Of a value and an absent one either could be the last that a reader sees.
+        let absent = value == Value::Null || place.null == Some(holder);
+        if again && (absent || keys.is_listed(id) || keys.is_holder(id)) {
+            let detail = format!("`{}` stands in the body twice, in two spellings", keys.path(id));
+            return Err(refuse(Reason::ResourceAmbiguous, detail));
+        }
+        if absent {
+            place.null = Some(holder);
+            return Ok(());
+        }
         let values = match value {
             Value::List(items) if keys.is_each(id) => items,
             _ if keys.is_each(id) => return Err(unlike(keys.path(id), "an array", kind)),
             value => vec![value],
         };
-        let Some(place) = self.places.get_mut(id.index()) else { return Ok(()) };
-        let again = place.found.last().is_some_and(|last| last.holder == holder);
-        if again && (keys.is_listed(id) || keys.is_holder(id)) {
-            let detail = format!("`{}` stands in the body twice, in two spellings", keys.path(id));
-            return Err(refuse(Reason::ResourceAmbiguous, detail));
-        }
         if !keys.is_holder(id) {
             place.found.push(Found { holder, values });
             return Ok(());

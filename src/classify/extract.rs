@@ -82,7 +82,11 @@ impl<'c, 'r> Reading<'c, 'r> {
             let values = place.values.iter().map(&canonical).collect::<Result<Vec<T>, _>>()?;
             match &settled {
                 Some((name, before)) if *before != values => {
-                    let detail = format!("`{}` in the {name} and in the {} disagree", source.as_str(), place.name);
+                    let detail = if *name == place.name {
+                        format!("`{}` stands in the {name} in two spellings that disagree", source.as_str())
+                    } else {
+                        format!("`{}` in the {name} and in the {} disagree", source.as_str(), place.name)
+                    };
                     return Err(refuse(Reason::ResourceAmbiguous, detail));
                 }
                 Some(_) => {}
@@ -177,6 +181,7 @@ fn scalar<'v>(source: &Source, value: &'v Value<'_>) -> Result<Found<'v>, Refusa
         Value::Text(text) => Ok(Found { text: Cow::Borrowed(text.as_ref()), wire: Wire::Text }),
         Value::Int(number) => Ok(Found { text: Cow::Owned(number.to_string()), wire: Wire::Number }),
         Value::Bool(truth) => Ok(Found { text: Cow::Borrowed(if *truth { "true" } else { "false" }), wire: Wire::Bool }),
+        Value::Float(_) => Err(body::unlike(source.as_str(), "a single value", "a number that is not whole, or beyond 64 bits")),
         other => Err(body::unlike(source.as_str(), "a single value", other.kind())),
     }
 }

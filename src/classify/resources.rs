@@ -44,7 +44,7 @@ pub(super) fn of_call(kinds: &Kinds, target: &Target, entry: &Entry, reading: &R
     for binding in &entry.bindings {
         let ids = match &binding.kind {
             KindRule::Chosen { by, kinds } if by.many => typed(binding, by, kinds, reading)?,
-            _ => ids(kinds, binding, reading)?.into_iter().map(|id| alike(binding, id, reading)).collect::<Result<_, _>>()?,
+            _ => few(ids(kinds, binding, reading)?)?.into_iter().map(|id| alike(binding, id, reading)).collect::<Result<_, _>>()?,
         };
         if ids.is_empty() && !binding.optional {
             return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing, which names what the call acts on", label(binding))));
@@ -59,7 +59,7 @@ pub(super) fn of_call(kinds: &Kinds, target: &Target, entry: &Entry, reading: &R
                 }
             }
             if all.len() > MOST {
-                return Err(refuse(Reason::BodyTooLarge, format!("the call names more than {MOST} resources")));
+                return Err(too_many());
             }
         }
     }
@@ -169,6 +169,9 @@ fn joined(form: &IdForm, parts: &[String]) -> Option<String> {
 fn plain(binding: &Binding, source: &Source, form: &IdForm, found: &Found<'_>) -> Result<String, Refusal> {
     match (form, found.wire) {
         (IdForm::Decimal, Wire::Number) | (_, Wire::Text | Wire::Untyped) => {}
+        (IdForm::Decimal, _) => {
+            return Err(refuse(Reason::BodyUnreadable, format!("`{}` in the body must be a number or a string", source.as_str())));
+        }
         _ => return Err(refuse(Reason::BodyUnreadable, format!("`{}` in the body must be a string", source.as_str()))),
     }
     if found.text.is_empty() {
@@ -196,6 +199,15 @@ fn form(kinds: &Kinds, binding: &Binding) -> IdForm {
     kind.and_then(|kind| kinds.get(kind)).map_or(IdForm::Exact, |kind| kind.spec.form.clone())
 }
 
+/// `ids`, unless they are too many to be decided.
+fn few(ids: Vec<String>) -> Result<Vec<String>, Refusal> {
+    if ids.len() > MOST { Err(too_many()) } else { Ok(ids) }
+}
+
+fn too_many() -> Refusal {
+    refuse(Reason::BodyTooLarge, format!("the call names more than {MOST} resources"))
+}
+
 /// What `id` stands for, where one choice holds for all ids of `binding`, or the id tells.
 fn alike(binding: &Binding, id: String, reading: &Reading<'_, '_>) -> Result<Named, Refusal> {
     let one = |kind: KindId, parent: bool, orphan: bool| SmallVec::from_iter([Which { kind, parent, orphan }]);
@@ -219,7 +231,10 @@ fn typed(binding: &Binding, by: &Source, choices: &[(Box<str>, Vec<Choice>)], re
         let [Some(found), value] = row.as_slice() else {
             return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing beside `{}`", id.as_str(), by.as_str())));
         };
-        let which = chosen(by, choices, value.as_ref().map(|value| value.text.as_ref()))?;
+        let Some(value) = value else {
+            return Err(refuse(Reason::ResourceMissing, format!("`{}` is missing beside `{}`", by.as_str(), id.as_str())));
+        };
+        let which = chosen(by, choices, Some(&value.text))?;
         ids.push(Named { id: plain(binding, id, &IdForm::Exact, found)?, which });
     }
     Ok(ids)

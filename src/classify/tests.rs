@@ -271,7 +271,7 @@ fn a_type_stands_in_what_its_file_is_about_unless_it_says() {
     ] {
         let file = CatalogFile::new(PathBuf::from("mine.yaml"), format!("{head}{text}"), api);
         let catalog = Catalog::load(&[file]).unwrap();
-        let parents: Vec<&str> = catalog.vocabulary().type_named("Thing").unwrap().parents.iter().map(|parent| parent.as_str()).collect();
+        let parents: Vec<&str> = catalog.vocabulary().type_named("Thing").unwrap().parents.iter().map(TypeName::as_str).collect();
         assert_eq!(parents, [want], "{api} {head}");
     }
 }

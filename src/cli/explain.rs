@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// A header of the call, `name: value`; may be repeated
     #[arg(long = "header")]
     headers: Vec<String>,
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     body: Option<String>,
     /// The SPIFFE ID of the calling workload
     #[arg(long)]

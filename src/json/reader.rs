@@ -147,6 +147,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Escapes are read here too, since one may stand for half a character.
+    #[inline]
     fn skip_string(&mut self) -> Result<(), Fault> {
         let (start, escaped) = (self.at, self.quoted()?);
         let good = !escaped || self.text.get(start..self.at).and_then(unescaped).is_some();
@@ -154,6 +155,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes to the end of the string that begins here, and says whether it has an escape.
+    #[inline]
     fn quoted(&mut self) -> Result<bool, Fault> {
         let Some((length, escaped)) = scan::string(self.rest()) else {
             return self.fault("a string does not end, or has a control character");
@@ -169,6 +171,7 @@ impl<'a> Reader<'a> {
         whole.map_or_else(|| float(text).map(Value::Float).ok_or_else(|| out_of_range(start)), |whole| Ok(Value::Int(whole)))
     }
 
+    #[inline]
     fn skip_number(&mut self) -> Result<(), Fault> {
         /// A number with fewer characters than this and no exponent is in the range of 64-bit floating point.
         const SHORT: usize = 300;
@@ -179,6 +182,7 @@ impl<'a> Reader<'a> {
         float(self.text.get(start..self.at).unwrap_or_default()).map(drop).ok_or_else(|| out_of_range(start))
     }
 
+    #[inline]
     fn digits(&mut self) -> Result<scan::Number, Fault> {
         let Some(number) = scan::number(self.rest()) else { return self.fault("a number is not complete") };
         self.at += number.length;
@@ -201,6 +205,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether another member or element follows, or `end` stands here.
+    #[inline]
     fn more(&mut self, end: u8) -> Result<bool, Fault> {
         self.space();
         if self.take(b',') {
@@ -214,6 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One more value.
+    #[inline]
     fn count(&mut self) -> Result<(), Fault> {
         match self.left.checked_sub(1) {
             Some(left) => self.left = left,

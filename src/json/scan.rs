@@ -11,6 +11,7 @@ pub(super) struct Number {
 
 /// Length of the string that `text` begins with, both quotes included, and whether it has an escape, which is not looked at; `None` where it does
 /// not end, or has a control character.
+#[inline]
 pub(super) fn string(text: &[u8]) -> Option<(usize, bool)> {
     let (mut at, mut escaped) = (1, false);
     loop {
@@ -45,6 +46,7 @@ fn plain(text: &[u8]) -> usize {
 }
 
 /// The number that `text` begins with, `None` where it has none.
+#[inline]
 pub(super) fn number(text: &[u8]) -> Option<Number> {
     let digits =
         |from: usize| text.get(from..).unwrap_or_default().iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len().saturating_sub(from));

@@ -11,6 +11,7 @@ pub(super) struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     /// Whether `key` is new.
+    #[inline]
     pub(super) fn add(&mut self, key: Cow<'a, str>) -> bool {
         const FEW: usize = 12;
         if self.few.iter().any(|other| *other == key) {
@@ -25,8 +26,11 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// Memory that one large object took is not kept: emptying it again would cost every small one behind it.
     pub(super) fn clear(&mut self) {
         self.few.clear();
-        self.many.clear();
+        if !self.many.is_empty() {
+            self.many = HashSet::new();
+        }
     }
 }

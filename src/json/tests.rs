@@ -54,6 +54,26 @@ fn duplicates_are_found_among_many_keys() {
     assert!(read(format!("{text}\"k100\":1}}").as_bytes()).is_ok());
 }
 
+/// What is known of one object says nothing about the next.
+#[test]
+fn objects_that_are_alike_stand_beside_each_other() {
+    let many = (0..13).map(|i| format!("\"k{i}\":0")).collect::<Vec<_>>().join(",");
+    for object in [format!("{{{many}}}"), r#"{"\u0061":0}"#.to_owned(), r#"{"a":{"a":0}}"#.to_owned()] {
+        let text = format!("{{\"x\":[{object},{object}],\"y\":{object}}}");
+        assert!(read(text.as_bytes()).is_ok(), "{text}");
+        assert!(read_keeping(text.as_bytes(), Keep::Members(Named(&[]))).is_ok(), "unkept {text}");
+    }
+}
+
+#[test]
+fn a_number_out_of_range_is_refused_whether_it_is_kept_or_not() {
+    for number in ["9".repeat(400), "1e400".to_owned(), "-1E+400".to_owned()] {
+        let text = format!("{{\"a\":{number}}}");
+        assert!(read(text.as_bytes()).is_err(), "{number}");
+        assert!(read_keeping(text.as_bytes(), Keep::Members(Named(&[]))).is_err(), "unkept {number}");
+    }
+}
+
 #[test]
 fn a_document_of_too_many_values_is_refused_whether_they_are_kept_or_not() {
     let list = |count: u32| format!("[{}0]", "0,".repeat(count as usize - 1));

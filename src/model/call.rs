@@ -96,6 +96,8 @@ pub enum MediaType<'r> {
 /// Why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFault {
+    /// It is a form whose length nobody announced: more parts could stand behind what is seen.
+    Unmeasured,
     /// Envoy sent only its beginning (`x-envoy-auth-partial-body`, or a length that does not agree), or it is over the limit.
     Cut,
     /// It has a `content-encoding`.

@@ -19,7 +19,7 @@ pub(super) fn read<'r>(raw: &'r RawCall, found: &Found<'r>, limit: usize) -> Bod
     }
     let media = media(found.content_type);
     if matches!(media, MediaType::Form | MediaType::FormData { .. }) && found.content_length.is_none() {
-        return Body::Unusable(BodyFault::Cut);
+        return Body::Unusable(BodyFault::Unmeasured);
     }
     Body::Whole { bytes, media }
 }

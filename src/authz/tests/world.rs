@@ -182,7 +182,12 @@ static SCHEMA: LazyLock<Authorizer> = LazyLock::new(|| {
 });
 
 pub(in crate::authz) fn load(policies: &str) -> Authorizer {
-    Authorizer::load(&vocabulary(), &source(policies), 1 << 20, Some(&SCHEMA)).unwrap_or_else(|faults| panic!("{}", said(&faults)))
+    load_with(policies, "[]")
+}
+
+pub(in crate::authz) fn load_with(policies: &str, inventory: &str) -> Authorizer {
+    let source = Source { inventory: Some(("entities.json".into(), inventory.to_owned())), ..source(policies) };
+    Authorizer::load(&vocabulary(), &source, 1 << 20, Some(&SCHEMA)).unwrap_or_else(|faults| panic!("{}", said(&faults)))
 }
 
 pub(in crate::authz) fn said(faults: &[Fault]) -> String {

@@ -40,6 +40,10 @@ impl Request {
         if body.is_some() && !headers.iter().any(|(name, _)| name == "content-type") {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
+        // Every client that has a whole body says how long it is.
+        if let Some(body) = body.as_ref().filter(|_| !headers.iter().any(|(name, _)| name == "content-length" || name == "transfer-encoding")) {
+            headers.push(("content-length".to_owned(), body.len().to_string()));
+        }
         if body.is_some() {
             headers.push(("x-envoy-auth-partial-body".to_owned(), "false".to_owned()));
         }

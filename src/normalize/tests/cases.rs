@@ -136,6 +136,7 @@ fn body(body: &Body<'_>) -> &'static str {
         Body::Whole { media: MediaType::FormData { .. }, .. } => "form-data",
         Body::Whole { media: MediaType::Other, .. } => "other",
         Body::Unusable(BodyFault::Cut) => "cut",
+        Body::Unusable(BodyFault::Unmeasured) => "unmeasured",
         Body::Unusable(BodyFault::Encoded) => "encoded",
     }
 }

@@ -57,6 +57,7 @@ fn body(body: &Body<'_>) -> &'static str {
         Body::Absent => "none",
         Body::Whole { .. } => "whole",
         Body::Unusable(BodyFault::Cut) => "cut",
+        Body::Unusable(BodyFault::Unmeasured) => "unmeasured",
         Body::Unusable(BodyFault::Encoded) => "encoded",
     }
 }
