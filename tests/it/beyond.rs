@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use lakegate_testkit::{World, issuer::TokenSpec, raw::Request, world::STAGE};
+use lakegate_testkit::{World, envoy::Listener, issuer::TokenSpec, raw::Request, world::STAGE};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -150,4 +150,52 @@ async fn a_second_name_is_no_way_around_a_forbid() {
     fs::write(&inventory, r#"[{ "type": "Table", "id": "stage/0a1b-2c", "same_as": "stage/main.pii.people" }]"#).unwrap();
     let answer = until(&world, (403, "POLICY_FORBIDS"), by_id).await;
     assert!(String::from_utf8_lossy(&answer.body).contains("main.pii.people"), "the denial names the object as policies do");
+}
+
+/// A job in Databricks asks a model server in the mesh: through an ingress gateway, so without a mesh identity, with the token that its workspace issued.
+/// Such a token can do in Databricks whatever the job can, so it must not reach the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn databricks_calls_into_the_mesh_with_a_token_of_its_own() {
+    const JOB: &str = "5f4c1b9a-2d3e-4f50-8a61-7b8c9d0e1f22";
+    let policies = format!(
+        r#"@id("scoring") permit (principal == ServicePrincipal::"databricks/{JOB}", action in Action::"use", resource == ModelName::"models/llama")
+when {{ context has token && context.token.scopes.contains("model-serving") }};"#
+    );
+    let configure = |config: &mut Value| {
+        config["peers"]["required"] = json!(false);
+        config["services"] = json!([{ "name": "models", "hosts": ["models.svc"], "environment": "staging", "catalog": "openai" }]);
+        let issuer = &mut config["issuers"][0];
+        issuer["name"] = json!("databricks");
+        issuer["audiences"] = json!([STAGE.workspace_id]);
+        issuer["token_types"] = json!(["at+jwt"]);
+        issuer["kind"] = json!("service-principal");
+    };
+    let world = world(options().policies(&[("inward.cedar", &policies)]).configure(configure)).await;
+    let spec = TokenSpec::new().header("typ", "at+jwt").without("groups").without("azp");
+    let spec = spec.claim("sub", JOB).claim("client_id", JOB).claim("aud", STAGE.workspace_id).claim("scope", "model-serving offline_access");
+    let client = world.client(Listener::Plain, &world.workloads.trainer).unwrap();
+    let ask = async |spec: Option<&TokenSpec>, model: &str| {
+        let request = Request::new("POST", "models.svc", "/v1/chat/completions").json(&json!({ "model": model, "messages": [] }));
+        let request = spec.map_or(request.clone(), |spec| request.bearer(&world.corp.token(spec).unwrap()));
+        outcome(&client.send(&request).await.unwrap())
+    };
+    let other = |name: &str, value: &str| Some(spec.clone().claim(name, value));
+    for (token, model, want) in [
+        (Some(spec.clone()), "secret", (403, "POLICY_NO_PERMIT")),
+        (other("sub", "someone-else"), "llama", (403, "POLICY_NO_PERMIT")),
+        (other("scope", "sql"), "llama", (403, "POLICY_NO_PERMIT")),
+        (other("aud", "9999999999999999"), "llama", (401, "TOKEN_WRONG_AUDIENCE")),
+        (Some(spec.clone().header("typ", "JWT")), "llama", (401, "TOKEN_WRONG_TYPE")),
+        (None, "llama", (401, "CREDENTIAL_MISSING")),
+    ] {
+        let (status, reason) = ask(token.as_ref(), model).await;
+        assert_eq!((status, reason.as_str()), want, "{token:?} {model}");
+    }
+    assert_eq!(world.workspace.count(), 0);
+
+    assert_eq!(ask(Some(&spec), "llama").await, (404, "OK".to_owned()));
+    let reached = world.workspace.reached();
+    let [arrived] = reached.as_slice() else { panic!("{} calls arrived", reached.len()) };
+    assert_eq!(arrived.header("authorization"), None, "the token went on");
+    assert_eq!(arrived.header("x-lakegate-subject").as_deref(), Some(format!("databricks/{JOB}").as_str()));
 }
