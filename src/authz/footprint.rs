@@ -1,6 +1,8 @@
 //! What a policy reads of the context beyond what every cache key holds.
 
-use serde_json::Value;
+use cedar_policy_core::ast::Template;
+
+use super::reading::Reading;
 
 /// The parts of the context that a decision depends on. Principal, peer, actor, action, resources and the facts of the token's digest are in every
 /// cache key already; these are what may differ between two requests that agree in all of that.
@@ -23,15 +25,17 @@ const EVERYTHING: Footprint = Footprint { method: true, path: true, source_ip: t
 // === impl Footprint ===
 
 impl Footprint {
-    /// Of a policy in Cedar's JSON form. Whatever is not plainly one field of the context counts as all of it.
-    pub(super) fn of(policy: &Value) -> Self {
+    /// Of the conditions of a policy. Whatever is not plainly one field of the context counts as all of it.
+    pub(super) fn of(template: &Template) -> Self {
         let mut found = Self::default();
-        found.walk(policy);
+        for (path, test) in Reading::of(template).context() {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            // whether there is a token, and a request, follows from what is in every key
+            if !(test && matches!(path.as_slice(), ["token" | "request"])) {
+                found.read(&path);
+            }
+        }
         found
-    }
-
-    pub(super) fn everything() -> Self {
-        EVERYTHING
     }
 
     #[must_use]
@@ -43,25 +47,6 @@ impl Footprint {
             expires: self.expires | other.expires,
             fields: self.fields | other.fields,
             time: self.time | other.time,
-        }
-    }
-
-    fn walk(&mut self, node: &Value) {
-        if let Some(path) = context_path(node) {
-            self.read(&path);
-            return;
-        }
-        if let Some(path) = node.get("has").and_then(step) {
-            // whether there is a token, and a request, follows from what is in every key
-            if !matches!(path.as_slice(), ["token" | "request"]) {
-                self.read(&path);
-            }
-            return;
-        }
-        match node {
-            Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
-            Value::Object(members) => members.values().for_each(|member| self.walk(member)),
-            _ => {}
         }
     }
 
@@ -77,25 +62,6 @@ impl Footprint {
             _ => *self = EVERYTHING,
         }
     }
-}
-
-/// The names of `context.a.b`, outermost first; `None` for any other expression.
-fn context_path(node: &Value) -> Option<Vec<&str>> {
-    if node.get("Var").and_then(Value::as_str) == Some("context") {
-        return Some(Vec::new());
-    }
-    step(node.get(".")?)
-}
-
-/// One attribute further, as `.` and `has` write it.
-fn step(access: &Value) -> Option<Vec<&str>> {
-    let mut path = context_path(access.get("left")?)?;
-    match access.get("attr")? {
-        Value::String(name) => path.push(name),
-        Value::Array(names) => path.extend(names.iter().filter_map(Value::as_str)),
-        _ => return None,
-    }
-    Some(path)
 }
 
 #[cfg(test)]
@@ -126,7 +92,7 @@ mod tests {
         ];
         for (condition, want) in cases {
             let policy = cedar_policy::Policy::parse(None, format!("permit (principal, action, resource) when {{ {condition} }};")).unwrap();
-            assert_eq!(Footprint::of(&policy.to_json().unwrap()), want, "{condition}");
+            assert_eq!(Footprint::of(policy.as_ref().template()), want, "{condition}");
         }
     }
 }

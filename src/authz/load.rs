@@ -10,7 +10,7 @@ use super::{
     parallel,
     policy::{Checker, Compiled},
     schema::schema_json,
-    text::{Mark, Piece, pieces, place},
+    text::{Lines, Mark, Piece, pieces},
     validate::Validation,
 };
 use crate::{
@@ -90,9 +90,11 @@ impl Loaded {
             if pieces.is_empty() {
                 loaded.faults.push(empty(&path));
             }
+            let mut lines = Lines::new(text);
             for ((key, piece), compiled) in pieces.iter().zip(compiled.by_ref()) {
+                let line = lines.of(piece.offset + piece.start);
                 match compiled {
-                    Ok(compiled) => loaded.add(&path, text, piece, *key, compiled),
+                    Ok(compiled) => loaded.add((&path, line), text, piece, *key, compiled),
                     Err(marks) => loaded.faults.extend(marks.iter().map(|mark| mark.fault(&path, text, piece.offset))),
                 }
             }
@@ -100,9 +102,8 @@ impl Loaded {
         if loaded.faults.is_empty() { Ok(loaded) } else { Err(loaded.faults) }
     }
 
-    fn add(&mut self, path: &Arc<Path>, text: &str, piece: &Piece<'_>, key: [u8; 32], compiled: Arc<Compiled>) {
+    fn add(&mut self, (path, line): (&Arc<Path>, usize), text: &str, piece: &Piece<'_>, key: [u8; 32], compiled: Arc<Compiled>) {
         let start = piece.offset + piece.start;
-        let (line, _) = place(text, start);
         if let Some((file, line)) = self.ids.get(&compiled.id) {
             let help = Some(format!("{}:{line} has it already", file.display()));
             self.faults.push(Mark::new(start, format!("the policy id `{}` is taken", compiled.id), help).fault(path, text, 0));

@@ -90,7 +90,7 @@ impl Checker<'_> {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let footprint = policy.to_json().map_or_else(|_| Footprint::everything(), |json| Footprint::of(&json));
+        let footprint = Footprint::of(policy.as_ref().template());
         Ok(Compiled {
             id: id.into(),
             reason: policy.annotation("reason").map(str::to_owned),

@@ -114,6 +114,11 @@ impl<'e> Reading<'e> {
         reading
     }
 
+    /// Each path of the context that is read, and whether it is only tested for.
+    pub(super) fn context(&self) -> impl Iterator<Item = (&[String], bool)> {
+        self.context.iter().map(|path| (path.attributes.as_slice(), path.test))
+    }
+
     /// Environments that differ in a type or the action that is read at all.
     pub(super) fn exactly(&self) -> Lens {
         let view = |read: bool| if read { View::Sharp } else { View::Blind };

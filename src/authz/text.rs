@@ -39,11 +39,33 @@ pub(super) fn pieces(file: &str) -> Vec<Piece<'_>> {
     found
 }
 
+/// Lines of a file, counted once from its beginning to its end.
+pub(super) struct Lines<'t> {
+    file: &'t str,
+    at: usize,
+    line: usize,
+}
+
 /// The line and the column (in characters) of a byte offset, both from 1.
 pub(super) fn place(file: &str, offset: usize) -> (usize, usize) {
     let before = file.get(..offset).unwrap_or(file);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+}
+
+// === impl Lines ===
+
+impl<'t> Lines<'t> {
+    pub(super) fn new(file: &'t str) -> Self {
+        Self { file, at: 0, line: 1 }
+    }
+
+    /// The line of a byte offset, from 1; offsets come in order.
+    pub(super) fn of(&mut self, offset: usize) -> usize {
+        self.line += memchr::memchr_iter(b'\n', self.file.as_bytes().get(self.at..offset).unwrap_or_default()).count();
+        self.at = offset;
+        self.line
+    }
 }
 
 /// An entity as a policy writes it, fit for a message.
