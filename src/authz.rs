@@ -9,6 +9,7 @@ mod cache;
 mod canonical;
 mod configured;
 mod constraint;
+mod edges;
 mod engine;
 mod environments;
 mod explain;
@@ -37,6 +38,7 @@ use prometheus_client::registry::Registry;
 use self::{
     cache::{Cache, Candidates, Entry, Key},
     constraint::Constraint,
+    edges::{Edge, Span},
     engine::{Engine, Unposable},
     footprint::Footprint,
     index::Index,
@@ -115,19 +117,21 @@ impl Authorizer {
     pub fn authorize(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
         let key = Key::new(caller, intent);
         let known = match self.cache.get(&key) {
-            Some(Entry::Decided(outcome)) => return self.hit(&outcome, intent),
+            Some(Entry::Decided(outcome, span)) if span.holds(facts.time_ms) => return self.hit(&outcome, intent),
             Some(Entry::Depends(candidates)) => Some(candidates),
-            None => None,
+            _ => None,
         };
         if let Some(full) = known.as_ref().and_then(|known| key.extended(known.footprint, caller, intent, facts))
-            && let Some(Entry::Decided(outcome)) = self.cache.get(&full)
+            && let Some(Entry::Decided(outcome, span)) = self.cache.get(&full)
+            && span.holds(facts.time_ms)
         {
             return self.hit(&outcome, intent);
         }
         let question = Question::new(caller, intent, &self.engine.inventory)?;
         let candidates = known.unwrap_or_else(|| self.candidates(&question));
         let outcome = Arc::new(self.decide(&question, &candidates, caller, intent, facts));
-        self.keep(key, &candidates, &outcome, || key.extended(candidates.footprint, caller, intent, facts));
+        let span = Span::around(facts.time_ms, &candidates.edges, caller);
+        self.keep(key, &candidates, (&outcome, span), || key.extended(candidates.footprint, caller, intent, facts));
         outcome.result(&intent.target)
     }
 
@@ -164,8 +168,8 @@ impl Authorizer {
         outcome.result(&intent.target)
     }
 
-    fn keep(&self, key: Key, candidates: &Arc<Candidates>, outcome: &Arc<Outcome>, full: impl FnOnce() -> Option<Key>) {
-        let decided = |outcome: &Arc<Outcome>| Entry::Decided(outcome.clone());
+    fn keep(&self, key: Key, candidates: &Arc<Candidates>, (outcome, span): (&Arc<Outcome>, Span), full: impl FnOnce() -> Option<Key>) {
+        let decided = |outcome: &Arc<Outcome>| Entry::Decided(outcome.clone(), span);
         if candidates.footprint == Footprint::default() && outcome.keeps() {
             self.metrics.decided.inc();
             self.cache.insert(key, decided(outcome));
@@ -194,8 +198,11 @@ impl Authorizer {
         literals.sort();
         literals.dedup();
         let footprint = policies.iter().fold(Footprint::default(), |sum, policy| sum.with(policy.footprint));
+        let mut edges: Vec<Edge> = policies.iter().flat_map(|policy| &policy.edges).copied().collect();
+        edges.sort_unstable();
+        edges.dedup();
         let set = PolicySet::from_policies(policies.into_iter().map(|policy| policy.policy.clone())).ok();
-        Candidates { numbers, set, footprint, literals }
+        Candidates { numbers, set, footprint, edges, literals }
     }
 
     fn decide(&self, question: &Question, candidates: &Candidates, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Outcome {

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use cedar_policy::PolicySet;
 
-use super::{footprint::Footprint, permit::Outcome};
+use super::{
+    edges::{Edge, Span},
+    footprint::Footprint,
+    permit::Outcome,
+};
 use crate::{
     digest::Fields,
     model::{Caller, EntityRef, FieldValue, Intent, RequestFacts},
@@ -21,6 +25,8 @@ pub(super) struct Candidates {
     /// `None` where the engine would not take them together; nothing is allowed then.
     pub(super) set: Option<PolicySet>,
     pub(super) footprint: Footprint,
+    /// When a decision of theirs could change by the time alone.
+    pub(super) edges: Vec<Edge>,
     /// What they name that the inventory has.
     pub(super) literals: Vec<EntityRef>,
 }
@@ -28,7 +34,7 @@ pub(super) struct Candidates {
 /// What is known under a key.
 #[derive(Clone)]
 pub(super) enum Entry {
-    Decided(Arc<Outcome>),
+    Decided(Arc<Outcome>, Span),
     /// The decision depends on more: it stands, if anywhere, under the key extended by the candidates' footprint.
     Depends(Arc<Candidates>),
 }
@@ -59,7 +65,7 @@ impl Key {
         Self(fields.finish())
     }
 
-    /// With the parts of the context that candidates read; `None` where one of them is the time, for which no entry could be kept.
+    /// With the parts of the context that candidates read; `None` where that is the time in a way that does not say for how long an entry could be kept.
     pub(super) fn extended(self, footprint: Footprint, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Option<Self> {
         if footprint.time {
             return None;
@@ -129,7 +135,7 @@ impl Entry {
     fn weight(&self) -> u32 {
         const OVERHEAD: usize = 256;
         let own = match self {
-            Self::Decided(outcome) => outcome.bytes(),
+            Self::Decided(outcome, _) => outcome.bytes(),
             Self::Depends(candidates) => candidates.numbers.len() * size_of::<u32>(),
         };
         u32::try_from(own.saturating_add(OVERHEAD)).unwrap_or(u32::MAX)

@@ -16,7 +16,7 @@ pub(super) struct Footprint {
     pub(super) expires: bool,
     /// Any body field.
     pub(super) fields: bool,
-    /// `context.request.time`: nothing that read it is cached.
+    /// `context.request.time` in a way that does not say when a decision could change: nothing is cached.
     pub(super) time: bool,
 }
 
@@ -25,13 +25,14 @@ const EVERYTHING: Footprint = Footprint { method: true, path: true, source_ip: t
 // === impl Footprint ===
 
 impl Footprint {
-    /// Of the conditions of a policy. Whatever is not plainly one field of the context counts as all of it.
-    pub(super) fn of(template: &Template) -> Self {
+    /// Of the conditions of a policy; `timed` where it is known when they could change by the time alone. Whatever is not plainly one field of the context counts as all of it.
+    pub(super) fn of(template: &Template, timed: bool) -> Self {
         let mut found = Self::default();
         for (path, test) in Reading::of(template).context() {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             // whether there is a token, and a request, follows from what is in every key
-            if !(test && matches!(path.as_slice(), ["token" | "request"])) {
+            let follows = test && matches!(path.as_slice(), ["token" | "request"]);
+            if !follows && !(timed && path == ["request", "time"]) {
                 found.read(&path);
             }
         }
@@ -92,7 +93,7 @@ mod tests {
         ];
         for (condition, want) in cases {
             let policy = cedar_policy::Policy::parse(None, format!("permit (principal, action, resource) when {{ {condition} }};")).unwrap();
-            assert_eq!(Footprint::of(policy.as_ref().template()), want, "{condition}");
+            assert_eq!(Footprint::of(policy.as_ref().template(), false), want, "{condition}");
         }
     }
 }

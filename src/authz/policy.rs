@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use super::{
     alias, canonical,
     constraint::{Constraint, entity_ref},
+    edges::Edge,
     footprint::Footprint,
     text::{Mark, Piece, shown_entity},
     validate::{Findings, Validation},
@@ -34,6 +35,8 @@ pub(super) struct Compiled {
     pub(super) action: Constraint,
     pub(super) resource: Constraint,
     pub(super) footprint: Footprint,
+    /// When its conditions could change by the time alone, where that is known.
+    pub(super) edges: Vec<Edge>,
     /// Every entity it names.
     pub(super) literals: Vec<EntityRef>,
     /// What is likely not meant, though it can be served.
@@ -90,7 +93,8 @@ impl Checker<'_> {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let footprint = Footprint::of(policy.as_ref().template());
+        let edges = Edge::of(policy.as_ref().template());
+        let footprint = Footprint::of(policy.as_ref().template(), edges.is_some());
         Ok(Compiled {
             id: id.into(),
             reason: policy.annotation("reason").map(str::to_owned),
@@ -100,6 +104,7 @@ impl Checker<'_> {
             action: policy.action_constraint().into(),
             resource: policy.resource_constraint().into(),
             footprint,
+            edges: edges.unwrap_or_default(),
             literals: policy.entity_literals().iter().map(entity_ref).collect(),
             warnings,
             policy,

@@ -202,6 +202,11 @@ impl View {
     }
 }
 
+/// Whether `expr` is `context.a.b` with these names.
+pub(super) fn is_path(expr: &Expr, names: &[&str]) -> bool {
+    path(expr).is_some_and(|path| path == names)
+}
+
 /// The attributes of `context.a.b`; none of `context` itself.
 fn path(expr: &Expr) -> Option<Vec<&str>> {
     let (mut inner, mut attributes) = (expr, Vec::new());

@@ -135,6 +135,7 @@ fn linear(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &Req
         numbers: (0..u32::try_from(authorizer.policy_count()).unwrap()).collect(),
         set: Some(PolicySet::from_policies(authorizer.policies.iter().map(|placed| placed.compiled.policy.clone())).unwrap()),
         footprint: Footprint::everything(),
+        edges: Vec::new(),
         literals: Vec::new(),
     };
     summary(authorizer.decide(&question, &all, caller, intent, facts).result(&intent.target))
@@ -172,6 +173,61 @@ proptest! {
     }
 }
 
+/// Every way to compare the time of the request that is understood, with edges about `NOW_MS`, and one that is not.
+fn clock_condition() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        r#"context.request.time < datetime("2026-01-01")"#,
+        r#"context.request.time <= datetime("2026-01-01T00:00:05Z")"#,
+        r#"context.request.time > datetime("2026-01-01T00:00:05.250Z")"#,
+        r#"datetime("2026-01-01T01:00:05+0100") >= context.request.time"#,
+        r#"context.request.time == datetime("2025-12-31T23:00:05-0100")"#,
+        r#"context.request.time != datetime("2026-01-01T00:00:05Z")"#,
+        r#"context.request.time.offset(duration("-1h5s")) < datetime("2025-12-31T23:00:00Z")"#,
+        r#"context.request.time < datetime("2025-12-31").offset(duration("1d5s"))"#,
+        r#"context has token && context.token has auth_time && context.request.time.durationSince(context.token.auth_time) < duration("8h")"#,
+        r#"context has token && context.token has auth_time && duration("7h59m60s") <= context.request.time.durationSince(context.token.auth_time)"#,
+        r#"context has token && context.token has auth_time && context.token.auth_time.offset(duration("8h5s")) > context.request.time"#,
+        r#"context has token && context.token.expires.durationSince(context.request.time) > duration("1h")"#,
+        r#"context has token && context.token.expires.durationSince(context.request.time).toHours() == 1"#,
+        r#"context.request.time.durationSince(datetime("2026-01-01")).toSeconds() <= 4"#,
+        r#"context.request.time.durationSince(datetime("2026-01-01T00:00:10Z")).toSeconds() > -5"#,
+        r#"context.request.time.durationSince(datetime("2026-01-01")).toMinutes() == 0"#,
+        r#"context.request.time.toTime() >= duration("5s")"#,
+        r#"context.request.time.toTime() < duration("24h") && context.request.time.toTime() >= duration("23h59m55s")"#,
+        r#"context.request.time.offset(duration("-8h")).toTime() < duration("16h5s")"#,
+        r#"context.request.time.toDate() == datetime("2026-01-01")"#,
+    ])
+}
+
+/// About the edges of those, and days away.
+fn clocks() -> impl Strategy<Value = i64> {
+    let about = select(vec![-86_400_000_i64, -65_000, -5_000, 0, 250, 4_000, 5_000, 5_250, 60_000, 3_600_000, 86_400_000]);
+    (about, -2..=2_i64).prop_map(|(about, near)| NOW_MS + about + near)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_decision_is_kept_no_longer_than_until_it_could_change(
+        one in clock_condition(), other in clock_condition(), authenticated in option::of(select(vec![-8 * 3600_i64, -3600, 0])), times in vec(clocks(), 2..24)
+    ) {
+        let authorizer = load(&format!(
+            "@id(\"one\") permit (principal, action, resource) when {{ {one} }};\n@id(\"other\") forbid (principal, action, resource) when {{ {other} }};\n"
+        ));
+        let mut token = token("alice", &[]);
+        token.auth_time = authenticated.map(|since| NOW_MS / 1000 + since);
+        seal(&mut token);
+        let caller = caller(Some(token), None);
+        let intent = intent("jobs.get", &[("Job", "stage/1")]);
+        for time_ms in times {
+            let facts = RequestFacts { time_ms, ..facts() };
+            let got = summary(authorizer.authorize(&caller, &intent, &facts));
+            prop_assert_eq!(got, linear(&authorizer, &caller, &intent, &facts), "{} | {} at {}", one, other, time_ms - NOW_MS);
+        }
+    }
+}
+
 #[test]
 fn what_a_key_leaves_out_would_be_served_to_others() {
     let authorizer = load(r#"@id("p") permit (principal, action in Action::"use", resource in Environment::"staging");"#);
@@ -194,7 +250,10 @@ fn what_is_cached_is_counted() {
     let cases = [
         ("true", (1, 1, 0)),
         (r#"context.request.method == "POST""#, (1, 1, 0)),
-        (r#"context.request.time > datetime("2026-01-01")"#, (0, 0, 2)),
+        (r#"context.request.time > datetime("2026-01-01")"#, (1, 1, 0)),
+        (r#"context.request.time.toDate() == datetime("2026-01-01")"#, (0, 0, 2)),
+        (r#"context.request.time > datetime("2026-01-01") && context.request.time == context.request.time"#, (0, 0, 2)),
+        (r#"[context.request].contains(context.request) && context.request.time > datetime("2026-01-01")"#, (0, 0, 2)),
         (r#"context.request.path == "" || 9223372036854775807 + 1 == 0"#, (0, 0, 2)),
     ];
     for (condition, want) in cases {
