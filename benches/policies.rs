@@ -9,7 +9,8 @@ use lakegate::{
     authz::{Authorizer, Source},
     classify::Catalog,
     model::{
-        Caller, EntityRef, Environment, Intent, Name, PrincipalKind, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName, Vocabulary,
+        Caller, EntityRef, Environment, Intent, Name, PrincipalKind, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName,
+        Vocabulary,
     },
 };
 
@@ -32,7 +33,9 @@ fn policies(count: usize) -> String {
                 r#"@id("p{i}") permit (principal in Group::"corp/team{i}", action == Action::"serving_endpoints.query", resource == ServingEndpoint::"stage/e{i}");"#
             ),
             4..6 => {
-                format!(r#"@id("p{i}") permit (principal in Group::"corp/team{i}", action in Action::"read", resource in Schema::"stage/main.s{i}");"#)
+                format!(
+                    r#"@id("p{i}") permit (principal in Group::"corp/team{i}", action in Action::"read", resource in Schema::"stage/main.s{i}");"#
+                )
             }
             6..8 => format!(
                 r#"@id("p{i}") permit (principal == User::"corp/u{i}", action in [Action::"jobs.get", Action::"jobs.run_now"], resource == Job::"stage/{i}")

@@ -104,7 +104,8 @@ fn comparison(expr: &Expr) -> Option<Vec<Edge>> {
             return Some(vec![moment.later(if ahead { length } else { length.checked_neg()? })?]);
         }
         if let (Some(shift), Some(length)) = (time_of_day(one), duration(other)) {
-            return Some(vec![Edge { base: Base::Midnight, offset: length.checked_sub(shift)? }]);
+            // The time of day falls back to nothing at the midnight of what is compared.
+            return [length, 0].map(|time| Some(Edge { base: Base::Midnight, offset: time.checked_sub(shift)? })).into_iter().collect();
         }
         let (Some((unit, (moment, ahead))), ExprKind::Lit(Literal::Long(count))) = (counted(one), other.expr_kind()) else { return None };
         // Division rounds towards zero, so that a count changes at the count itself or at its neighbour.
@@ -190,14 +191,13 @@ fn datetime(text: &str) -> Option<i64> {
         let date = text.parse::<jiff::civil::Date>().ok()?;
         return date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|day| day.timestamp().as_millisecond());
     }
-    let (local, zone) = match text.strip_suffix('Z') {
-        Some(local) => (local, 0),
-        None => {
-            let (local, zone) = text.split_at_checked(text.len().checked_sub(5)?)?;
-            let (hours, minutes) = zone.get(1..)?.split_at_checked(2)?;
-            let length = hours.parse::<i64>().ok()?.checked_mul(60)?.checked_add(minutes.parse().ok()?)?.checked_mul(60_000)?;
-            (local, if zone.starts_with('-') { length.checked_neg()? } else { length })
-        }
+    let (local, zone) = if let Some(local) = text.strip_suffix('Z') {
+        (local, 0)
+    } else {
+        let (local, zone) = text.split_at_checked(text.len().checked_sub(5)?)?;
+        let (hours, minutes) = zone.get(1..)?.split_at_checked(2)?;
+        let length = hours.parse::<i64>().ok()?.checked_mul(60)?.checked_add(minutes.parse().ok()?)?.checked_mul(60_000)?;
+        (local, if zone.starts_with('-') { length.checked_neg()? } else { length })
     };
     let local = local.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     local.timestamp().as_millisecond().checked_sub(zone)

@@ -134,7 +134,7 @@ fn linear(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &Req
     let all = Candidates {
         numbers: (0..u32::try_from(authorizer.policy_count()).unwrap()).collect(),
         set: Some(PolicySet::from_policies(authorizer.policies.iter().map(|placed| placed.compiled.policy.clone())).unwrap()),
-        footprint: Footprint::everything(),
+        footprint: Footprint::default(),
         edges: Vec::new(),
         literals: Vec::new(),
     };
@@ -188,7 +188,7 @@ fn clock_condition() -> impl Strategy<Value = &'static str> {
         r#"context has token && context.token has auth_time && duration("7h59m60s") <= context.request.time.durationSince(context.token.auth_time)"#,
         r#"context has token && context.token has auth_time && context.token.auth_time.offset(duration("8h5s")) > context.request.time"#,
         r#"context has token && context.token.expires.durationSince(context.request.time) > duration("1h")"#,
-        r#"context has token && context.token.expires.durationSince(context.request.time).toHours() == 1"#,
+        "context has token && context.token.expires.durationSince(context.request.time).toHours() == 1",
         r#"context.request.time.durationSince(datetime("2026-01-01")).toSeconds() <= 4"#,
         r#"context.request.time.durationSince(datetime("2026-01-01T00:00:10Z")).toSeconds() > -5"#,
         r#"context.request.time.durationSince(datetime("2026-01-01")).toMinutes() == 0"#,
