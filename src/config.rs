@@ -1,7 +1,7 @@
 //! The configuration: from the text of `lakegate.yaml` to a [`Config`] in which everything has been checked.
 //!
 //! ```text
-//! text ──node──► located tree ──walk (JSON Schema)──► Raw ──check──► Config
+//! text ──yaml──► located tree ──walk (JSON Schema)──► Raw ──check──► Config
 //!                     └────────────── every fault, with its line and its mend ──────────────┘
 //! ```
 //!
@@ -13,7 +13,6 @@ mod forms;
 mod issuers;
 mod later;
 mod listen;
-mod node;
 mod path;
 mod quote;
 pub mod raw;
@@ -47,7 +46,7 @@ pub use self::{
     words::{Algorithm, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, PeerSource, Provider, TrustHeader},
 };
 use self::{path::KeyPath, raw::Raw, report::Report};
-use crate::model::Fault;
+use crate::{model::Fault, yaml};
 
 /// A configuration that has been checked. Paths are resolved against the folder of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +90,13 @@ impl Config {
     /// # Errors
     /// Every fault of the text, in its order.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Vec<Fault>> {
-        let (root, found) = node::read(text);
-        let faults: Vec<Fault> = found.into_iter().map(|found| report::yaml_fault(path, found)).collect();
-        let Some(root) = root else { return Err(faults) };
+        let (root, found) = yaml::read(text);
+        let faults: Vec<Fault> = found.into_iter().map(|found| found.fault(path)).collect();
+        let root = match root {
+            Some(root) => root,
+            None if faults.is_empty() => return Err(vec![report::file_fault(path, "the file is empty".to_owned(), "begin with `version: 1`")]),
+            None => return Err(faults),
+        };
         let mut report = Report::new(path, &root, faults);
         let good = walk::walk(&root, &mut report);
         let config = match serde_json::from_value::<Raw>(good) {

@@ -1,11 +1,6 @@
 use std::fmt;
 
-/// One step down the tree of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(String),
-    Item(usize),
-}
+use crate::yaml::Step;
 
 /// The way to one value of the configuration, shown as `issuers[0].audiences`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

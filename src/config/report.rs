@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 
-use super::{
-    node::{Node, Place, YamlFault},
-    path::KeyPath,
+use super::path::KeyPath;
+use crate::{
+    model::Fault,
+    yaml::{Node, Place},
 };
-use crate::model::Fault;
 
 /// The faults found so far in one configuration file.
 pub(super) struct Report<'t> {
@@ -43,11 +43,6 @@ impl<'t> Report<'t> {
         self.faults.sort_by_key(|fault| (fault.line, fault.column));
         self.faults
     }
-}
-
-/// A fault of the YAML itself, of which there is no tree.
-pub(super) fn yaml_fault(file: &Path, found: YamlFault) -> Fault {
-    fault(file, found.place, found.message, found.help.map(str::to_owned))
 }
 
 /// A fault of the file as a whole.

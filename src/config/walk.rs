@@ -4,14 +4,16 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     later,
-    node::{Key, Node, Value},
     path::KeyPath,
     quote::choices,
     report::Report,
     schema,
     units::{SIZE, SPAN, Size, Span},
 };
-use crate::text::{nearest, quoted};
+use crate::{
+    text::{nearest, quoted},
+    yaml::{Key, Node, Value},
+};
 
 /// Walks the file and gives back what of it is well-formed, for reading by type; what is not has become a fault in the report.
 pub(super) fn walk(root: &Node, report: &mut Report<'_>) -> Json {

@@ -66,7 +66,7 @@ fn yaml_that_hides_what_it_means() {
         ("dir: policies", "dir: !!str policies", &["anchors, aliases and tags are not read"]),
         ("dir: policies", "dir: policies\n  <<: {mode: shadow}", &["merge keys are not read; write the keys out"]),
         ("dir: policies", "dir: policies\n  ? [a]\n  : b", &["a key must be a word"]),
-        ("dir: policies\n", "dir: policies\n---\nversion: 1\n", &["18:1 a second document begins; one file holds one configuration"]),
+        ("dir: policies\n", "dir: policies\n---\nversion: 1\n", &["18:1 a second document begins; one file holds one document"]),
         ("  dir: policies", "\tdir: policies", &["the YAML cannot be read"]),
         ("dir: policies", "dir: [", &["the YAML cannot be read"]),
         ("dir: policies", "dir: \"policies", &["the YAML cannot be read"]),

@@ -1,33 +1,41 @@
-//! The configuration file as a tree in which every key and every value knows its place.
+//! A YAML file as a tree in which every key and every value knows its place.
 //!
 //! YAML is read narrowly: what stands in the file is what is meant. Anchors, aliases, merge keys and tags are refused, since they make a value mean
 //! something that is not written where a reader looks (and small files grow large); so are a second document and a key that stands twice.
 
+use std::path::Path;
+
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 
-use super::path::Step;
-use crate::text::quoted;
+use crate::{model::Fault, text::quoted};
 
-/// How deeply lists and mappings may nest. The deepest key of the configuration stands at five.
+/// How deeply lists and mappings may nest; the deepest key of any file of ours stands at six.
 const MAX_DEPTH: usize = 32;
+
+/// One step down a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Key(String),
+    Item(usize),
+}
 
 /// A place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub struct Place {
     /// From 1.
-    pub(super) line: usize,
+    pub line: usize,
     /// From 1, in characters.
-    pub(super) column: usize,
+    pub column: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub struct Node {
+    pub place: Place,
+    pub value: Value,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
     Null,
     Bool(bool),
     Int(i64),
@@ -41,21 +49,22 @@ pub(super) enum Value {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Key {
-    pub(super) place: Place,
-    pub(super) text: String,
+pub struct Key {
+    pub place: Place,
+    pub text: String,
 }
 
 /// What is wrong with the YAML itself.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct YamlFault {
-    pub(super) place: Option<Place>,
-    pub(super) message: String,
-    pub(super) help: Option<&'static str>,
+pub struct YamlFault {
+    pub place: Option<Place>,
+    pub message: String,
+    pub help: Option<&'static str>,
 }
 
-/// Reads `text`. A fault of the grammar ends the reading and no tree comes back; faults of content are gathered, and what they concern stands as refused in the tree.
-pub(super) fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
+/// Reads `text`; neither a tree nor a fault comes of a file without a value. A fault of the grammar ends the reading and no tree comes back; faults of content are gathered, and what they concern stands as refused in the tree.
+#[must_use]
+pub fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
     let mut options = granit_parser::options! { disallow_directives: true, emit_unresolved_aliases: true, flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
     options.set_emit_comments(false);
     let mut reader = Reader { events: Parser::new_from_str_with_options(text, options), faults: Vec::new() };
@@ -66,9 +75,6 @@ pub(super) fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
             None
         }
     };
-    if node.is_none() && reader.faults.is_empty() {
-        reader.faults.push(YamlFault { place: None, message: "the file is empty".to_owned(), help: Some("begin with `version: 1`") });
-    }
     (node, reader.faults)
 }
 
@@ -88,7 +94,8 @@ struct Start<'t> {
 
 impl Node {
     /// What kind of value it is, in the words of YAML, for messages.
-    pub(super) fn kind(&self) -> &'static str {
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "a boolean",
@@ -101,7 +108,8 @@ impl Node {
     }
 
     /// Where the value at `path` stands, or as much of the path as is there.
-    pub(super) fn place_of(&self, path: &[Step]) -> Place {
+    #[must_use]
+    pub fn place_of(&self, path: &[Step]) -> Place {
         let next = match (path.split_first(), &self.value) {
             (Some((Step::Key(key), rest)), Value::Map(entries)) => entries.iter().find(|(have, _)| have.text == *key).map(|(_, node)| (node, rest)),
             (Some((Step::Item(index), rest)), Value::List(items)) => items.get(*index).map(|node| (node, rest)),
@@ -121,6 +129,20 @@ impl From<Marker> for Place {
 
 // === impl YamlFault ===
 
+impl YamlFault {
+    /// The fault it is in `file`.
+    #[must_use]
+    pub fn fault(self, file: &Path) -> Fault {
+        Fault {
+            file: file.to_owned(),
+            line: self.place.map(|place| place.line),
+            column: self.place.map(|place| place.column),
+            message: self.message,
+            help: self.help.map(str::to_owned),
+        }
+    }
+}
+
 impl From<ScanError> for YamlFault {
     fn from(error: ScanError) -> Self {
         let message = format!("the YAML cannot be read: {}", error.info().trim_end_matches('.'));
@@ -139,7 +161,7 @@ impl<'t> Reader<'t> {
         while let Some(next) = self.events.next_event() {
             let (event, span) = next?;
             if matches!(event, Event::DocumentStart(..)) {
-                self.fault(span.start.into(), "a second document begins", Some("one file holds one configuration: remove what follows `---`"));
+                self.fault(span.start.into(), "a second document begins", Some("one file holds one document: remove what follows `---`"));
                 return Ok(Some(node));
             }
         }
