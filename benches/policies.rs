@@ -57,7 +57,7 @@ unless {{ principal in Group::"corp/stewards{i}" }};"#
 }
 
 fn source(count: usize) -> Source {
-    Source { files: vec![("bench.cedar".into(), policies(count))], inventory: None }
+    Source { files: vec![("bench.cedar".into(), policies(count))], ..Source::default() }
 }
 
 fn load(vocabulary: &Vocabulary, count: usize, previous: Option<&Authorizer>) -> Authorizer {

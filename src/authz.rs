@@ -5,6 +5,7 @@
 
 mod alias;
 mod around;
+mod assign;
 mod cache;
 mod canonical;
 mod configured;
@@ -24,15 +25,17 @@ mod parallel;
 mod permit;
 mod policy;
 mod reading;
+mod role;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod text;
 mod validate;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use cedar_policy::PolicySet;
+use cedar_policy_core::ast;
 use prometheus_client::registry::Registry;
 
 use self::{
@@ -52,6 +55,7 @@ use self::{
 pub use self::{
     configured::Scope,
     explain::{Explained, Explanation, NearMiss, PolicyNote},
+    load::Grant,
     permit::Permit,
     schema::schema,
 };
@@ -64,6 +68,12 @@ pub struct Source {
     pub files: Vec<(PathBuf, String)>,
     /// `entities.json`, where there is one.
     pub inventory: Option<(PathBuf, String)>,
+    /// Who has which role on what: every `*.yaml` of the folder, in order of name.
+    pub access: Vec<(PathBuf, String)>,
+    /// The same for a time, approved by somebody.
+    pub grants: Vec<(PathBuf, String)>,
+    /// From the beginning of a grant to its end.
+    pub longest_grant: Duration,
 }
 
 /// One set of policies, ready to decide. Immutable; a reload makes another.
@@ -77,6 +87,7 @@ pub struct Authorizer {
     warnings: Vec<Fault>,
     kept: Kept,
     rules: Arc<Rules>,
+    grants: Vec<Grant>,
 }
 
 // === impl Authorizer ===
@@ -94,7 +105,7 @@ impl Authorizer {
         let rules = Rules::new(vocabulary, previous.map(|previous| &previous.rules)).map_err(|fault| vec![fault])?;
         let loaded = Loaded::read(vocabulary, source, &rules, previous.map(|previous| &previous.kept));
         let inventory = source.inventory.as_ref().map_or_else(|| Ok(Inventory::default()), |(path, text)| Inventory::load(path, text, vocabulary));
-        let (Loaded { policies, kept, warnings, .. }, inventory) = match (loaded, inventory) {
+        let (Loaded { policies, kept, warnings, grants, .. }, inventory) = match (loaded, inventory) {
             (Ok(loaded), Ok(inventory)) => (loaded, inventory),
             (loaded, inventory) => return Err([loaded.err(), inventory.err()].into_iter().flatten().flatten().collect()),
         };
@@ -109,6 +120,7 @@ impl Authorizer {
             warnings,
             kept,
             rules,
+            grants,
         })
     }
 
@@ -145,6 +157,12 @@ impl Authorizer {
     #[must_use]
     pub fn second_names(&self) -> &Arc<HashMap<EntityRef, EntityRef>> {
         self.engine.inventory.second_names()
+    }
+
+    /// Access for a time: what is yet to begin, what holds now, what has ended.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
     }
 
     #[must_use]
@@ -201,7 +219,9 @@ impl Authorizer {
         let mut edges: Vec<Edge> = policies.iter().flat_map(|policy| &policy.edges).copied().collect();
         edges.sort_unstable();
         edges.dedup();
-        let set = PolicySet::from_policies(policies.into_iter().map(|policy| policy.policy.clone())).ok();
+        let mut set = ast::PolicySet::new();
+        let added: Result<(), _> = policies.into_iter().try_for_each(|policy| set.add(policy.policy.clone()));
+        let set = added.ok().map(|()| PolicySet::from(set));
         Candidates { numbers, set, footprint, edges, literals }
     }
 

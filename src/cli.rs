@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod grants;
 mod output;
 mod serve;
 mod token;
@@ -31,6 +32,8 @@ enum Command {
     Check(check::Args),
     /// Say why a call is allowed or denied, stage by stage, or what a call is
     Explain(explain::Args),
+    /// List the access that ends by itself: what holds now and what is to come
+    Grants(grants::Args),
     /// Say what lakegate makes of a token
     Token(token::Args),
 }
@@ -61,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args, &mut output),
         Command::Check(args) => check::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
+        Command::Grants(args) => grants::run(&args, &mut output),
         Command::Token(args) => token::run(&args, &mut output),
     };
     exit.into()

@@ -41,7 +41,7 @@ pub use self::{
     listen::{Listen, Peers, Tls},
     reference::reference,
     schema::json_schema,
-    service::{Audit, AuditSink, Limits, Policy, Telemetry},
+    service::{Audit, AuditSink, Grants, Limits, Policy, Telemetry},
     targets::{TargetEntry, Trust},
     words::{Algorithm, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, PeerSource, Provider, TrustHeader},
 };
@@ -118,6 +118,8 @@ impl Config {
     pub fn watched(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.file.clone(), self.policy.dir.clone()];
         paths.extend(self.policy.entities.clone());
+        paths.extend(self.policy.access.clone());
+        paths.extend(self.policy.grants.as_ref().map(|grants| grants.dir.clone()));
         paths.extend(self.catalog.dir.clone());
         paths.extend(self.catalog.extra.iter().cloned());
         paths.extend(self.targets.iter().filter_map(|entry| if let Api::Own(file) = &entry.api { Some(file.clone()) } else { None }));

@@ -1,6 +1,6 @@
 //! Follows the files: whatever changes is compiled beside the requests, and published whole or not at all.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     config::Config,
@@ -16,15 +16,22 @@ const KEYS: Duration = Duration::from_secs(10);
 /// Reloads until `drain` begins. `watcher` looked before `started` was read, so that no change goes unseen.
 pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<Published>, mut watcher: Watcher, tls: Option<Tls>, drain: Drain) {
     let mut config = started.clone();
+    // What a configuration that cannot be served names: the mend may be made there.
+    let mut awaited = Vec::new();
     let ends = drain.begun();
     tokio::pin!(ends);
     let mut keys = tokio::time::interval(KEYS);
     loop {
-        watcher.retarget(config.watched());
+        let mut paths = config.watched();
+        paths.extend(awaited.iter().filter(|path| !config.watched().contains(path)).cloned());
+        watcher.retarget(paths);
         tokio::select! {
             () = &mut ends => return,
             _ = keys.tick() => published.snapshot().authenticator.refresh(),
-            () = watcher.changed() => reload(&compiler, &started, &mut config, &published, tls.as_ref()).await,
+            () = watcher.changed() => {
+                reload(&compiler, &started, &mut config, &published, tls.as_ref()).await;
+                awaited = if published.status().degraded { named(config.file.clone()).await } else { Vec::new() };
+            }
         }
     }
 }
@@ -46,6 +53,12 @@ async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, publ
             published.keep(vec![Fault { file: config.file.clone(), line: None, column: None, message, help: None }]);
         }
     }
+}
+
+/// The files and folders that the configuration file names as it stands.
+async fn named(file: PathBuf) -> Vec<PathBuf> {
+    let read = tokio::task::spawn_blocking(move || Config::load(&file).map(|config| config.watched()));
+    read.await.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// The settings that are read at the start alone, where `next` has others.

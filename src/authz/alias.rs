@@ -2,22 +2,33 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cedar_policy::{Policy, PolicyId};
+use cedar_policy::Policy;
+use cedar_policy_core::ast;
 use serde_json::Value;
 
-/// `policy` with every action by the name that requests have, where it writes another; `None` where it writes none.
+use super::reading::literals;
+
+/// The policy, or template of policies, with every action by the name that requests have, where it writes another; `None` where it writes none.
 ///
 /// # Errors
 /// A message where the policy cannot be read back, which no policy that was parsed is known to do.
-pub(super) fn resolved(policy: &Policy, aliases: &BTreeMap<Arc<str>, Arc<str>>) -> Result<Option<Policy>, String> {
-    let other = |uid: &cedar_policy::EntityUid| is_action(&uid.type_name().to_string()) && aliases.contains_key(uid.id().unescaped());
-    if aliases.is_empty() || !policy.entity_literals().iter().any(other) {
+pub(super) fn resolved(template: &ast::Template, aliases: &BTreeMap<Arc<str>, Arc<str>>) -> Result<Option<ast::Template>, String> {
+    let other = |uid: &ast::EntityUID| uid.is_action() && aliases.contains_key::<str>(uid.eid().as_ref());
+    if aliases.is_empty() || !literals(template).iter().any(other) {
         return Ok(None);
     }
-    let mut json = policy.to_json().map_err(|error| error.to_string())?;
-    rename(&mut json, aliases);
-    let id = PolicyId::new(policy.id());
-    Policy::from_json(Some(id), json).map(Some).map_err(|error| error.to_string())
+    let message = |error: &dyn std::fmt::Display| error.to_string();
+    let renamed = if template.is_static() {
+        let policy = ast::Template::try_as_policy(Arc::new(template.clone())).map_err(|error| message(&error))?;
+        let mut json = Policy::from(policy).to_json().map_err(|error| message(&error))?;
+        rename(&mut json, aliases);
+        Policy::from_json(None, json).map_err(|error| message(&error))?.as_ref().template().clone()
+    } else {
+        let mut json = cedar_policy::Template::from(template.clone()).to_json().map_err(|error| message(&error))?;
+        rename(&mut json, aliases);
+        cedar_policy::Template::from_json(None, json).map_err(|error| message(&error))?.as_ref().clone()
+    };
+    Ok(Some(renamed.new_id(template.id().clone())))
 }
 
 /// In Cedar's JSON an entity is `{"type": …, "id": …}` wherever it stands.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
+use cedar_policy_core::ast::{ActionConstraint, EntityReference, EntityType, EntityUID, PrincipalOrResourceConstraint};
 
 use super::node::Node;
 use crate::model::{EntityRef, TypeName};
@@ -18,11 +18,11 @@ pub(super) enum Constraint {
     InAny(Vec<EntityRef>),
 }
 
-pub(super) fn entity_ref(uid: &EntityUid) -> EntityRef {
-    EntityRef::new(&type_name(uid.type_name()), uid.id().unescaped())
+pub(super) fn entity_ref(uid: &EntityUID) -> EntityRef {
+    EntityRef::new(&type_name(uid.entity_type()), uid.eid().as_ref())
 }
 
-fn type_name(name: &EntityTypeName) -> TypeName {
+fn type_name(name: &EntityType) -> TypeName {
     TypeName::new(&name.to_string())
 }
 
@@ -62,36 +62,29 @@ impl fmt::Display for Constraint {
     }
 }
 
-impl From<PrincipalConstraint> for Constraint {
-    fn from(constraint: PrincipalConstraint) -> Self {
+impl Constraint {
+    /// Of a principal or a resource; a slot that nothing fills admits everything.
+    pub(super) fn of_party(constraint: &PrincipalOrResourceConstraint) -> Self {
+        let entity = |reference: &EntityReference| match reference {
+            EntityReference::EUID(uid) => Some(entity_ref(uid)),
+            EntityReference::Slot(_) => None,
+        };
         match constraint {
-            PrincipalConstraint::Any => Self::Any,
-            PrincipalConstraint::Is(kind) => Self::Is(type_name(&kind)),
-            PrincipalConstraint::Eq(entity) => Self::Eq(entity_ref(&entity)),
-            PrincipalConstraint::In(entity) => Self::In(entity_ref(&entity)),
-            PrincipalConstraint::IsIn(kind, entity) => Self::IsIn(type_name(&kind), entity_ref(&entity)),
+            PrincipalOrResourceConstraint::Any => Self::Any,
+            PrincipalOrResourceConstraint::Is(kind) => Self::Is(type_name(kind)),
+            PrincipalOrResourceConstraint::Eq(reference) => entity(reference).map_or(Self::Any, Self::Eq),
+            PrincipalOrResourceConstraint::In(reference) => entity(reference).map_or(Self::Any, Self::In),
+            PrincipalOrResourceConstraint::IsIn(kind, reference) => {
+                entity(reference).map_or_else(|| Self::Is(type_name(kind)), |entity| Self::IsIn(type_name(kind), entity))
+            }
         }
     }
-}
 
-impl From<ResourceConstraint> for Constraint {
-    fn from(constraint: ResourceConstraint) -> Self {
-        match constraint {
-            ResourceConstraint::Any => Self::Any,
-            ResourceConstraint::Is(kind) => Self::Is(type_name(&kind)),
-            ResourceConstraint::Eq(entity) => Self::Eq(entity_ref(&entity)),
-            ResourceConstraint::In(entity) => Self::In(entity_ref(&entity)),
-            ResourceConstraint::IsIn(kind, entity) => Self::IsIn(type_name(&kind), entity_ref(&entity)),
-        }
-    }
-}
-
-impl From<ActionConstraint> for Constraint {
-    fn from(constraint: ActionConstraint) -> Self {
+    pub(super) fn of_action(constraint: &ActionConstraint) -> Self {
         match constraint {
             ActionConstraint::Any => Self::Any,
-            ActionConstraint::Eq(entity) => Self::Eq(entity_ref(&entity)),
-            ActionConstraint::In(entities) => Self::InAny(entities.iter().map(entity_ref).collect()),
+            ActionConstraint::Eq(action) => Self::Eq(entity_ref(action)),
+            ActionConstraint::In(actions) => Self::InAny(actions.iter().map(|action| entity_ref(action)).collect()),
         }
     }
 }

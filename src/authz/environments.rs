@@ -160,14 +160,11 @@ impl Environments {
     }
 
     fn environment<'e>(&'e self, applied: &'e Applied, principal: usize, resource: usize) -> Option<RequestEnv<'e>> {
-        Some(RequestEnv::DeclaredAction {
-            principal: self.types.get(principal)?,
-            action: &applied.action,
-            resource: self.types.get(resource)?,
-            context: self.contexts.get(applied.context)?,
-            principal_slot: None,
-            resource_slot: None,
-        })
+        // Slots stand in scopes alone: filled with the party's own type, a scope is never found to be wrong, nor conditions to be unreachable.
+        let (principal, resource) = (self.types.get(principal)?, self.types.get(resource)?);
+        let (principal_slot, resource_slot) = (Some(principal.clone()), Some(resource.clone()));
+        let context = self.contexts.get(applied.context)?;
+        Some(RequestEnv::DeclaredAction { principal, action: &applied.action, resource, context, principal_slot, resource_slot })
     }
 
     /// The types for which the typechecker does not find that the constraint is always false. It leaves out what follows only where it finds that:

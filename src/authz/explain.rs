@@ -128,8 +128,10 @@ fn note(placed: &Placed) -> PolicyNote {
 fn near_misses(authorizer: &Authorizer, question: &Question, resource: &Node, permits: &[&Placed], posed: &Posed) -> Vec<NearMiss> {
     let miss = |placed: &&Placed, missing| NearMiss { policy: note(placed), resource: resource.entity.to_string(), missing };
     let covering = permits.iter().filter(|placed| covers(&placed.compiled, question, resource));
-    let near: Vec<NearMiss> =
-        covering.filter_map(|placed| Some(miss(placed, vec![failing_condition(authorizer, &placed.compiled.policy, posed)?]))).take(TOLD).collect();
+    let near: Vec<NearMiss> = covering
+        .filter_map(|placed| Some(miss(placed, vec![failing_condition(authorizer, &Policy::from(placed.compiled.policy.clone()), posed)?])))
+        .take(TOLD)
+        .collect();
     if !near.is_empty() || permits.iter().any(|placed| covers(&placed.compiled, question, resource)) {
         return near;
     }

@@ -1,14 +1,20 @@
 //! From policy files to checked policies: every fault of every file at once, nothing done twice across reloads.
 
+mod assigned;
+
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use cedar_policy::{Schema, Validator};
 
+pub use self::assigned::Grant;
+use self::assigned::{Assigned, Assigning};
 use super::{
     Source,
+    assign::{self, Assignment, Grants, Kind},
     environments::Environments,
     parallel,
-    policy::{Checker, Compiled},
+    policy::{Checker, Compiled, Written},
+    role::Role,
     schema::schema_json,
     text::{Lines, Mark, Piece, pieces},
     validate::Validation,
@@ -33,17 +39,22 @@ pub(super) struct Placed {
     pub(super) line: usize,
 }
 
-/// Every policy that is known to be without fault, by the digest of its text and of the rules it was checked by.
+/// Whatever is known to be without fault, by the digest of its text and of the rules it was checked by.
 #[derive(Default)]
-pub(super) struct Kept(HashMap<[u8; 32], Arc<Compiled>>);
+pub(super) struct Kept {
+    written: HashMap<[u8; 32], Written>,
+    assignments: HashMap<[u8; 32], Arc<Vec<Assignment>>>,
+}
 
 /// What the files hold.
 #[derive(Default)]
 pub(super) struct Loaded {
     pub(super) policies: Vec<Placed>,
+    pub(super) grants: Vec<Grant>,
     pub(super) kept: Kept,
     pub(super) warnings: Vec<Fault>,
     faults: Vec<Fault>,
+    roles: HashMap<Arc<str>, Arc<Role>>,
     /// Where each id was first written.
     ids: HashMap<Arc<str>, (Arc<Path>, usize)>,
 }
@@ -56,7 +67,7 @@ impl Rules {
     pub(super) fn new(vocabulary: &Vocabulary, previous: Option<&Arc<Self>>) -> Result<Arc<Self>, Fault> {
         let json = schema_json(vocabulary);
         // the forms of ids are rules too, though Cedar does not know them
-        let digest = sha256([json.to_string().as_bytes(), format!("{:?}", vocabulary.types).as_bytes()]);
+        let digest = sha256([json.to_string().as_bytes(), format!("{:?}", vocabulary.types).as_bytes(), b""]);
         if let Some(same) = previous.filter(|previous| previous.digest == digest) {
             return Ok(same.clone());
         }
@@ -70,6 +81,11 @@ impl Rules {
         let environments = Environments::new(schema.as_ref());
         Ok(Arc::new(Self { validator: Validator::new(schema), environments, digest }))
     }
+
+    /// Under which a text of a kind is known, as long as the rules are these.
+    fn key(&self, kind: &str, text: &str) -> [u8; 32] {
+        sha256([self.digest.as_slice(), kind.as_bytes(), text.as_bytes()])
+    }
 }
 
 // === impl Loaded ===
@@ -79,40 +95,85 @@ impl Loaded {
     /// Every fault of every file, in order.
     pub(super) fn read(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Kept>) -> Result<Self, Vec<Fault>> {
         let checker = Checker { vocabulary, validation: Validation::new(&rules.validator, &rules.environments) };
-        let key = |piece: &Piece<'_>| sha256([rules.digest.as_slice(), piece.text.as_bytes()]);
+        let mut loaded = Self::default();
+        loaded.read_policies(&checker, source, rules, previous);
+        let assigned = loaded.read_assignments(vocabulary, source, rules, previous);
+        // Where a role is missing for a fault of its own, that is told and not what follows from it.
+        if loaded.faults.is_empty() {
+            Assigning::new(&checker, rules, previous, &mut loaded).all(&assigned);
+        }
+        if loaded.faults.is_empty() { Ok(loaded) } else { Err(loaded.faults) }
+    }
+
+    fn read_policies(&mut self, checker: &Checker<'_>, source: &Source, rules: &Rules, previous: Option<&Kept>) {
+        let key = |piece: &Piece<'_>| rules.key("policy", piece.text);
         let pieces: Vec<Vec<_>> = source.files.iter().map(|(_, text)| pieces(text).into_iter().map(|piece| (key(&piece), piece)).collect()).collect();
         let all: Vec<_> = pieces.iter().flatten().collect();
-        let known = |key| previous.and_then(|previous| previous.0.get(key)).cloned();
-        let mut compiled = parallel::map(&all, |(key, piece)| known(key).map_or_else(|| checker.compile(piece).map(Arc::new), Ok)).into_iter();
-        let mut loaded = Self::default();
+        let known = |key| previous.and_then(|previous| previous.written.get(key)).cloned();
+        let mut compiled = parallel::map(&all, |(key, piece)| known(key).map_or_else(|| checker.compile(piece), Ok)).into_iter();
         for ((path, text), pieces) in source.files.iter().zip(&pieces) {
             let path: Arc<Path> = path.as_path().into();
             if pieces.is_empty() {
-                loaded.faults.push(empty(&path));
+                self.faults.push(empty(&path));
             }
             let mut lines = Lines::new(text);
             for ((key, piece), compiled) in pieces.iter().zip(compiled.by_ref()) {
                 let line = lines.of(piece.offset + piece.start);
                 match compiled {
-                    Ok(compiled) => loaded.add((&path, line), text, piece, *key, compiled),
-                    Err(marks) => loaded.faults.extend(marks.iter().map(|mark| mark.fault(&path, text, piece.offset))),
+                    Ok(written) => self.add((&path, line), text, piece, *key, written),
+                    Err(marks) => self.faults.extend(marks.iter().map(|mark| mark.fault(&path, text, piece.offset))),
                 }
             }
         }
-        if loaded.faults.is_empty() { Ok(loaded) } else { Err(loaded.faults) }
     }
 
-    fn add(&mut self, (path, line): (&Arc<Path>, usize), text: &str, piece: &Piece<'_>, key: [u8; 32], compiled: Arc<Compiled>) {
+    fn add(&mut self, (path, line): (&Arc<Path>, usize), text: &str, piece: &Piece<'_>, key: [u8; 32], written: Written) {
         let start = piece.offset + piece.start;
-        if let Some((file, line)) = self.ids.get(&compiled.id) {
-            let help = Some(format!("{}:{line} has it already", file.display()));
-            self.faults.push(Mark::new(start, format!("the policy id `{}` is taken", compiled.id), help).fault(path, text, 0));
+        let (id, warnings) = match &written {
+            Written::Policy(compiled) => (&compiled.id, &compiled.warnings),
+            Written::Role(role) => (&role.id, &role.warnings),
+        };
+        if let Err((message, help)) = self.take(id, path, line) {
+            self.faults.push(Mark::new(start, message, help).fault(path, text, 0));
             return;
         }
-        self.ids.insert(compiled.id.clone(), (path.clone(), line));
-        self.warnings.extend(compiled.warnings.iter().map(|mark| mark.fault(path, text, piece.offset)));
-        self.kept.0.insert(key, compiled.clone());
-        self.policies.push(Placed { compiled, file: path.clone(), line });
+        self.warnings.extend(warnings.iter().map(|mark| mark.fault(path, text, piece.offset)));
+        self.kept.written.insert(key, written.clone());
+        match written {
+            Written::Policy(compiled) => self.policies.push(Placed { compiled, file: path.clone(), line }),
+            Written::Role(role) => drop(self.roles.insert(role.id.clone(), role)),
+        }
+    }
+
+    /// Every file of `access/` and `grants/`, each entry read.
+    fn read_assignments<'s>(&mut self, vocabulary: &Vocabulary, source: &'s Source, rules: &Rules, previous: Option<&Kept>) -> Vec<Assigned<'s>> {
+        let grants = Kind::Grant(Grants { longest: source.longest_grant });
+        let files = source.access.iter().map(|file| (file, Kind::Access)).chain(source.grants.iter().map(|file| (file, grants)));
+        let mut assigned = Vec::new();
+        for ((path, text), kind) in files {
+            let key = rules.key(&format!("{kind:?}"), text);
+            let known = previous.and_then(|previous| previous.assignments.get(&key)).cloned();
+            match known.map_or_else(|| assign::read(path, text, kind, vocabulary).map(Arc::new), Ok) {
+                Ok(assignments) => {
+                    self.kept.assignments.insert(key, Arc::clone(&assignments));
+                    assigned.push(Assigned { path, assignments });
+                }
+                Err(faults) => self.faults.extend(faults),
+            }
+        }
+        assigned
+    }
+
+    /// Takes an id.
+    ///
+    /// # Errors
+    /// It is taken; and where.
+    fn take(&mut self, id: &Arc<str>, path: &Arc<Path>, line: usize) -> Result<(), (String, Option<String>)> {
+        if let Some((file, line)) = self.ids.get(id) {
+            return Err((format!("the policy id `{id}` is taken"), Some(format!("{}:{line} has it already", file.display()))));
+        }
+        self.ids.insert(Arc::clone(id), (Arc::clone(path), line));
+        Ok(())
     }
 }
 
@@ -127,7 +188,7 @@ fn empty(path: &Path) -> Fault {
     }
 }
 
-fn sha256(parts: [&[u8]; 2]) -> [u8; 32] {
+fn sha256(parts: [&[u8]; 3]) -> [u8; 32] {
     let mut fields = Fields::new();
     for part in parts {
         fields.bytes(part);

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicyId};
+use cedar_policy_core::{
+    ast::{Effect, EntityUID, Policy, PolicyID, Template},
+    parser::parse_policy_or_template,
+};
 use miette::Diagnostic;
 
 use super::{
@@ -10,6 +13,8 @@ use super::{
     constraint::{Constraint, entity_ref},
     edges::Edge,
     footprint::Footprint,
+    reading::literals,
+    role::{self, Role},
     text::{Mark, Piece, shown_entity},
     validate::{Findings, Validation},
 };
@@ -18,12 +23,19 @@ use crate::{
     text::{nearest, shown},
 };
 
+/// What one piece of a policy file is.
+#[derive(Clone, Debug)]
+pub(super) enum Written {
+    Policy(Arc<Compiled>),
+    Role(Arc<Role>),
+}
+
 /// A policy without fault.
 #[derive(Debug)]
 pub(super) struct Compiled {
     /// Its Cedar id is `id`.
     pub(super) policy: Policy,
-    /// From `@id`.
+    /// From `@id`, or of the link.
     pub(super) id: Arc<str>,
     /// From `@reason`: what the denied caller reads.
     pub(super) reason: Option<String>,
@@ -55,6 +67,25 @@ const ANNOTATIONS: [&str; 5] = ["id", "reason", "hide", "owner", "doc"];
 // === impl Compiled ===
 
 impl Compiled {
+    fn new(policy: Policy, id: Arc<str>, warnings: Vec<Mark>) -> Self {
+        let template = policy.template();
+        let edges = Edge::of(template);
+        Self {
+            id,
+            reason: annotation(template, "reason").map(str::to_owned),
+            owner: annotation(template, "owner").map(str::to_owned),
+            hide: annotation(template, "hide").is_some(),
+            principal: Constraint::of_party(policy.principal_constraint().as_inner()),
+            action: Constraint::of_action(policy.action_constraint()),
+            resource: Constraint::of_party(policy.resource_constraint().as_inner()),
+            footprint: Footprint::of(template, edges.is_some()),
+            edges: edges.unwrap_or_default(),
+            literals: literals(template).iter().map(entity_ref).collect(),
+            warnings,
+            policy,
+        }
+    }
+
     pub(super) fn is_forbid(&self) -> bool {
         self.policy.effect() == Effect::Forbid
     }
@@ -62,7 +93,7 @@ impl Compiled {
     /// Whether it applies to all principals, and under all conditions, to which `other` applies, as far as their texts say so.
     pub(super) fn applies_where(&self, other: &Self) -> bool {
         let principal = self.principal == Constraint::Any || self.principal == other.principal;
-        let [own, others] = [self, other].map(|policy| policy.policy.as_ref().non_scope_constraints());
+        let [own, others] = [self, other].map(|policy| policy.policy.non_scope_constraints());
         principal && own.is_none_or(|own| others.is_some_and(|others| own.eq_shape(others)))
     }
 
@@ -76,62 +107,67 @@ impl Compiled {
 impl Checker<'_> {
     /// # Errors
     /// Every fault of the piece, at offsets into its text.
-    pub(super) fn compile(&self, piece: &Piece<'_>) -> Result<Compiled, Vec<Mark>> {
-        let policy = Policy::parse(None, piece.text).map_err(|errors| errors.iter().map(|error| mark(error, piece)).collect::<Vec<_>>())?;
-        let mut faults = annotation_faults(&policy, piece);
-        let id = policy.annotation("id").unwrap_or_default().to_owned();
-        let policy = policy.new_id(PolicyId::new(&id));
-        let policy = match alias::resolved(&policy, &self.vocabulary.aliases) {
-            Ok(resolved) => resolved.unwrap_or(policy),
+    pub(super) fn compile(&self, piece: &Piece<'_>) -> Result<Written, Vec<Mark>> {
+        let template =
+            parse_policy_or_template(None, piece.text).map_err(|errors| errors.iter().map(|error| mark(error, piece)).collect::<Vec<_>>())?;
+        let mut faults = annotation_faults(&template, piece);
+        let id: Arc<str> = annotation(&template, "id").unwrap_or_default().into();
+        let template = match alias::resolved(&template, &self.vocabulary.aliases) {
+            Ok(resolved) => resolved.unwrap_or(template),
             Err(message) => {
                 faults.push(Mark::new(piece.start, format!("its actions have other names now: {message}"), Some("write those".to_owned())));
                 return Err(faults);
             }
         };
-        faults.extend(self.literal_faults(&policy, piece));
-        let warnings = self.validate(&policy, piece, &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
+        let template = template.new_id(if template.is_static() { PolicyID::from_string(&id) } else { role::template_id(&id) });
+        faults.extend(self.literal_faults(&template, piece));
+        faults.extend(role::faults(&template, piece));
+        let warnings = self.validate(&template, piece, &mut faults);
+        let template = Arc::new(template);
+        let policy = Template::try_as_policy(Arc::clone(&template));
+        match policy {
+            _ if !faults.is_empty() => Err(faults),
+            Ok(policy) => Ok(Written::Policy(Arc::new(Compiled::new(policy, id, warnings)))),
+            Err(_) => Ok(Written::Role(Arc::new(Role::new(template, id, piece, warnings)))),
         }
-        let edges = Edge::of(policy.as_ref().template());
-        let footprint = Footprint::of(policy.as_ref().template(), edges.is_some());
-        Ok(Compiled {
-            id: id.into(),
-            reason: policy.annotation("reason").map(str::to_owned),
-            owner: policy.annotation("owner").map(str::to_owned),
-            hide: policy.annotation("hide").is_some(),
-            principal: policy.principal_constraint().into(),
-            action: policy.action_constraint().into(),
-            resource: policy.resource_constraint().into(),
-            footprint,
-            edges: edges.unwrap_or_default(),
-            literals: policy.entity_literals().iter().map(entity_ref).collect(),
-            warnings,
-            policy,
-        })
     }
 
     /// Strict validation; returns the warnings.
-    fn validate(&self, policy: &Policy, piece: &Piece<'_>, faults: &mut Vec<Mark>) -> Vec<Mark> {
-        let Findings { errors, warnings, unfinished } = self.validation.of(policy);
-        faults.extend(marks(errors.iter(), piece));
+    fn validate(&self, template: &Template, piece: &Piece<'_>, faults: &mut Vec<Mark>) -> Vec<Mark> {
+        let Findings { errors, warnings, unfinished } = self.validation.of(template);
+        faults.extend(marks(errors.iter(), piece).into_iter().map(|mark| self.with_action(mark)));
         if unfinished {
             faults.push(Mark::new(piece.start, "the policy is nested too deeply to be checked", Some("write it as several policies".to_owned())));
         }
         warnings.iter().map(|warning| mark(warning, piece)).collect()
     }
 
-    fn literal_faults(&self, policy: &Policy, piece: &Piece<'_>) -> Vec<Mark> {
-        let fault = |uid: &cedar_policy::EntityUid| {
+    /// With the action that was likely meant, where it names one that is unknown.
+    fn with_action(&self, mark: Mark) -> Mark {
+        let unknown = mark.message.strip_prefix("unrecognized action `Action::\"").and_then(|rest| rest.split_once('"'));
+        let actions = &self.vocabulary.actions;
+        let groups = actions.iter().flat_map(|spec| [&*spec.action.service, spec.action.level.as_str()]);
+        let Some(near) = unknown.and_then(|(name, _)| nearest(name, actions.iter().map(|spec| &*spec.action.name).chain(groups))) else {
+            return mark;
+        };
+        Mark { help: Some(format!("did you mean `Action::\"{near}\"`?")), ..mark }
+    }
+
+    fn literal_faults(&self, template: &Template, piece: &Piece<'_>) -> Vec<Mark> {
+        let fault = |uid: &EntityUID| {
             let entity = entity_ref(uid);
             let (message, right) = canonical::fault_of(&entity, self.vocabulary)?;
-            // the engine's own representation is the only one that says where a literal stands
-            let offset = if let Some(loc) = uid.as_ref().loc() { loc.start() } else { piece.start };
+            let offset = if let Some(loc) = uid.loc() { loc.start() } else { piece.start };
             let right = right.map(|id| format!("did you mean `{}`?", EntityRef::new(&entity.kind, &id)));
             Some(Mark::new(offset, format!("`{}` can name nothing: {message}", shown_entity(&entity)), right))
         };
-        policy.entity_literals().iter().filter_map(fault).collect()
+        literals(template).iter().filter_map(fault).collect()
     }
+}
+
+/// The value of an annotation.
+pub(super) fn annotation<'t>(template: &'t Template, name: &str) -> Option<&'t str> {
+    template.annotations().find(|(key, _)| key.as_ref() == name).map(|(_, annotation)| annotation.val.as_str())
 }
 
 /// The places of what was found. One mistake is found in many request environments, in words that differ by the action alone: the first of them.
@@ -142,36 +178,44 @@ pub(super) fn marks<'f, D: Diagnostic + 'f>(found: impl Iterator<Item = &'f D>, 
     found
 }
 
-fn annotation_faults(policy: &Policy, piece: &Piece<'_>) -> Vec<Mark> {
+fn annotation_faults(template: &Template, piece: &Piece<'_>) -> Vec<Mark> {
     let mut faults = Vec::new();
-    for (name, value) in policy.annotations() {
+    for (name, value) in template.annotations().map(|(name, annotation)| (name.as_ref(), annotation.val.as_str())) {
         let offset = annotation_offset(piece, name);
         if !ANNOTATIONS.contains(&name) {
             let near = nearest(name, ANNOTATIONS).map_or_else(String::new, |near| format!("did you mean `@{near}`? "));
             let help = format!("{near}there are `@id`, `@reason`, `@hide`, `@owner` and, for all else, `@doc`");
             faults.push(Mark::new(offset, format!("unknown annotation `@{}`", shown(name)), Some(help)));
-        } else if let Some(problem) = value_fault(policy, name, value) {
+        } else if let Some(problem) = value_fault(template.effect(), name, value) {
             faults.push(Mark::new(offset, problem, None));
         }
     }
-    if policy.annotation("id").is_none() {
+    if annotation(template, "id").is_none() {
         let help = Some("write `@id(\"...\")` before `permit` or `forbid`; answers and records name the policy by it".to_owned());
         faults.push(Mark::new(piece.start, "a policy without `@id`", help));
     }
     faults
 }
 
-fn value_fault(policy: &Policy, name: &str, value: &str) -> Option<String> {
-    const LONGEST_ID: usize = 128;
-    const LONGEST_REASON: usize = 300;
-    let id =
-        |text: &str| (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    let line = |text: &str| !text.is_empty() && text.chars().count() <= LONGEST_REASON && !text.chars().any(char::is_control);
+/// Whether `text` may be the id of a policy: 1 to 128 letters, digits, `.`, `_` and `-`.
+pub(super) fn is_id(text: &str) -> bool {
+    (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// Whether `text` is one line that a person can read: 1 to 300 characters.
+pub(super) fn is_line(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= LONGEST_REASON && !text.chars().any(char::is_control)
+}
+
+pub(super) const LONGEST_ID: usize = 128;
+pub(super) const LONGEST_REASON: usize = 300;
+
+fn value_fault(effect: Effect, name: &str, value: &str) -> Option<String> {
     match name {
-        "id" if !id(value) => Some(format!("`{}` is no policy id: 1 to {LONGEST_ID} letters, digits, `.`, `_` and `-`", shown(value))),
-        "reason" | "owner" if !line(value) => Some(format!("`@{name}` is one line of 1 to {LONGEST_REASON} characters")),
+        "id" if !is_id(value) => Some(format!("`{}` is no policy id: 1 to {LONGEST_ID} letters, digits, `.`, `_` and `-`", shown(value))),
+        "reason" | "owner" if !is_line(value) => Some(format!("`@{name}` is one line of 1 to {LONGEST_REASON} characters")),
         "hide" if !value.is_empty() => Some("`@hide` takes no value".to_owned()),
-        "hide" if policy.effect() == Effect::Permit => Some("`@hide` on a permit: only a `forbid` can hide what it denies".to_owned()),
+        "hide" if effect == Effect::Permit => Some("`@hide` on a permit: only a `forbid` can hide what it denies".to_owned()),
         _ => None,
     }
 }

@@ -245,6 +245,11 @@ fn action_test(expr: &Expr) -> Option<ActionTest<'_>> {
     }
 }
 
+/// Every entity that a policy names, in its scope and its conditions.
+pub(super) fn literals(template: &Template) -> Vec<EntityUID> {
+    template.condition().subexpressions().filter_map(literal).cloned().collect()
+}
+
 fn literal(expr: &Expr) -> Option<&EntityUID> {
     if let ExprKind::Lit(Literal::EntityUID(uid)) = expr.expr_kind() { Some(uid) } else { None }
 }

@@ -5,9 +5,10 @@
 //! the typechecker stops at the scope with nothing to say; where nothing is read that differs, it says the same again. What is found here is
 //! what the whole validation finds, and a property test holds that.
 
-use cedar_policy::{Policy, PolicySet};
+use std::sync::Arc;
+
 use cedar_policy_core::{
-    ast::{ActionConstraint, Template},
+    ast::{ActionConstraint, PolicySet, Template},
     validator::{
         ValidationError, ValidationMode, ValidationWarning, Validator, ValidatorSchema, confusable_string_checks,
         typecheck::{PolicyCheck, Typechecker},
@@ -55,10 +56,9 @@ impl<'r> Validation<'r> {
         Self { whole: validator.as_ref(), environments, sights: Sights::new(environments) }
     }
 
-    pub(super) fn of(&self, policy: &Policy) -> Findings {
-        let template = policy.as_ref().template();
+    pub(super) fn of(&self, template: &Template) -> Findings {
         if !is_plain(template.action_constraint()) {
-            return self.wholly(policy);
+            return self.wholly(template);
         }
         let slice = self.environments.slice(self.schema(), template);
         let mut errors: Vec<_> = Validator::validate_entity_types_and_literals(self.schema(), template).collect();
@@ -73,13 +73,22 @@ impl<'r> Validation<'r> {
         Findings { errors, ..Findings::default() }
     }
 
-    fn wholly(&self, policy: &Policy) -> Findings {
-        // one static policy has no name to share, so that there is always a set of it
-        let set = PolicySet::from_policies([policy.clone()]).unwrap_or_default();
-        let (errors, warnings) = self.whole.validate(set.as_ref(), ValidationMode::Strict).into_errors_and_warnings();
+    /// Whether there can be a request that the scope admits, by the types of what it names.
+    pub(super) fn can_apply(&self, template: &Template) -> bool {
+        !self.environments.slice(self.schema(), template).is_empty(self.environments)
+    }
+
+    fn wholly(&self, template: &Template) -> Findings {
+        let mut set = PolicySet::new();
+        // Alone it has no name to share, so that it is always taken.
+        let added = match Template::try_as_policy(Arc::new(template.clone())) {
+            Ok(policy) => set.add(policy),
+            Err(_) => set.add_template(template.clone()),
+        };
+        let (errors, warnings) = self.whole.validate(&set, ValidationMode::Strict).into_errors_and_warnings();
         let errors: Vec<_> = errors.collect();
         let warnings = if errors.is_empty() { warnings.collect() } else { Vec::new() };
-        Findings { unfinished: set.is_empty(), errors, warnings }
+        Findings { unfinished: added.is_err(), errors, warnings }
     }
 
     fn schema(&self) -> &'r ValidatorSchema {

@@ -89,9 +89,26 @@ pub struct Policy {
     /// An inventory of resources: tags, owners, extra groups. Watched.
     #[schemars(example = &"entities.json")]
     pub entities: Option<PathBuf>,
+    /// A folder that says who has which role on what: every `*.yaml` file below it. Watched.
+    #[schemars(example = &"access")]
+    pub access: Option<PathBuf>,
+    /// Access that is approved for a time and ends by itself.
+    pub grants: Option<Grants>,
     /// Whether decisions bind. A workspace or account may say it for itself.
     #[schemars(extend("default" = "enforce"))]
     pub mode: Option<Mode>,
+}
+
+/// Access that is approved for a time and ends by itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    /// The folder of the grants: every `*.yaml` file below it. Watched.
+    #[schemars(required, example = &"grants")]
+    pub dir: Option<PathBuf>,
+    /// From the beginning of a grant to its end, at most; 1m to 366d.
+    #[schemars(extend("default" = "7d"))]
+    pub longest: Option<Span>,
 }
 
 /// The headers that tell the far side who calls.

@@ -1,6 +1,7 @@
 //! What concerns lakegate as a whole: policies, record, telemetry, limits, and the words it answers with.
 
 use std::{
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,7 +21,17 @@ use crate::text::quoted;
 pub struct Policy {
     pub dir: PathBuf,
     pub entities: Option<PathBuf>,
+    pub access: Option<PathBuf>,
+    pub grants: Option<Grants>,
     pub mode: Mode,
+}
+
+/// Access for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grants {
+    pub dir: PathBuf,
+    /// From the beginning of one to its end, at most.
+    pub longest: Duration,
 }
 
 /// Where every decision is recorded.
@@ -63,7 +74,19 @@ pub struct Limits {
 pub(super) fn policy(raw: &raw::Policy, path: &KeyPath, report: &mut Report<'_>) -> Option<Policy> {
     let dir = raw.dir.as_deref().and_then(|written| files::folder(written, &path.key("dir"), report));
     let entities = raw.entities.as_deref().and_then(|written| files::file(written, &path.key("entities"), report));
-    Some(Policy { dir: dir?, entities, mode: raw.mode.unwrap_or_default() })
+    let access = raw.access.as_deref().and_then(|written| files::folder(written, &path.key("access"), report));
+    let grants = raw.grants.as_ref().and_then(|raw| grants(raw, &path.key("grants"), report));
+    Some(Policy { dir: dir?, entities, access, grants, mode: raw.mode.unwrap_or_default() })
+}
+
+fn grants(raw: &raw::Grants, path: &KeyPath, report: &mut Report<'_>) -> Option<Grants> {
+    let dir = raw.dir.as_deref().and_then(|written| files::folder(written, &path.key("dir"), report));
+    let longest = raw.longest.map_or(LONGEST_GRANT, |span| span.0);
+    if !LONGEST_GRANT_BOUNDS.contains(&longest) {
+        report.fault(&path.key("longest"), "it is not between 1m and 366d", "write as long as access without a new review may last, as `7d`");
+        return None;
+    }
+    Some(Grants { dir: dir?, longest })
 }
 
 pub(super) fn trust_prefix(raw: &raw::TrustHeaders, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
@@ -161,5 +184,7 @@ const TRUST_PREFIX: &str = "x-lakegate-";
 const PREFIX_MAX: usize = 61;
 /// Headers that Envoy, proxies and Databricks themselves live by: everything below the prefix is removed from each request.
 const FOREIGN_PREFIXES: [&str; 4] = ["x-envoy-", "x-forwarded-", "x-databricks-", "x-request-"];
+const LONGEST_GRANT: Duration = Duration::from_hours(7 * 24);
+const LONGEST_GRANT_BOUNDS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(366 * 24);
 const VISIBLE_AFTER: Duration = Duration::from_secs(20);
 const VISIBLE_AFTER_MAX: Duration = Duration::from_mins(10);

@@ -67,7 +67,7 @@ fn beside(config: &Config, files: &mut Vec<CatalogFile>) -> Result<(), Fault> {
 /// # Errors
 /// A [`Fault`] where one cannot be read, or there is none.
 fn folder(dir: &Path) -> Result<Vec<CatalogFile>, Fault> {
-    let listing = listing::read_stable(dir, Meant::Catalog)?;
+    let listing = listing::read_stable(dir, Meant::Yaml)?;
     if listing.files.is_empty() {
         let help = Some("name a folder with the `*.yaml` files of a catalog".to_owned());
         return Err(Fault { file: dir.to_owned(), line: None, column: None, message: "there is no catalog file in it".to_owned(), help });

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -103,12 +104,20 @@ fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
     part.map_err(|faults| all.extend(faults)).ok()
 }
 
-/// The policies and the inventory, each read whole and unchanged while reading.
+/// The policies, who has them, and the inventory, each read whole and unchanged while reading.
 fn source(config: &Config) -> Result<Source, Vec<Fault>> {
     let listing = listing::read_stable(&config.policy.dir, Meant::Policies).map_err(|fault| vec![fault])?;
     let inventory = match &config.policy.entities {
         Some(file) => Some((file.clone(), listing::read_stable_file(file).map_err(|fault| vec![fault])?)),
         None => None,
     };
-    Ok(Source { files: listing.files, inventory })
+    let yaml = |dir: &Path| listing::read_stable(dir, Meant::Yaml).map(|listing| listing.files).map_err(|fault| vec![fault]);
+    let grants = config.policy.grants.as_ref();
+    Ok(Source {
+        files: listing.files,
+        inventory,
+        access: config.policy.access.as_deref().map_or_else(|| Ok(Vec::new()), yaml)?,
+        grants: grants.map_or_else(|| Ok(Vec::new()), |grants| yaml(&grants.dir))?,
+        longest_grant: grants.map_or(Duration::ZERO, |grants| grants.longest),
+    })
 }

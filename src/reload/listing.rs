@@ -44,8 +44,8 @@ enum Trouble {
 pub(super) enum Meant {
     /// `*.cedar`
     Policies,
-    /// `*.yaml`
-    Catalog,
+    /// `*.yaml` and `*.yml`
+    Yaml,
     Both,
 }
 
@@ -149,8 +149,8 @@ impl Meant {
         let extension = path.extension().and_then(|extension| extension.to_str());
         match self {
             Self::Policies => extension == Some("cedar"),
-            Self::Catalog => extension == Some("yaml"),
-            Self::Both => matches!(extension, Some("cedar" | "yaml")),
+            Self::Yaml => matches!(extension, Some("yaml" | "yml")),
+            Self::Both => matches!(extension, Some("cedar" | "yaml" | "yml")),
         }
     }
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::panic, reason = "as above")]
 #![expect(clippy::indexing_slicing, reason = "JSON that is not there is null, and a test says so")]
 
+mod access;
 mod architecture;
 mod asking;
 mod beyond;

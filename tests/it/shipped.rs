@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use lakegate_testkit::authority::{Authority, Names};
 
 /// The files that tell people to type commands.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "docs/operations.md",
     "docs/configuration.md",
     "docs/catalog-format.md",
+    "docs/access.md",
     "examples/lakegate.yaml",
     "policies/README.md",
     "CONTRIBUTING.md",
@@ -42,9 +43,41 @@ fn the_example_is_good_with_the_policies_of_the_demo() {
     let text = fs::read_to_string(checkout().join("examples/lakegate.yaml")).unwrap();
     let demo = checkout().join("testkit/demo/policies");
     let file = folder.path().join("lakegate.yaml");
-    fs::write(&file, text.replace("dir: ../policies ", &format!("dir: {} ", demo.display()))).unwrap();
+    // The demo has no roles that somebody could be given.
+    let given = |line: &&str| !line.starts_with("  access:") && !line.starts_with("  grants:");
+    let text: Vec<String> = text.lines().filter(given).map(|line| line.replace("dir: ../policies ", &format!("dir: {} ", demo.display()))).collect();
+    fs::write(&file, text.join("\n")).unwrap();
     assert!(fs::read_to_string(&file).unwrap().contains("testkit/demo/policies"));
     check(&file);
+}
+
+/// What docs/access.md shows is what is shipped, and lists as it says.
+#[test]
+fn the_page_about_access_shows_what_loads() {
+    let page = fs::read_to_string(checkout().join("docs/access.md")).unwrap();
+    let examples = |language: &str| -> Vec<String> {
+        let blocks = page.split("\n```").skip(1).step_by(2);
+        blocks.filter_map(|block| block.strip_prefix(&format!("{language}\n")).map(str::to_owned)).collect()
+    };
+    let [config, access, grants] = &examples("yaml")[..] else { panic!("three examples") };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("policies/roles.cedar", &examples("cedar")[0]), ("access/teams.yaml", access), ("grants/2026-11.yaml", grants)] {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+    }
+    let shipped = fs::read_to_string(checkout().join("policies/roles.cedar")).unwrap();
+    fs::write(folder.path().join("policies/others.cedar"), shipped.replace("\"endpoint-user\"", "\"another\"")).unwrap();
+    let example = fs::read_to_string(checkout().join("examples/lakegate.yaml")).unwrap();
+    let (before, rest) = example.split_once("\npolicy:\n").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let file = folder.path().join("lakegate.yaml");
+    fs::write(&file, format!("{before}\n{config}\n{after}")).unwrap();
+    check(&file);
+    let (code, text) = lakegate(folder.path(), &["grants", "--all", "--config", "lakegate.yaml"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("incident-4711  endpoint-operator to User::\"corp/alice\" on ServingEndpoint::\"prod/recommender\""), "{text}");
+    assert!(text.contains("approved by User::\"corp/bob\"") && text.contains("2026-11.yaml:2"), "{text}");
 }
 
 /// Laid out as the deployment mounts it below /etc/lakegate.
@@ -173,7 +206,8 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let spans = text.split('`').skip(1).step_by(2);
     let words = |line: &str| line.split_whitespace().map(|word| word.trim_end_matches(['…', '.', ',']).to_owned()).collect::<Vec<_>>();
     let is_command = |line: &&str| {
-        line.strip_prefix("lakegate ").is_some_and(|rest| ["serve", "check", "explain", "token", "--"].iter().any(|known| rest.starts_with(known)))
+        line.strip_prefix("lakegate ")
+            .is_some_and(|rest| ["serve", "check", "explain", "grants", "token", "--"].iter().any(|known| rest.starts_with(known)))
     };
     // prose begins lines with `lakegate` too; its verbs are no commands
     lines.chain(spans).filter(is_command).map(words).collect()

@@ -6,6 +6,7 @@ use std::{
 };
 
 use cedar_policy::PolicySet;
+use cedar_policy_core::ast;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::world::{NOW_MS, alice, caller, facts, intent, load, seal, source, summary, token, vocabulary, with_field};
@@ -131,9 +132,11 @@ fn moments() -> impl Strategy<Value = RequestFacts<'static>> {
 /// The decision over all policies, from scratch.
 fn linear(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Vec<String>, (&'static str, Vec<String>)> {
     let question = Question::new(caller, intent, &authorizer.engine.inventory).unwrap();
+    let mut set = ast::PolicySet::new();
+    authorizer.policies.iter().for_each(|placed| set.add(placed.compiled.policy.clone()).unwrap());
     let all = Candidates {
         numbers: (0..u32::try_from(authorizer.policy_count()).unwrap()).collect(),
-        set: Some(PolicySet::from_policies(authorizer.policies.iter().map(|placed| placed.compiled.policy.clone())).unwrap()),
+        set: Some(PolicySet::from(set)),
         footprint: Footprint::default(),
         edges: Vec::new(),
         literals: Vec::new(),

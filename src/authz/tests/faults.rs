@@ -20,7 +20,7 @@ fn every_bad_policy_is_placed_and_mended() {
         ("@id(\"a\")\npermit (principal, action, resource)\nwhen { context.peer == \"x\" };", &["base.cedar:3:"]),
         ("@id(\"a\")\npermit (principal, action, resource)\nwhen { nonsense", &["base.cedar:3:16: "]),
         ("@id(\"a\") permit (principal, action, resource) when { \"open };", &["base.cedar:1:54: ", "strings are closed"]),
-        ("@id(\"a\") permit (principal, action, resource == ?resource);", &["base.cedar:1:", "template"]),
+        ("@id(\"a\") permit (principal, action, resource == ?resource);", &["base.cedar:1:1: ", "a role without `?principal`"]),
         ("// first\n\n  permit (principal, action, resource);", &["base.cedar:3:3: ", "without `@id`", "@id(\"...\")"]),
         ("@id(\"\") permit (principal, action, resource);", &["base.cedar:1:1: ", "no policy id"]),
         ("@id(\"a b\") permit (principal, action, resource);", &["base.cedar:1:1: `a b` is no policy id"]),

@@ -19,7 +19,7 @@ fn a_deny_names_what_is_missing() {
     let elsewhere = caller(Some(token("alice", &["ml-engineers"])), Some("dev/notebook"));
     let cases: [(_, _, &str, &[&str]); 3] = [
         (&elsewhere, query("stage/sales"), "POST", &[r#"when { context.peer in Namespace::"cluster.local/ml-staging" }"#]),
-        (&alice(), query("stage/sales"), "PUT", &[r#"unless { context.request.method == "PUT" }"#]),
+        (&alice(), query("stage/sales"), "PUT", &[r#"when { !(context.request.method == "PUT") }"#]),
         (&caller(Some(token("bob", &[])), Some("ml-staging/trainer")), query("stage/sales"), "POST", &[r#"principal in Group::"corp/ml-engineers""#]),
     ];
     for (caller, intent, method, want) in cases {

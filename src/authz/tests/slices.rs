@@ -2,7 +2,8 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema, Template, ValidationMode, Validator};
+use cedar_policy_core::{ast, parser::parse_policy_or_template};
 use proptest::{prelude::*, sample::select};
 
 use super::world::{action, vocabulary};
@@ -86,6 +87,9 @@ fn principal_scope() -> impl Strategy<Value = &'static str> {
         "principal is User",
         "principal is Workload",
         "principal is Unheard",
+        "principal in ?principal",
+        "principal == ?principal",
+        "principal is User in ?principal",
         r#"principal == User::"corp/alice""#,
         r#"principal == Group::"corp/a""#,
         r#"principal == Unheard::"x""#,
@@ -133,6 +137,9 @@ fn resource_scope() -> impl Strategy<Value = &'static str> {
         "resource is Job",
         "resource is Table",
         "resource is Jbo",
+        "resource in ?resource",
+        "resource == ?resource",
+        "resource is Job in ?resource",
         r#"resource == Job::"stage/1""#,
         r#"resource == Workspace::"stage""#,
         r#"resource == Table::"c""#,
@@ -266,20 +273,26 @@ prop_compose! {
     }
 }
 
-fn parsed(piece: &Piece<'_>) -> Option<Policy> {
-    Some(Policy::parse(None, piece.text).ok()?.new_id(PolicyId::new("p")))
+fn parsed(piece: &Piece<'_>) -> Option<ast::Template> {
+    Some(parse_policy_or_template(None, piece.text).ok()?.new_id(ast::PolicyID::from_string("p")))
 }
 
 /// Errors, or warnings where there is none.
-fn sliced(rig: &Rig, policy: &Policy, piece: &Piece<'_>) -> Result<Vec<Mark>, Vec<Mark>> {
+fn sliced(rig: &Rig, policy: &ast::Template, piece: &Piece<'_>) -> Result<Vec<Mark>, Vec<Mark>> {
     let Findings { errors, warnings, unfinished } = Validation::new(&rig.validator, &rig.environments).of(policy);
     assert!(!unfinished, "{}", piece.text);
     if errors.is_empty() { Ok(sorted(warnings.iter().map(|warning| mark(warning, piece)).collect())) } else { Err(marks(errors.iter(), piece)) }
 }
 
 /// The same of Cedar's own.
-fn whole(rig: &Rig, policy: &Policy, piece: &Piece<'_>) -> Result<Vec<Mark>, Vec<Mark>> {
-    let result = rig.validator.validate(&PolicySet::from_policies([policy.clone()]).unwrap(), ValidationMode::Strict);
+fn whole(rig: &Rig, template: &ast::Template, piece: &Piece<'_>) -> Result<Vec<Mark>, Vec<Mark>> {
+    let mut set = PolicySet::new();
+    if template.is_static() {
+        set.add(Policy::parse(Some(PolicyId::new("p")), piece.text).unwrap()).unwrap();
+    } else {
+        set.add_template(Template::parse(Some(PolicyId::new("p")), piece.text).unwrap()).unwrap();
+    }
+    let result = rig.validator.validate(&set, ValidationMode::Strict);
     let errors = marks(result.validation_errors(), piece);
     if errors.is_empty() { Ok(sorted(result.validation_warnings().map(|warning| mark(warning, piece)).collect())) } else { Err(errors) }
 }

@@ -173,7 +173,7 @@ pub(in crate::authz) fn facts() -> RequestFacts<'static> {
 }
 
 pub(in crate::authz) fn source(policies: &str) -> Source {
-    Source { files: vec![("base.cedar".into(), policies.to_owned())], inventory: None }
+    Source { files: vec![("base.cedar".into(), policies.to_owned())], ..Source::default() }
 }
 
 /// Lends its schema, which costs more to read than all else in a test.

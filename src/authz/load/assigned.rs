@@ -1,0 +1,159 @@
+//! From the entries of `access/` and `grants/` to policies: each is a link of its role.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Kept, Loaded, Placed, Rules};
+use crate::{
+    authz::{
+        assign::{self, Assignment, Given, Gives},
+        policy::{Checker, Written},
+        role::{Holder, Linker, Role},
+        text::{Mark, Piece},
+    },
+    model::{EntityRef, Fault},
+    text::{nearest, shown},
+};
+
+/// The entries of one file.
+pub(super) struct Assigned<'s> {
+    pub(super) path: &'s Path,
+    pub(super) assignments: Arc<Vec<Assignment>>,
+}
+
+/// Access for a time, for one holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Of the policy that it is.
+    pub id: Arc<str>,
+    /// The role, or the actions, that it gives.
+    pub gives: Vec<String>,
+    pub to: EntityRef,
+    /// `None` where the role itself says on what.
+    pub on: Option<EntityRef>,
+    /// Milliseconds since the epoch.
+    pub from_ms: i64,
+    /// Milliseconds since the epoch; it holds up to, but not at, this moment.
+    pub until_ms: i64,
+    pub why: String,
+    pub requested_by: Option<EntityRef>,
+    pub approved_by: EntityRef,
+    pub file: PathBuf,
+    pub line: usize,
+}
+
+/// Makes policies of entries.
+pub(super) struct Assigning<'l> {
+    checker: &'l Checker<'l>,
+    rules: &'l Rules,
+    previous: Option<&'l Kept>,
+    linker: Linker<'l>,
+    loaded: &'l mut Loaded,
+}
+
+/// What is wrong with an entry, and the mend.
+type Wrong = (String, Option<String>);
+
+// === impl Assigning ===
+
+impl<'l> Assigning<'l> {
+    pub(super) fn new(checker: &'l Checker<'l>, rules: &'l Rules, previous: Option<&'l Kept>, loaded: &'l mut Loaded) -> Self {
+        Self { checker, rules, previous, linker: Linker::new(&checker.validation), loaded }
+    }
+
+    pub(super) fn all(&mut self, assigned: &[Assigned<'_>]) {
+        for Assigned { path, assignments } in assigned {
+            let path: Arc<Path> = (*path).into();
+            for assignment in assignments.iter() {
+                if let Err((message, help)) = self.one(&path, assignment) {
+                    let (line, column) = (Some(assignment.place.line), Some(assignment.place.column));
+                    self.loaded.faults.push(Fault { file: path.to_path_buf(), line, column, message, help });
+                }
+            }
+        }
+    }
+
+    /// The policies of one entry.
+    fn one(&mut self, path: &Arc<Path>, assignment: &Assignment) -> Result<(), Wrong> {
+        let line = assignment.place.line;
+        let role = self.role(assignment)?;
+        for (id, holder) in &assignment.holders {
+            match (&holder.resource, role.takes_resource()) {
+                (None, true) => return Err((format!("`{}` is given on something", role.id), Some("add `on:`".to_owned()))),
+                (Some(_), false) => return Err((format!("`{}` says itself on what it is", role.id), Some("remove `on`".to_owned()))),
+                _ => {}
+            }
+            let compiled = self.linker.link(&role, holder, Arc::clone(id), assignment.owner.as_deref()).map_err(|message| (message, None))?;
+            self.loaded.take(id, path, line)?;
+            self.loaded.grants.extend(Grant::new(assignment, id, holder, path));
+            self.loaded.policies.push(Placed { compiled: Arc::new(compiled), file: Arc::clone(path), line });
+        }
+        Ok(())
+    }
+
+    /// What is linked: the role itself, or what holds for the time of a grant.
+    fn role(&mut self, assignment: &Assignment) -> Result<Arc<Role>, Wrong> {
+        let given = match &assignment.gives {
+            Gives::Actions(actions) => Given::Actions(actions),
+            Gives::Role(name) => Given::Role(self.loaded.roles.get(name.as_str()).ok_or_else(|| self.unknown(name))?),
+        };
+        if let (Given::Role(role), None) = (given, &assignment.approved) {
+            return Ok(Arc::clone(role));
+        }
+        let text = assign::text(given, assignment.approved.as_ref());
+        let key = self.rules.key("assigned", &text);
+        let known = self.loaded.kept.written.get(&key).or_else(|| self.previous?.written.get(&key)).cloned();
+        let written = known.map_or_else(|| self.compile(&text, &key), Ok)?;
+        self.loaded.kept.written.insert(key, written.clone());
+        match written {
+            Written::Role(role) => Ok(role),
+            Written::Policy(_) => Err(("the entry gives nothing".to_owned(), None)),
+        }
+    }
+
+    /// A template under a name of its own, since its links stand beside those of the role.
+    fn compile(&self, text: &str, key: &[u8; 32]) -> Result<Written, Wrong> {
+        let first = |marks: Vec<Mark>| marks.into_iter().next().map_or_else(|| (String::new(), None), |mark| (mark.message, mark.help));
+        let written = self.checker.compile(&Piece { text, offset: 0, start: 0 }).map_err(first)?;
+        Ok(match written {
+            Written::Role(role) => Written::Role(Arc::new(role.renamed(key))),
+            Written::Policy(policy) => Written::Policy(policy),
+        })
+    }
+
+    fn unknown(&self, name: &str) -> Wrong {
+        let message = format!("there is no role `{}`", shown(name));
+        if self.loaded.ids.contains_key(name) {
+            return (message, Some(format!("`{}` is a policy that says itself whom it is for", shown(name))));
+        }
+        let near = nearest(name, self.loaded.roles.keys().map(|id| &**id)).map(|near| format!("did you mean `{near}`?"));
+        (message, near.or_else(|| Some("a role is a policy with `principal in ?principal`".to_owned())))
+    }
+}
+
+// === impl Grant ===
+
+impl Grant {
+    /// `None` of what is given for good.
+    fn new(assignment: &Assignment, id: &Arc<str>, holder: &Holder, path: &Path) -> Option<Self> {
+        let approved = assignment.approved.as_ref()?;
+        Some(Self {
+            id: Arc::clone(id),
+            gives: match &assignment.gives {
+                Gives::Role(role) => vec![role.clone()],
+                Gives::Actions(actions) => actions.iter().map(|action| action.id.to_string()).collect(),
+            },
+            to: holder.principal.clone(),
+            on: holder.resource.clone(),
+            from_ms: approved.from,
+            until_ms: approved.until,
+            why: assignment.why.clone().unwrap_or_default(),
+            requested_by: approved.requested_by.clone(),
+            approved_by: approved.by.clone(),
+            file: path.to_owned(),
+            line: assignment.place.line,
+        })
+    }
+}

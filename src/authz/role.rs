@@ -1,0 +1,175 @@
+//! Roles: policies that leave open for whom they hold, and often on what. `access/` and `grants/` say that; each line of them is a template link.
+
+use std::{collections::HashMap, fmt::Write as _, sync::Arc};
+
+use cedar_policy::{EntityId, EntityTypeName, EntityUid};
+use cedar_policy_core::ast::{Effect, Policy, PolicyID, PrincipalConstraint, ResourceConstraint, SlotId, Template};
+
+use super::{
+    constraint::{Constraint, entity_ref},
+    edges::Edge,
+    footprint::Footprint,
+    policy::{Compiled, annotation},
+    reading::literals,
+    text::{Mark, Piece},
+    validate::Validation,
+};
+use crate::model::{EntityRef, TypeName};
+
+/// A template without fault: `permit (principal in ?principal, …)`.
+#[derive(Clone, Debug)]
+pub(super) struct Role {
+    template: Arc<Template>,
+    /// From `@id`.
+    pub(super) id: Arc<str>,
+    /// As it is written, from `@id` to before the last `;`.
+    pub(super) text: Box<str>,
+    reason: Option<String>,
+    owner: Option<String>,
+    footprint: Footprint,
+    edges: Vec<Edge>,
+    literals: Vec<EntityRef>,
+    pub(super) warnings: Vec<Mark>,
+}
+
+/// To whom a role is given, and on what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) principal: EntityRef,
+    /// `None` where the role itself says on what.
+    pub(super) resource: Option<EntityRef>,
+}
+
+/// Makes policies of roles.
+pub(super) struct Linker<'v> {
+    validation: &'v Validation<'v>,
+    types: HashMap<TypeName, EntityTypeName>,
+    /// Whether a link of the role with these types can ever apply.
+    possible: HashMap<(PolicyID, TypeName, Option<TypeName>), bool>,
+}
+
+/// The id of a template in Cedar: no policy has such a one, since `:` stands in no `@id`.
+pub(super) fn template_id(id: &str) -> PolicyID {
+    PolicyID::from_string(format!("role:{id}"))
+}
+
+/// What keeps a template from being a role.
+pub(super) fn faults(template: &Template, piece: &Piece<'_>) -> Vec<Mark> {
+    let mut faults = Vec::new();
+    if template.is_static() {
+        return faults;
+    }
+    let mut fault = |message: &str, help: &str| faults.push(Mark::new(piece.start, message, Some(help.to_owned())));
+    if template.effect() == Effect::Forbid {
+        fault("a role that forbids", "write `permit`; a `forbid` names whom it is about");
+    }
+    if !template.slots().any(|slot| slot.id.is_principal()) {
+        fault("a role without `?principal` would be everybody's", "write `principal in ?principal`, or name whom it is about");
+    }
+    faults
+}
+
+// === impl Role ===
+
+impl Role {
+    pub(super) fn new(template: Arc<Template>, id: Arc<str>, piece: &Piece<'_>, warnings: Vec<Mark>) -> Self {
+        let edges = Edge::of(&template);
+        let text = piece.text.get(piece.start..).unwrap_or_default().trim_end().trim_end_matches(';');
+        Self {
+            id,
+            text: text.into(),
+            reason: annotation(&template, "reason").map(str::to_owned),
+            owner: annotation(&template, "owner").map(str::to_owned),
+            footprint: Footprint::of(&template, edges.is_some()),
+            edges: edges.unwrap_or_default(),
+            literals: literals(&template).iter().map(entity_ref).collect(),
+            warnings,
+            template,
+        }
+    }
+
+    /// The same under a name that no other template has.
+    pub(super) fn renamed(&self, digest: &[u8; 32]) -> Self {
+        let mut name = "grant:".to_owned();
+        for byte in digest {
+            let _ = write!(name, "{byte:02x}");
+        }
+        let template = Arc::new(self.template.new_id(PolicyID::from_string(name)));
+        Self { template, ..self.clone() }
+    }
+
+    /// Whether who is given the role is given it on something: it has `?resource`.
+    pub(super) fn takes_resource(&self) -> bool {
+        self.template.slots().any(|slot| slot.id.is_resource())
+    }
+}
+
+// === impl Linker ===
+
+impl<'v> Linker<'v> {
+    pub(super) fn new(validation: &'v Validation<'v>) -> Self {
+        Self { validation, types: HashMap::new(), possible: HashMap::new() }
+    }
+
+    /// The policy that the role is for one holder.
+    ///
+    /// # Errors
+    /// What keeps it from ever applying.
+    pub(super) fn link(&mut self, role: &Role, holder: &Holder, id: Arc<str>, owner: Option<&str>) -> Result<Compiled, String> {
+        let mut values = HashMap::from([(SlotId::principal(), self.uid(&holder.principal)?)]);
+        if let Some(resource) = &holder.resource {
+            values.insert(SlotId::resource(), self.uid(resource)?);
+        }
+        let policy = Template::link(Arc::clone(&role.template), PolicyID::from_string(&id), values).map_err(|error| error.to_string())?;
+        if !self.can_apply(&policy, holder) {
+            let on = holder.resource.as_ref().map_or_else(String::new, |resource| format!(" on `{resource}`"));
+            return Err(format!("`{}` can never apply to `{}`{on}: it is about other types", role.id, holder.principal));
+        }
+        let named = [Some(&holder.principal), holder.resource.as_ref()].into_iter().flatten();
+        Ok(Compiled {
+            id,
+            reason: role.reason.clone(),
+            owner: owner.map(str::to_owned).or_else(|| role.owner.clone()),
+            hide: false,
+            principal: Constraint::of_party(policy.principal_constraint().as_inner()),
+            action: Constraint::of_action(policy.action_constraint()),
+            resource: Constraint::of_party(policy.resource_constraint().as_inner()),
+            footprint: role.footprint,
+            edges: role.edges.clone(),
+            literals: role.literals.iter().chain(named).cloned().collect(),
+            warnings: Vec::new(),
+            policy,
+        })
+    }
+
+    /// By the types alone, so that most links share an answer.
+    fn can_apply(&mut self, policy: &Policy, holder: &Holder) -> bool {
+        let resource = holder.resource.as_ref().map(|resource| resource.kind.clone());
+        let key = (policy.template().id().clone(), holder.principal.kind.clone(), resource);
+        *self.possible.entry(key).or_insert_with(|| self.validation.can_apply(&filled(policy)))
+    }
+
+    fn uid(&mut self, entity: &EntityRef) -> Result<cedar_policy_core::ast::EntityUID, String> {
+        let kind = if let Some(kind) = self.types.get(&entity.kind) {
+            kind.clone()
+        } else {
+            let kind: EntityTypeName = entity.kind.as_str().parse().map_err(|_| format!("`{}` is no type", entity.kind))?;
+            self.types.entry(entity.kind.clone()).or_insert(kind).clone()
+        };
+        Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(&entity.id)).as_ref().clone())
+    }
+}
+
+/// The same policy without slots.
+fn filled(policy: &Policy) -> Template {
+    Template::new_shared(
+        policy.id().clone(),
+        None,
+        Arc::clone(policy.annotations_arc()),
+        policy.effect(),
+        PrincipalConstraint::new(policy.principal_constraint().into_inner()),
+        policy.action_constraint().clone(),
+        ResourceConstraint::new(policy.resource_constraint().into_inner()),
+        policy.non_scope_constraints_arc().cloned(),
+    )
+}
