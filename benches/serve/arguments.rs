@@ -5,6 +5,8 @@ use std::time::Duration;
 pub(crate) struct Arguments {
     /// Be the allow-all server on this port, instead of measuring.
     pub(crate) baseline: Option<u16>,
+    /// Measure what reloading costs those who ask meanwhile, instead of the rest.
+    pub(crate) reload: bool,
     quick: bool,
 }
 
@@ -30,11 +32,17 @@ impl Arguments {
         while let Some(argument) = given.next() {
             match argument.as_str() {
                 "--baseline" => arguments.baseline = given.next().and_then(|port| port.parse().ok()),
+                "--reload" => arguments.reload = true,
                 "--quick" => arguments.quick = true,
                 _ => {}
             }
         }
         arguments
+    }
+
+    /// How long to look at a calm server, and then at one that reloads.
+    pub(crate) fn spell(&self) -> Duration {
+        Duration::from_secs(if self.quick { 10 } else { 60 })
     }
 
     pub(crate) fn effort(&self) -> Effort {

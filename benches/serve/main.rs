@@ -8,6 +8,7 @@ mod baseline;
 mod calls;
 mod load;
 mod process;
+mod reload;
 mod report;
 mod rounds;
 mod servers;
@@ -37,6 +38,10 @@ fn run(arguments: &Arguments) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let Some(port) = arguments.baseline {
         return runtime.block_on(baseline::serve(port));
+    }
+    if arguments.reload {
+        let told = runtime.block_on(reload::run(arguments.spell()))?;
+        return Ok(io::Write::write_all(&mut io::stdout().lock(), told.as_bytes())?);
     }
     let results = runtime.block_on(async {
         let world = servers::World::start().await?;

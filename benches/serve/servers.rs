@@ -80,10 +80,10 @@ impl Server {
         Ok(Self { name: "allow-all".to_owned(), address, id: process.id(), kind: Kind::AllowAll { _process: process, _folder: folder } })
     }
 
-    async fn lakegate(issuer: &Issuer, policies: usize) -> Outcome<Self> {
+    pub(crate) async fn lakegate(issuer: &Issuer, policies: usize) -> Outcome<Self> {
         let folder = TempDir::new()?;
         let [check, admin] = ports::free()?;
-        write_policies(&folder.path().join("policies"), policies)?;
+        write_policies(&folder.path().join("policies"), policies, 0)?;
         let config = folder.path().join("lakegate.yaml");
         fs::write(&config, yaml::write(&configuration(check, admin, issuer)))?;
         let binary = Path::new(env!("CARGO_BIN_EXE_lakegate"));
@@ -109,10 +109,27 @@ impl Server {
 
     /// How many records its audit writer has written; `None` where it keeps none.
     pub(crate) async fn recorded(&self) -> Outcome<Option<u64>> {
+        self.counted("lakegate_audit_written_total").await
+    }
+
+    /// How many sets of policies it has published since it started.
+    pub(crate) async fn reloads(&self) -> Outcome<Option<u64>> {
+        self.counted("lakegate_config_reloads_total").await
+    }
+
+    /// Gives it other policies: as many, of which one in a hundred says something else than those of another `edition`.
+    pub(crate) fn rewrite(&self, policies: usize, edition: usize) -> io::Result<()> {
+        match &self.kind {
+            Kind::AllowAll { .. } => Ok(()),
+            Kind::Lakegate { folder, .. } => write_policies(&folder.path().join("policies"), policies, edition),
+        }
+    }
+
+    async fn counted(&self, name: &str) -> Outcome<Option<u64>> {
         let Kind::Lakegate { lakegate, .. } = &self.kind else { return Ok(None) };
         let (_, metrics) = lakegate.admin("/metrics").await?;
-        let count = metrics.lines().find_map(|line| line.strip_prefix("lakegate_audit_written_total ")?.parse().ok());
-        Ok(Some(count.ok_or("`lakegate_audit_written_total` is not among the metrics")?))
+        let count = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        Ok(Some(count.ok_or(format!("`{name}` is not among the metrics"))?))
     }
 }
 
@@ -134,13 +151,14 @@ fn configuration(check: u16, admin: u16, issuer: &Issuer) -> serde_json::Value {
 
 /// Rules of group × action × resource × namespace. The first ten permit what the teams do; all others are about the same groups, actions and
 /// namespaces and about objects that nobody asks for.
-fn write_policies(folder: &Path, count: usize) -> io::Result<()> {
+fn write_policies(folder: &Path, count: usize, edition: usize) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut text = String::new();
     for rule in 0..count {
         let team = rule % TEAMS;
         let (action, resource) = match rule {
             _ if rule < TEAMS => (r#"in [Action::"jobs.run_now", Action::"serving_endpoints.query"]"#, r#"in Environment::"staging""#.to_owned()),
+            _ if rule.is_multiple_of(100) => (r#"== Action::"jobs.run_now""#, format!(r#"== Job::"stage/{}""#, 90_000_000 * (1 + edition) + rule)),
             _ if rule.is_multiple_of(2) => (r#"== Action::"jobs.run_now""#, format!(r#"== Job::"stage/{}""#, 9_000_000 + rule)),
             _ => (r#"== Action::"serving_endpoints.query""#, format!(r#"== ServingEndpoint::"stage/other-{rule}""#)),
         };
@@ -151,5 +169,7 @@ fn write_policies(folder: &Path, count: usize) -> io::Result<()> {
              when {{ context.peer in Namespace::\"cluster.local/team-{team}\" }};"
         );
     }
-    fs::write(folder.join("rules.cedar"), text)
+    // Whole or not at all.
+    fs::write(folder.join("rules.new"), text)?;
+    fs::rename(folder.join("rules.new"), folder.join("rules.cedar"))
 }

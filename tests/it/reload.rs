@@ -1,6 +1,6 @@
 //! What changes while lakegate runs: it serves a good change, keeps the last good set for a bad one, and says which.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::symlink, path::Path};
 
 use lakegate_testkit::{
     issuer::{OldKeys, TokenSpec},
@@ -207,4 +207,52 @@ async fn a_lost_folder_keeps_the_last_good_set() {
     assert_eq!(outcome(&send(&world, &query(&world, CLOSED)).await), (403, "POLICY_FORBIDS".to_owned()));
     fs::rename(&away, &policies).unwrap();
     status_until(&world, |status| status["degraded"] == false).await;
+}
+
+/// Each generation has a policy of its own that permits the call; whatever a decision names must be that of the generation it was made in.
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_that_change_all_the_time_decide_each_call_by_one_whole_set() {
+    let world = world(options()).await;
+    let token = world.corp.token(&TokenSpec::new()).unwrap();
+    // Beside two hundred others, which change as well.
+    let edition = |number: u32| {
+        let others = (0..200).map(|other| {
+            format!("@id(\"other-{other}\") permit (principal in Group::\"corp/team-{number}\", action, resource == Job::\"stage/{other}\");\n")
+        });
+        let this = format!(
+            "@id(\"edition-{number}\") permit (principal in Group::\"corp/ml-engineers\", action == Action::\"jobs.run_now\", resource == Job::\"stage/77\");\n"
+        );
+        let lure = format!(
+            "@id(\"lure-{number}\") @reason(\"no\") forbid (principal, action == Action::\"jobs.run_now\", resource == Job::\"stage/77\") unless {{ resource == Job::\"stage/77\" }};\n"
+        );
+        this + &lure + &others.collect::<String>()
+    };
+    world.write_policy("editions.cedar", &edition(0)).unwrap();
+    until(&world, (200, "OK"), || run(&token, 77)).await;
+    let changing = async {
+        for number in 1..=5 {
+            let generation = |status: &serde_json::Value| status["configuration"]["generation"].as_u64().unwrap();
+            let before = generation(&status_until(&world, |_| true).await);
+            world.write_policy("editions.cedar", &edition(number)).unwrap();
+            status_until(&world, |status| generation(status) > before).await;
+        }
+    };
+    let asking = async {
+        loop {
+            assert_eq!(outcome(&send(&world, &run(&token, 77)).await), (200, "OK".to_owned()));
+        }
+    };
+    tokio::select! {
+        () = changing => {}
+        () = asking => {}
+    }
+    let mut editions: BTreeMap<u64, String> = BTreeMap::new();
+    for record in world.audit.records().unwrap() {
+        if record["decision"] == "allow" && record["resources"][0] == "Job::\"stage/77\"" {
+            let (generation, policies) = (record["generation"].as_u64().unwrap(), record["policies"].to_string());
+            assert_eq!(editions.entry(generation).or_insert_with(|| policies.clone()), &policies, "one generation, two sets");
+        }
+    }
+    let named: Vec<&String> = editions.values().collect();
+    assert!(named.len() >= 4 && named.windows(2).all(|pair| pair[0] != pair[1]), "{editions:?}");
 }

@@ -1,0 +1,67 @@
+//! What those who ask notice of a server whose policies change each second.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use lakegate_testkit::issuer::Issuer;
+
+use super::{
+    Outcome, calls,
+    load::{Latencies, Load},
+    process,
+    servers::Server,
+};
+
+const POLICIES: usize = 10_000;
+const RATE: f64 = 5_000.0;
+
+/// One spell of load, in words.
+fn line(name: &str, latencies: &Latencies) -> String {
+    let within = |per_mille| latencies.within(per_mille);
+    format!(
+        "{name:<10} {:>8} checks   p50 {:>7.2} ms   p99 {:>7.2} ms   p99.9 {:>7.2} ms\n",
+        latencies.count(),
+        within(500),
+        within(990),
+        within(999)
+    )
+}
+
+/// A calm spell and one with a change each second; every answer of both must be an allow.
+pub(crate) async fn run(spell: Duration) -> Outcome<String> {
+    let issuer = Issuer::start("corp").await?;
+    let server = Server::lakegate(&issuer, POLICIES).await?;
+    let usual: Arc<[Bytes]> = calls::usual(&issuer)?.into();
+    let load = Load::connect(&server).await?;
+    load.full(&usual, Duration::from_secs(2)).await?;
+    let calm = load.paced(&usual, RATE, spell).await?;
+    server.tidy()?;
+    let (before, cpu) = (server.reloads().await?.unwrap_or_default(), process::cpu(server.id)?);
+    let changing = async {
+        let end = Instant::now() + spell;
+        let mut edition = 0;
+        while Instant::now() < end {
+            edition += 1;
+            server.rewrite(POLICIES, edition)?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Outcome::Ok(edition)
+    };
+    let (busy, changes) = tokio::join!(load.paced(&usual, RATE, spell), changing);
+    let (busy, changes) = (busy?, changes?);
+    let reloads = server.reloads().await?.unwrap_or_default() - before;
+    let spent = process::cpu(server.id)?.saturating_sub(cpu);
+    if reloads == 0 {
+        return Err("nothing was reloaded".into());
+    }
+    Ok(format!(
+        "{POLICIES} policies, {RATE} checks a second; {changes} changes, {reloads} reloads, {:.1} s of CPU meanwhile\n{}{}p99 {:.2} x\n",
+        spent.as_secs_f64(),
+        line("calm", &calm),
+        line("reloading", &busy),
+        busy.within(990) / calm.within(990)
+    ))
+}
