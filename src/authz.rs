@@ -68,6 +68,8 @@ pub struct Source {
     pub files: Vec<(PathBuf, String)>,
     /// `entities.json`, where there is one.
     pub inventory: Option<(PathBuf, String)>,
+    /// Who is in which group: every `*.yaml` of the folder, in order of name.
+    pub groups: Vec<(PathBuf, String)>,
     /// Who has which role on what: every `*.yaml` of the folder, in order of name.
     pub access: Vec<(PathBuf, String)>,
     /// The same for a time, approved by somebody.
@@ -104,7 +106,7 @@ impl Authorizer {
         }
         let rules = Rules::new(vocabulary, previous.map(|previous| &previous.rules)).map_err(|fault| vec![fault])?;
         let loaded = Loaded::read(vocabulary, source, &rules, previous.map(|previous| &previous.kept));
-        let inventory = source.inventory.as_ref().map_or_else(|| Ok(Inventory::default()), |(path, text)| Inventory::load(path, text, vocabulary));
+        let inventory = Inventory::load(source.inventory.as_ref(), &source.groups, vocabulary);
         let (Loaded { policies, kept, warnings, grants, .. }, inventory) = match (loaded, inventory) {
             (Ok(loaded), Ok(inventory)) => (loaded, inventory),
             (loaded, inventory) => return Err([loaded.err(), inventory.err()].into_iter().flatten().flatten().collect()),

@@ -118,6 +118,7 @@ impl Config {
     pub fn watched(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.file.clone(), self.policy.dir.clone()];
         paths.extend(self.policy.entities.clone());
+        paths.extend(self.policy.groups.clone());
         paths.extend(self.policy.access.clone());
         paths.extend(self.policy.grants.as_ref().map(|grants| grants.dir.clone()));
         paths.extend(self.catalog.dir.clone());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Authorizer, canonical::NO_PEER, text::shown_entity};
+use super::{Authorizer, canonical::NO_PEER, schema::COLLECTION, text::shown_entity};
 use crate::{
     model::{EntityRef, Fault, Name, SpiffeId, Target, TargetKind},
     text::{nearest, shown},
@@ -58,7 +58,9 @@ impl Authorizer {
         let mut found = Vec::new();
         for placed in &self.policies {
             for literal in &placed.compiled.literals {
-                let Some((noun, name, near)) = scope.unknown(literal) else { continue };
+                let unlisted = literal.kind.as_str() == COLLECTION && !self.engine.inventory.has(literal);
+                let collection = unlisted.then(|| ("collection", shown(&literal.id), None));
+                let Some((noun, name, near)) = collection.or_else(|| scope.unknown(literal)) else { continue };
                 found.push(Fault {
                     file: placed.file.to_path_buf(),
                     line: Some(placed.line),

@@ -4,16 +4,21 @@
 //! [{ "type": "Job", "id": "stage/42", "parents": [{ "type": "Collection", "id": "pii" }], "tags": { "owner": "risk" } },
 //!  { "type": "Table", "id": "prod/0a1b-2c", "same_as": "prod/main.pii.people" }]
 //! ```
+//!
+//! Group files say who is in which group, beside what tokens say or in its place.
+
+mod groups;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
+use self::groups::Membership;
 use super::{
     canonical,
-    schema::{PARTIES, parents_of},
+    schema::{COLLECTION, PARTIES, parents_of},
     text::{Mark, shown_entity},
 };
 use crate::{
@@ -28,9 +33,11 @@ pub(super) struct Inventory {
     items: HashMap<EntityRef, Item>,
     /// Second names, each with the name that policies use.
     same: Arc<HashMap<EntityRef, EntityRef>>,
+    /// Groups whose members are those that are listed, whatever tokens say.
+    closed: HashSet<EntityRef>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Item {
     ancestors: Arc<[EntityRef]>,
     tags: BTreeMap<String, String>,
@@ -51,22 +58,24 @@ const KEYS: [&str; 5] = ["type", "id", "parents", "tags", "same_as"];
 // === impl Inventory ===
 
 impl Inventory {
+    /// Of `entities.json`, where there is one, and of group files.
+    ///
     /// # Errors
-    /// Every fault of `text`, the file at `path`.
-    pub(super) fn load(path: &Path, text: &str, vocabulary: &Vocabulary) -> Result<Self, Vec<Fault>> {
-        let whole = |message: String| vec![Fault { file: path.to_owned(), line: None, column: None, message, help: None }];
-        let value = json::read(text.as_bytes()).map_err(|error| whole(error.to_string()))?;
-        let list = value.as_list().ok_or_else(|| whole(format!("the inventory is {}, not an array of entities", value.kind())))?;
-        let (mut entries, mut marks) = (Vec::new(), Vec::new());
-        for (value, offset) in list.iter().zip(item_offsets(text)) {
-            match Entry::read(value, offset, vocabulary) {
-                Ok(entry) => entries.push(entry),
-                Err(found) => marks.extend(found.into_iter().map(|(message, help)| Mark::new(offset, message, help))),
-            }
-        }
-        let same = Arc::new(second_names(&mut entries, &mut marks));
-        let items = flatten(entries, &mut marks);
-        if marks.is_empty() { Ok(Self { items, same }) } else { Err(marks.iter().map(|mark| mark.fault(path, text, 0)).collect()) }
+    /// Every fault of every file.
+    pub(super) fn load(entities: Option<&(PathBuf, String)>, groups: &[(PathBuf, String)], vocabulary: &Vocabulary) -> Result<Self, Vec<Fault>> {
+        let listed = entities.map_or_else(|| Ok(Listed::default()), |(path, text)| Listed::read(path, text, vocabulary));
+        let (listed, (memberships, closed)) = match (listed, groups::read(groups, vocabulary)) {
+            (Ok(listed), Ok(read)) => (listed, read),
+            (listed, read) => return Err([listed.err(), read.err()].into_iter().flatten().flatten().collect()),
+        };
+        let mut faults = Vec::new();
+        let items = flatten(&listed, &memberships, &mut faults);
+        if faults.is_empty() { Ok(Self { items, same: Arc::new(listed.same), closed }) } else { Err(faults) }
+    }
+
+    /// Whether a token's word for it that somebody is in the group counts for nothing.
+    pub(super) fn is_closed(&self, group: &EntityRef) -> bool {
+        self.closed.contains(group)
     }
 
     /// The other names that requests have for objects, each with the name that policies use.
@@ -110,22 +119,79 @@ fn second_names(entries: &mut Vec<Entry>, marks: &mut Vec<Mark>) -> HashMap<Enti
     same
 }
 
-/// Entities with all their ancestors. Entities listed twice and cycles are marked.
-fn flatten(entries: Vec<Entry>, marks: &mut Vec<Mark>) -> HashMap<EntityRef, Item> {
-    let mut parents: HashMap<EntityRef, Vec<EntityRef>> = HashMap::new();
-    for entry in &entries {
-        if parents.insert(entry.entity.clone(), entry.parents.clone()).is_some() {
-            marks.push(Mark::new(entry.offset, format!("`{}` is listed twice", shown_entity(&entry.entity)), None));
+/// What `entities.json` lists.
+#[derive(Default)]
+struct Listed {
+    entries: Vec<Entry>,
+    /// Where each of them stands, as a fault that says it stands there twice.
+    places: HashMap<EntityRef, Fault>,
+    same: HashMap<EntityRef, EntityRef>,
+}
+
+// === impl Listed ===
+
+impl Listed {
+    fn read(path: &Path, text: &str, vocabulary: &Vocabulary) -> Result<Self, Vec<Fault>> {
+        let whole = |message: String| vec![Fault { file: path.to_owned(), line: None, column: None, message, help: None }];
+        let value = json::read(text.as_bytes()).map_err(|error| whole(error.to_string()))?;
+        let list = value.as_list().ok_or_else(|| whole(format!("the inventory is {}, not an array of entities", value.kind())))?;
+        let (mut entries, mut marks) = (Vec::new(), Vec::new());
+        for (value, offset) in list.iter().zip(item_offsets(text)) {
+            match Entry::read(value, offset, vocabulary) {
+                Ok(entry) => entries.push(entry),
+                Err(found) => marks.extend(found.into_iter().map(|(message, help)| Mark::new(offset, message, help))),
+            }
         }
+        let same = second_names(&mut entries, &mut marks);
+        let mut places = HashMap::new();
+        for entry in &entries {
+            let mark = Mark::new(entry.offset, format!("`{}` is listed twice", shown_entity(&entry.entity)), None);
+            if places.insert(entry.entity.clone(), mark.fault(path, text, 0)).is_some() {
+                marks.push(mark);
+            }
+        }
+        marks.extend(dangling(&entries, &places));
+        if marks.is_empty() { Ok(Self { entries, places, same }) } else { Err(marks.iter().map(|mark| mark.fault(path, text, 0)).collect()) }
     }
-    let mut items = HashMap::with_capacity(entries.len());
+}
+
+/// Collections that nothing but a parent names: requests do not have them, so a slip in a name would go unseen.
+fn dangling(entries: &[Entry], places: &HashMap<EntityRef, Fault>) -> Vec<Mark> {
+    let is_collection = |entity: &&EntityRef| entity.kind.as_str() == COLLECTION;
+    let mut marks = Vec::new();
     for entry in entries {
-        let ancestors = ancestors_of(&entry.entity, &parents);
-        if ancestors.contains(&entry.entity) {
-            marks.push(Mark::new(entry.offset, format!("`{}` is in itself, by way of its parents", shown_entity(&entry.entity)), None));
+        for parent in entry.parents.iter().filter(is_collection).filter(|parent| !places.contains_key(*parent)) {
+            let near = nearest(&parent.id, places.keys().filter(is_collection).map(|known| &*known.id));
+            let list = || format!("list it too: {{ \"type\": \"{COLLECTION}\", \"id\": \"{}\" }}", shown(&parent.id));
+            let help = near.map_or_else(list, |near| format!("did you mean `{near}`?"));
+            marks.push(Mark::new(entry.offset, format!("`{}` is not listed", shown_entity(parent)), Some(help)));
         }
-        items.insert(entry.entity, Item { ancestors: ancestors.into(), tags: entry.tags });
     }
+    marks
+}
+
+/// Entities with all their ancestors. What is in itself is a fault.
+fn flatten(listed: &Listed, memberships: &[Membership], faults: &mut Vec<Fault>) -> HashMap<EntityRef, Item> {
+    let mut parents: HashMap<EntityRef, Vec<EntityRef>> = listed.entries.iter().map(|entry| (entry.entity.clone(), entry.parents.clone())).collect();
+    for Membership { member, group, .. } in memberships {
+        let groups = parents.entry(member.clone()).or_default();
+        if !groups.contains(group) {
+            groups.push(group.clone());
+        }
+    }
+    let tags: HashMap<&EntityRef, &BTreeMap<String, String>> = listed.entries.iter().map(|entry| (&entry.entity, &entry.tags)).collect();
+    let mut items = HashMap::with_capacity(parents.len());
+    for entity in parents.keys() {
+        let ancestors = ancestors_of(entity, &parents);
+        if ancestors.contains(entity) {
+            let told = memberships.iter().find(|membership| membership.member == *entity).map(|membership| &membership.place);
+            let message = format!("`{}` is in itself, by way of its parents", shown_entity(entity));
+            faults.extend(listed.places.get(entity).or(told).cloned().map(|place| Fault { message, help: None, ..place }));
+        }
+        let tags = tags.get(entity).copied().cloned().unwrap_or_default();
+        items.insert(entity.clone(), Item { ancestors: ancestors.into(), tags });
+    }
+    faults.sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
     items
 }
 

@@ -50,7 +50,7 @@ impl Question {
         const NOBODY: &str = "the call has neither a token nor a mesh identity that policies could judge";
         let principal = caller.principal().ok_or_else(|| Refusal::new(Reason::CredentialMissing, NOBODY))?;
         let ancestors = match &principal {
-            Principal::Token(token) => token_ancestors(token),
+            Principal::Token(token) => token_ancestors(token, inventory),
             Principal::Workload(peer) => namespace(peer).into_iter().collect(),
         };
         let peer = caller.peer.as_ref();
@@ -75,9 +75,10 @@ pub(super) fn action_node(action: &Action) -> Node {
     Node { entity: entity("Action", &action.name), ancestors: groups.map(|group| entity("Action", group)).collect() }
 }
 
-fn token_ancestors(token: &Token) -> Vec<EntityRef> {
+/// Without the groups of which the inventory alone says who is in them.
+fn token_ancestors(token: &Token, inventory: &Inventory) -> Vec<EntityRef> {
     let issuer = token.issuer.as_str();
-    let groups = token.groups.iter().map(|group| entity("Group", &format!("{issuer}/{group}")));
+    let groups = token.groups.iter().map(|group| entity("Group", &format!("{issuer}/{group}"))).filter(|group| !inventory.is_closed(group));
     let roles = token.roles.iter().map(|role| entity("Role", &format!("{issuer}/{role}")));
     groups.chain(roles).chain([entity("Issuer", issuer)]).collect()
 }

@@ -1,6 +1,7 @@
 mod decisions;
 mod equivalence;
 mod faults;
+mod groups;
 mod ids;
 mod reports;
 mod roles;

@@ -89,6 +89,9 @@ pub struct Policy {
     /// An inventory of resources: tags, owners, extra groups. Watched.
     #[schemars(example = &"entities.json")]
     pub entities: Option<PathBuf>,
+    /// A folder that says who is in which group, beside what tokens say or in its place: every `*.yaml` file below it. Watched.
+    #[schemars(example = &"groups")]
+    pub groups: Option<PathBuf>,
     /// A folder that says who has which role on what: every `*.yaml` file below it. Watched.
     #[schemars(example = &"access")]
     pub access: Option<PathBuf>,

@@ -21,6 +21,7 @@ use crate::text::quoted;
 pub struct Policy {
     pub dir: PathBuf,
     pub entities: Option<PathBuf>,
+    pub groups: Option<PathBuf>,
     pub access: Option<PathBuf>,
     pub grants: Option<Grants>,
     pub mode: Mode,
@@ -74,9 +75,10 @@ pub struct Limits {
 pub(super) fn policy(raw: &raw::Policy, path: &KeyPath, report: &mut Report<'_>) -> Option<Policy> {
     let dir = raw.dir.as_deref().and_then(|written| files::folder(written, &path.key("dir"), report));
     let entities = raw.entities.as_deref().and_then(|written| files::file(written, &path.key("entities"), report));
+    let groups = raw.groups.as_deref().and_then(|written| files::folder(written, &path.key("groups"), report));
     let access = raw.access.as_deref().and_then(|written| files::folder(written, &path.key("access"), report));
     let grants = raw.grants.as_ref().and_then(|raw| grants(raw, &path.key("grants"), report));
-    Some(Policy { dir: dir?, entities, access, grants, mode: raw.mode.unwrap_or_default() })
+    Some(Policy { dir: dir?, entities, groups, access, grants, mode: raw.mode.unwrap_or_default() })
 }
 
 fn grants(raw: &raw::Grants, path: &KeyPath, report: &mut Report<'_>) -> Option<Grants> {

@@ -41,7 +41,7 @@ workspaces:
   - { name: one, hosts: [shared.example.com], workspace_id: "1", environment: dev, credentials: { mode: passthrough }, trust: none }
   - { name: two, hosts: [shared.example.com], workspace_id: "2", environment: dev, mode: shadow, trust: [peer, subject, peer] }
 accounts: [{ name: one, hosts: [accounts.example.com], account_id: 0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9 }]
-policy: { dir: policies, entities: entities.json, access: policies, grants: { dir: policies, longest: 8h }, mode: shadow }
+policy: { dir: policies, entities: entities.json, groups: policies, access: policies, grants: { dir: policies, longest: 8h }, mode: shadow }
 trust: { prefix: x-corp-gate- }
 audit: { file: audit.jsonl, on_failure: allow, fsync: always }
 explain_to_caller: none
@@ -157,6 +157,7 @@ fn every_key_is_read() {
         Policy {
             dir: at("policies"),
             entities: Some(at("entities.json")),
+            groups: Some(at("policies")),
             access: Some(at("policies")),
             grants: Some(Grants { dir: at("policies"), longest: Duration::from_hours(8) }),
             mode: Mode::Shadow
@@ -168,7 +169,8 @@ fn every_key_is_read() {
     let telemetry = Telemetry { otlp: Some("http://otel-collector:4317".to_owned()), log: LogLevel::Debug, log_format: LogFormat::Text };
     assert_eq!(config.telemetry, telemetry);
     assert_eq!((config.limits.streams, config.limits.bodies, config.faults_visible_after), (10, 2 << 20, Duration::from_mins(2)));
-    let watched = ["lakegate.yaml", "policies", "entities.json", "policies", "policies", "corp.jwks.json", "tls.crt", "tls.key", "ca.crt"];
+    let watched =
+        ["lakegate.yaml", "policies", "entities.json", "policies", "policies", "policies", "corp.jwks.json", "tls.crt", "tls.key", "ca.crt"];
     assert_eq!(config.watched(), watched.map(at));
 }
 

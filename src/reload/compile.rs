@@ -116,6 +116,7 @@ fn source(config: &Config) -> Result<Source, Vec<Fault>> {
     Ok(Source {
         files: listing.files,
         inventory,
+        groups: config.policy.groups.as_deref().map_or_else(|| Ok(Vec::new()), yaml)?,
         access: config.policy.access.as_deref().map_or_else(|| Ok(Vec::new()), yaml)?,
         grants: grants.map_or_else(|| Ok(Vec::new()), |grants| yaml(&grants.dir))?,
         longest_grant: grants.map_or(Duration::ZERO, |grants| grants.longest),

@@ -216,6 +216,7 @@ fn the_inventory_adds_containers_and_tags() {
     let inventory = r#"[
         { "type": "Job", "id": "stage/42", "parents": [{ "type": "Collection", "id": "payroll" }], "tags": { "owner": "hr" } },
         { "type": "Collection", "id": "payroll", "parents": [{ "type": "Collection", "id": "pii" }] },
+        { "type": "Collection", "id": "pii" },
         { "type": "Group", "id": "corp/ml-engineers", "parents": [{ "type": "Group", "id": "corp/engineers" }] },
         { "type": "User", "id": "corp/bob", "parents": [{ "type": "Group", "id": "corp/ml-engineers" }] },
         { "type": "Catalog", "id": "stage/main", "parents": [{ "type": "Collection", "id": "pii" }] }
