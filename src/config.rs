@@ -8,6 +8,7 @@
 //! All faults of a file are reported at once. What the interface names and this version does not have is refused, never ignored.
 
 mod catalog;
+mod document;
 mod files;
 mod forms;
 mod issuers;
@@ -37,15 +38,17 @@ use std::{
 
 pub use self::{
     catalog::{Api, CatalogFiles},
+    document::{Document, document_schema},
     issuers::Issuer,
     listen::{Listen, Peers, Tls},
+    path::KeyPath,
     reference::reference,
     schema::json_schema,
     service::{Audit, AuditSink, Grants, Limits, Policy, Telemetry},
     targets::{TargetEntry, Trust},
     words::{Algorithm, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, PeerSource, Provider, TrustHeader},
 };
-use self::{path::KeyPath, raw::Raw, report::Report};
+use self::{raw::Raw, report::Report};
 use crate::{model::Fault, yaml};
 
 /// A configuration that has been checked. Paths are resolved against the folder of its file.
@@ -98,7 +101,7 @@ impl Config {
             None => return Err(faults),
         };
         let mut report = Report::new(path, &root, faults);
-        let good = walk::walk(&root, &mut report);
+        let good = walk::walk(&root, schema::root(), &mut report);
         let config = match serde_json::from_value::<Raw>(good) {
             Ok(raw) => check(&raw, path, &mut report),
             Err(error) if report.is_clean() => {

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use serde_json::Value as Json;
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 
 use crate::{model::Fault, text::quoted};
@@ -105,6 +106,21 @@ impl Node {
             Value::Map(_) => "a mapping",
             Value::Refused => "refused",
         }
+    }
+
+    /// The value without its places; `None` where a part of it is not read.
+    #[must_use]
+    pub fn json(&self) -> Option<Json> {
+        Some(match &self.value {
+            Value::Null => Json::Null,
+            Value::Bool(yes) => Json::Bool(*yes),
+            Value::Int(number) => Json::from(*number),
+            Value::Number(text) => text.parse::<u64>().map(Json::from).or_else(|_| text.parse::<f64>().map(Json::from)).ok()?,
+            Value::Text(text) => Json::String(text.clone()),
+            Value::List(items) => Json::Array(items.iter().map(Self::json).collect::<Option<_>>()?),
+            Value::Map(entries) => entries.iter().map(|(key, value)| Some((key.text.clone(), value.json()?))).collect::<Option<_>>()?,
+            Value::Refused => return None,
+        })
     }
 
     /// Where the value at `path` stands, or as much of the path as is there.
@@ -258,22 +274,8 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value as Json;
 
     use super::*;
-
-    /// What a tree says, without the places.
-    fn json(node: &Node) -> Json {
-        match &node.value {
-            Value::Null | Value::Refused => Json::Null,
-            Value::Bool(yes) => Json::Bool(*yes),
-            Value::Int(number) => Json::from(*number),
-            Value::Number(text) => text.parse::<f64>().map(Json::from).unwrap(),
-            Value::Text(text) => Json::String(text.clone()),
-            Value::List(items) => items.iter().map(json).collect(),
-            Value::Map(entries) => entries.iter().map(|(key, value)| (key.text.clone(), json(value))).collect(),
-        }
-    }
 
     fn any_json() -> impl Strategy<Value = Json> {
         let leaf = prop_oneof![
@@ -296,7 +298,7 @@ mod tests {
             let text = if pretty { format!("{value:#}") } else { value.to_string() };
             let (node, faults) = read(&text);
             prop_assert_eq!(faults, []);
-            prop_assert_eq!(json(&node.unwrap()), value);
+            prop_assert_eq!(node.unwrap().json(), Some(value));
         }
     }
 

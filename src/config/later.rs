@@ -75,8 +75,8 @@ mod tests {
     fn schema_at(pattern: &str) -> Option<&'static serde_json::Value> {
         pattern.split('.').try_fold(schema::root(), |schema, step| {
             let key = step.trim_end_matches("[]");
-            let property = schema::resolved(schema::resolved(schema).get("properties")?.get(key)?);
-            if key == step { Some(property) } else { property.get("items").map(schema::resolved) }
+            let property = schema::resolved(schema::root(), schema::resolved(schema::root(), schema).get("properties")?.get(key)?);
+            if key == step { Some(property) } else { property.get("items").map(|items| schema::resolved(schema::root(), items)) }
         })
     }
 

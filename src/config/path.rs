@@ -2,18 +2,20 @@ use std::fmt;
 
 use crate::yaml::Step;
 
-/// The way to one value of the configuration, shown as `issuers[0].audiences`.
+/// The way to one value of the configuration, or of another [`Document`](super::Document), shown as `issuers[0].audiences`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct KeyPath(Vec<Step>);
+pub struct KeyPath(Vec<Step>);
 
 // === impl KeyPath ===
 
 impl KeyPath {
-    pub(super) fn key(&self, key: &str) -> Self {
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
         self.with(Step::Key(key.to_owned()))
     }
 
-    pub(super) fn item(&self, index: usize) -> Self {
+    #[must_use]
+    pub fn item(&self, index: usize) -> Self {
         self.with(Step::Item(index))
     }
 

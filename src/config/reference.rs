@@ -43,7 +43,7 @@ fn section(text: &mut String, path: &str, schema: &'static Json) {
 
 fn row(text: &mut String, key: &str, property: &'static Json, required: bool) {
     let mut meaning = property.get("description").and_then(Json::as_str).map(one_line).unwrap_or_default();
-    for choice in schema::resolved(property).get("oneOf").and_then(Json::as_array).into_iter().flatten() {
+    for choice in schema::resolved(schema::root(), property).get("oneOf").and_then(Json::as_array).into_iter().flatten() {
         if let (Some(word), Some(what)) = (choice.get("const").and_then(Json::as_str), choice.get("description").and_then(Json::as_str)) {
             let _ = write!(meaning, "<br>`{word}`: {}", one_line(what));
         }
@@ -56,7 +56,7 @@ fn row(text: &mut String, key: &str, property: &'static Json, required: bool) {
 
 /// The type of a key in the words of YAML.
 fn kind(property: &'static Json) -> String {
-    let schema = schema::resolved(property);
+    let schema = schema::resolved(schema::root(), property);
     let words = schema::words(schema);
     let text = |key: &str| schema.get(key).and_then(Json::as_str);
     if let Some(Json::Array(choices)) = schema.get("anyOf") {
@@ -75,7 +75,7 @@ fn kind(property: &'static Json) -> String {
 }
 
 fn mapping(property: &'static Json) -> Option<&'static Json> {
-    Some(schema::resolved(property)).filter(|schema| schema.get("properties").is_some())
+    Some(schema::resolved(schema::root(), property)).filter(|schema| schema.get("properties").is_some())
 }
 
 /// A value as YAML has it: a text that looks like a number keeps its quotes.

@@ -1,15 +1,12 @@
 use std::sync::LazyLock;
 
-use schemars::{Schema, generate::SchemaSettings, transform::transform_subschemas};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::Value;
 
 use super::raw::Raw;
 
 /// The JSON Schema of `lakegate.yaml`: what editors complete by, and what the file is walked against.
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-    let generator = SchemaSettings::draft2020_12().with_transform(without_null).into_generator();
-    generator.into_root_schema_for::<Raw>().to_value()
-});
+static SCHEMA: LazyLock<Value> = LazyLock::new(of::<Raw>);
 
 /// The JSON Schema of `lakegate.yaml` as text (draft 2020-12). Committed as `docs/lakegate.schema.json`.
 #[must_use]
@@ -23,10 +20,21 @@ pub(super) fn root() -> &'static Value {
     &SCHEMA
 }
 
-/// A schema with its reference followed, if it is one.
-pub(super) fn resolved(schema: &'static Value) -> &'static Value {
+/// The JSON Schema of files that hold a `T`, in the form that files are walked by.
+pub(super) fn of<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().with_transform(without_null).into_generator();
+    generator.into_root_schema_for::<T>().to_value()
+}
+
+/// A schema with its reference into `root` followed, if it is one.
+pub(super) fn resolved(root: &'static Value, schema: &'static Value) -> &'static Value {
     let target = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
-    target.and_then(|pointer| SCHEMA.pointer(pointer)).unwrap_or(schema)
+    target.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
+}
+
+/// Whether a schema lets every value pass.
+pub(super) fn is_any(schema: &Value) -> bool {
+    ["type", "anyOf", "oneOf", "enum", "const"].iter().all(|key| schema.get(key).is_none()) && *schema != Value::Bool(false)
 }
 
 /// Every word that a schema of words allows; empty for any other schema.

@@ -228,14 +228,14 @@ audit:
 fn the_example_loads() {
     let config = Config::load(&file("examples/lakegate.yaml")).unwrap();
     assert!(config.listen.check.ip().is_loopback() && config.listen.admin.ip().is_loopback(), "it must start on a laptop");
-    assert_eq!((config.issuers.len(), config.targets.len()), (2, 4));
+    assert_eq!((config.issuers.len(), config.targets.len()), (2, 5));
 }
 
 /// Writing a default out changes nothing, so the schema, the reference and the code agree on it.
 #[test]
 fn a_written_default_is_the_default() {
     fn fill(value: &mut serde_json::Value, schema: &'static serde_json::Value, filled: &mut usize) {
-        let schema = schema::resolved(schema);
+        let schema = schema::resolved(schema::root(), schema);
         if let (Some(items), Some(item)) = (value.as_array_mut(), schema.get("items")) {
             for value in items {
                 fill(value, item, filled);
@@ -246,7 +246,7 @@ fn a_written_default_is_the_default() {
                 *filled += 1;
                 value[key] = default.clone();
             }
-            let inner = schema::resolved(property);
+            let inner = schema::resolved(schema::root(), property);
             let can_be_empty = inner.get("properties").is_some() && inner.get("required").is_none();
             if can_be_empty && value.get(key).is_none() {
                 value[key] = serde_json::json!({});

@@ -1,5 +1,7 @@
 //! The walk over the located tree along the JSON Schema: unknown, missing and mistyped keys, all of them, each with its place and its mend.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value as Json};
 
 use super::{
@@ -15,13 +17,18 @@ use crate::{
     yaml::{Key, Node, Value},
 };
 
-/// Walks the file and gives back what of it is well-formed, for reading by type; what is not has become a fault in the report.
-pub(super) fn walk(root: &Node, report: &mut Report<'_>) -> Json {
-    Walk { report }.value(root, schema::root(), &KeyPath::default()).unwrap_or_default()
+/// Walks the file along `schema` and gives back what of it is well-formed, for reading by type; what is not has become a fault in the report.
+pub(super) fn walk(root: &Node, schema: &'static Json, report: &mut Report<'_>) -> Json {
+    Walk { report, schema }.value(root, schema, &KeyPath::default()).unwrap_or_default()
 }
+
+/// The properties of a schema of any keys.
+static NONE: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
 
 struct Walk<'w, 't> {
     report: &'w mut Report<'t>,
+    /// Of the whole file: what references lead into.
+    schema: &'static Json,
 }
 
 // === impl Walk ===
@@ -30,7 +37,7 @@ impl Walk<'_, '_> {
     /// `None` where the value as a whole is of no use; a mapping is of use without its bad members, a list is not without its bad items,
     /// since the places of those after them would no longer be theirs.
     fn value(&mut self, node: &Node, schema: &'static Json, path: &KeyPath) -> Option<Json> {
-        let schema = schema::resolved(schema);
+        let schema = self.resolved(schema);
         if node.value == Value::Refused {
             return None;
         }
@@ -38,11 +45,14 @@ impl Walk<'_, '_> {
             return self.wrong(node, path, &format!("{} has no value", quoted(&path.to_string())), "write one, or remove the key".to_owned());
         }
         if let Some(Json::Array(choices)) = schema.get("anyOf") {
-            let fitting = choices.iter().map(schema::resolved).find(|choice| fits(node, choice));
+            let fitting = choices.iter().map(|choice| self.resolved(choice)).find(|choice| fits(node, choice));
             return match fitting {
                 Some(choice) => self.value(node, choice, path),
-                None => self.mistyped(node, path, &choices.iter().map(described).collect::<Vec<_>>().join(" or ")),
+                None => self.mistyped(node, path, &choices.iter().map(|choice| described(self.resolved(choice))).collect::<Vec<_>>().join(" or ")),
             };
+        }
+        if schema::is_any(schema) {
+            return node.json();
         }
         let words = schema::words(schema);
         match (schema.get("type").and_then(Json::as_str), &node.value) {
@@ -56,11 +66,17 @@ impl Walk<'_, '_> {
         }
     }
 
+    fn resolved(&self, schema: &'static Json) -> &'static Json {
+        schema::resolved(self.schema, schema)
+    }
+
     fn map(&mut self, node: &Node, entries: &[(Key, Node)], schema: &'static Json, path: &KeyPath) -> Json {
-        let Some(Json::Object(properties)) = schema.get("properties") else { return Json::Null };
+        let properties = schema.get("properties").and_then(Json::as_object).unwrap_or(&NONE);
+        // What a mapping of any keys has as values.
+        let others = schema.get("additionalProperties").filter(|schema| **schema != Json::Bool(false));
         let mut read = Map::new();
         for (key, value) in entries {
-            match properties.get(&key.text) {
+            match properties.get(&key.text).or(others) {
                 Some(schema) => {
                     if let Some(value) = self.value(value, schema, &path.key(&key.text)) {
                         read.insert(key.text.clone(), value);
@@ -165,9 +181,8 @@ fn fits(node: &Node, schema: &'static Json) -> bool {
     }
 }
 
-/// What a schema asks for, for messages.
+/// What a schema, its reference followed, asks for, for messages.
 fn described(schema: &'static Json) -> String {
-    let schema = schema::resolved(schema);
     let words = schema::words(schema);
     let text = |key: &str| schema.get(key).and_then(Json::as_str);
     match (text("type"), text("format")) {

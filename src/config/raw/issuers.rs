@@ -54,7 +54,7 @@ pub struct Issuer {
 }
 
 /// One text, or a list of them.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
 pub enum OneOrMany {
