@@ -18,6 +18,7 @@ mod keyring;
 mod keys;
 mod metrics;
 mod peer;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -159,10 +160,7 @@ impl Authenticator {
             None => None,
             Some(value) => Some(self.examine(credential::bearer(value)?).await?),
         };
-        if peer.is_none() && token.is_none() {
-            return Err(Refusal::new(Reason::CredentialMissing, "the call carries neither a token nor a mesh identity"));
-        }
-        Ok(Caller { peer, token })
+        told::somebody(Caller { peer, token })
     }
 
     /// The facts of `token`, a compact JWT, once it is verified.
@@ -221,9 +219,7 @@ impl Authenticator {
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
     pub fn caller_from_claims(&self, claims_json: &[u8], peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
-        let claims = Claims::read(claims_json)?;
-        let facts = Facts::read(&claims, &self.issuer(&claims)?.config, self.clock.now())?;
-        Ok(Caller { peer, token: Some(Arc::new(facts.token)) })
+        self.caller_from_claims_at(claims_json, peer, self.clock.now())
     }
 
     /// The issuer whose identifier is exactly the `iss` of `claims`.

@@ -10,6 +10,7 @@ mod cache;
 mod canonical;
 mod configured;
 mod constraint;
+mod coverage;
 mod edges;
 mod engine;
 mod environments;

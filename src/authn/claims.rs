@@ -123,7 +123,7 @@ pub(super) fn name_in<'v>(value: &'v Value<'_>, claim: &str) -> Result<&'v str, 
     }
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 

@@ -32,6 +32,10 @@ const MAX_ACTORS: usize = 4;
 // === impl Window ===
 
 impl Window {
+    pub(super) fn new(not_before: Option<i64>, expires_at: i64, leeway: i64) -> Self {
+        Self { not_before: not_before.unwrap_or(0), expires_at, leeway }
+    }
+
     /// # Errors
     /// `TokenExpired` or `TokenNotYetValid`.
     pub(super) fn check(&self, now: i64) -> Result<(), Refusal> {
@@ -207,7 +211,7 @@ fn actors(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Vec<String>, Ref
     Ok(actors)
 }
 
-fn sorted(mut names: Vec<String>) -> Vec<String> {
+pub(super) fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names

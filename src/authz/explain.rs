@@ -112,7 +112,7 @@ fn determining(outcome: &Outcome) -> &[String] {
     }
 }
 
-fn note(placed: &Placed) -> PolicyNote {
+pub(super) fn note(placed: &Placed) -> PolicyNote {
     let policy = &placed.compiled;
     PolicyNote {
         id: policy.id.to_string(),

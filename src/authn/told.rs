@@ -1,0 +1,81 @@
+//! Callers that are told of, not proven, at a time that is told too: for tests of policies, never for a call.
+//! What of a token they leave out is its text, header, key and signature; every other rule is that of [`Authenticator::authenticate`].
+
+use std::sync::Arc;
+
+use super::{
+    Authenticator, KindRule,
+    claims::{Claims, is_name},
+    digest,
+    facts::{Facts, Window, sorted},
+    shown,
+};
+use crate::model::{Caller, Name, PrincipalKind, Reason, Refusal, SpiffeId, Token};
+
+/// `caller`, unless it is nobody.
+pub(super) fn somebody(caller: Caller) -> Result<Caller, Refusal> {
+    if caller.principal().is_none() {
+        return Err(Refusal::new(Reason::CredentialMissing, "the call carries neither a token nor a mesh identity"));
+    }
+    Ok(caller)
+}
+
+// === impl Authenticator ===
+
+impl Authenticator {
+    /// The caller that a verified token with these claims would make at the time `now`, in seconds since the epoch.
+    ///
+    /// # Errors
+    /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
+    pub fn caller_from_claims_at(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
+        let claims = Claims::read(claims_json)?;
+        let facts = Facts::read(&claims, &self.issuer(&claims)?.config, now)?;
+        Ok(Caller { peer, token: Some(Arc::new(facts.token)) })
+    }
+
+    /// The caller that a verified token with the facts of `told` would make at the time `now`, in seconds since the epoch. The order of its lists and
+    /// its digest need not be those of a token.
+    ///
+    /// # Errors
+    /// `TokenExpired` or `TokenNotYetValid`.
+    pub fn caller_from_facts_at(&self, told: Token, peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
+        let leeway = self.issuers.iter().find(|issuer| issuer.config.name == told.issuer).map_or(0, |issuer| issuer.config.leeway_s);
+        Window::new(told.issued_at, told.expires_at, leeway).check(now)?;
+        let mut token = Token { groups: sorted(told.groups), roles: sorted(told.roles), scopes: sorted(told.scopes), ..told };
+        token.digest = digest::of_facts(&token);
+        Ok(Caller { peer, token: Some(Arc::new(token)) })
+    }
+
+    /// The caller of a call without a token.
+    ///
+    /// # Errors
+    /// `CredentialMissing` where there is no workload either.
+    pub fn caller_without_token(&self, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
+        somebody(Caller { peer, token: None })
+    }
+
+    /// What no token of a configured issuer could say of those facts, where there is any such thing.
+    #[must_use]
+    pub fn impossible(&self, told: &Token) -> Option<String> {
+        let Some(issuer) = self.issuers.iter().find(|issuer| issuer.config.name == told.issuer) else {
+            return Some(format!("no issuer is called `{}`", told.issuer));
+        };
+        let only = |kind: PrincipalKind| (told.kind != kind).then(|| format!("each subject of issuer `{}` is a `{}`", told.issuer, kind.type_name()));
+        let names = [&told.groups, &told.roles, &told.actors].into_iter().flatten().chain([&told.subject]).chain(&told.client).chain(&told.acr);
+        let bad = names
+            .into_iter()
+            .find(|name| !is_name(name))
+            .map(|name| format!("a token cannot say `{}`: 1 to 255 bytes, no control characters", shown(name)));
+        let kind = match issuer.config.kind {
+            KindRule::User => only(PrincipalKind::User),
+            KindRule::ServicePrincipal => only(PrincipalKind::ServicePrincipal),
+            KindRule::Detect => None,
+        };
+        kind.or(bad)
+    }
+
+    /// The names of the configured issuers.
+    pub fn issuers(&self) -> impl Iterator<Item = &Name> {
+        self.issuers.iter().map(|issuer| &issuer.config.name)
+    }
+}
