@@ -5,6 +5,7 @@ mod explain;
 mod grants;
 mod output;
 mod serve;
+mod test;
 mod token;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 use output::{Format, Output};
+pub use test::schema as test_schema;
 
 /// Decides, for Envoy and Istio, which calls may leave the mesh for Databricks.
 #[derive(Debug, Parser)]
@@ -20,7 +22,7 @@ struct Args {
     #[command(subcommand)]
     command: Command,
     /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 
@@ -34,6 +36,8 @@ enum Command {
     Explain(explain::Args),
     /// List the access that ends by itself: what holds now and what is to come
     Grants(grants::Args),
+    /// Run test cases against the policies
+    Test(test::Args),
     /// Say what lakegate makes of a token
     Token(token::Args),
 }
@@ -65,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Grants(args) => grants::run(&args, &mut output),
+        Command::Test(args) => test::run(&args, &mut output),
         Command::Token(args) => token::run(&args, &mut output),
     };
     exit.into()

@@ -1,7 +1,7 @@
 //! Why a call is allowed or denied, stage by stage; or, with `--catalog`, only what a call is. It ends in a report, never in a permit.
 
 mod catalog;
-mod request;
+pub(super) mod request;
 mod stages;
 
 use std::path::PathBuf;

@@ -54,6 +54,7 @@ const HOUSE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model",
+            "text",
             "json",
             "clock",
             "telemetry",

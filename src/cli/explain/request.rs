@@ -8,12 +8,14 @@ use crate::model::{RawCall, RawFields, Span};
 
 /// One call.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(in crate::cli) struct Request {
     method: String,
     pub(super) host: String,
     path: String,
     headers: Vec<(String, String)>,
     body: Option<String>,
+    /// The address of whoever connected to Envoy; empty where it is not said.
+    source_ip: String,
 }
 
 /// One line of a batch.
@@ -33,7 +35,7 @@ pub(super) struct Line {
 
 impl Request {
     /// `url` is split by hand: what a lenient parser would repair must reach the stages as it was typed.
-    pub(super) fn new(method: String, url: &str, mut headers: Vec<(String, String)>, body: Option<String>) -> Result<Self, String> {
+    pub(in crate::cli) fn new(method: String, url: &str, mut headers: Vec<(String, String)>, body: Option<String>) -> Result<Self, String> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let rest = rest.ok_or_else(|| format!("`{}` is no URL of a call: write `https://<host>/<path>`", url.escape_debug()))?;
         let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
@@ -47,7 +49,7 @@ impl Request {
         if body.is_some() {
             headers.push(("x-envoy-auth-partial-body".to_owned(), "false".to_owned()));
         }
-        Ok(Self { method, host: host.to_owned(), path: path.to_owned(), headers, body })
+        Ok(Self { method, host: host.to_owned(), path: path.to_owned(), headers, body, source_ip: String::new() })
     }
 
     pub(super) fn with_header(mut self, name: &str, value: String) -> Self {
@@ -55,8 +57,12 @@ impl Request {
         self
     }
 
+    pub(in crate::cli) fn with_address(self, source_ip: String) -> Self {
+        Self { source_ip, ..self }
+    }
+
     /// The call as Envoy's check would hold it; `None` where it is longer than any check.
-    pub(super) fn raw(&self, peer: Option<&str>) -> Option<RawCall> {
+    pub(in crate::cli) fn raw(&self, peer: Option<&str>) -> Option<RawCall> {
         let mut wire = BytesMut::new();
         let mut put = |text: &str| {
             let start = wire.len();
@@ -65,6 +71,7 @@ impl Request {
         };
         let fields = RawFields {
             principal: put(peer.unwrap_or_default())?,
+            source_address: put(&self.source_ip)?,
             method: put(&self.method)?,
             path: put(&self.path)?,
             host: put(&self.host)?,
