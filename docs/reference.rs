@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use lakegate::{classify::Catalog, config, respond};
+use lakegate::{classify::Catalog, cli, config, respond};
 
 /// Where the written part of a page ends and the generated one begins.
 const MARK: &str = "<!-- reference: generated from the JSON Schema; a test compares it -->\n\n";
@@ -11,6 +11,7 @@ fn main() -> io::Result<()> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     fs::write(docs.join("reasons.md"), respond::reference())?;
     fs::write(docs.join("lakegate.schema.json"), config::json_schema())?;
+    fs::write(docs.join("policy-tests.schema.json"), cli::test_schema())?;
     let page = docs.join("configuration.md");
     let text = fs::read_to_string(&page)?;
     let (introduction, _) = text.split_once(MARK).ok_or_else(|| io::Error::other("docs/configuration.md has lost its mark"))?;

@@ -11,6 +11,8 @@ mod raw;
 mod report;
 mod request;
 mod run;
+#[cfg(test)]
+mod tests;
 mod when;
 
 use std::path::PathBuf;
@@ -44,7 +46,7 @@ pub(super) struct Args {
     verbose: bool,
 }
 
-/// The JSON Schema of files of test cases (draft 2020-12), committed as `docs/tests.schema.json`.
+/// The JSON Schema of files of test cases (draft 2020-12), committed as `docs/policy-tests.schema.json`.
 #[must_use]
 pub fn schema() -> String {
     format!("{:#}\n", *files::SCHEMA)

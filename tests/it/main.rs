@@ -10,6 +10,7 @@ mod architecture;
 mod asking;
 mod beyond;
 mod every_call;
+mod policy_tests;
 mod reload;
 mod requests;
 mod sdk;

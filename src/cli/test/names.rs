@@ -41,7 +41,8 @@ impl<'g> Names<'g> {
     pub(super) fn new(source: &Source, ground: &'g Ground<'g>, faults: &mut Vec<Fault>) -> Self {
         let mut names = Self { ground, callers: BTreeMap::new(), requests: BTreeMap::new() };
         let mut written = BTreeMap::new();
-        for document in &source.documents {
+        // The file itself comes last, so that it is told what it has in common with those it uses.
+        for document in source.documents.iter().rev() {
             for (name, caller) in document.content.callers.iter().flatten() {
                 let at = KeyPath::default().key("callers").key(name);
                 if let Some((first, _, _)) = written.insert(name.clone(), (Arc::clone(document), at.clone(), caller.clone())) {
@@ -60,12 +61,14 @@ impl<'g> Names<'g> {
             };
             names.callers.insert(name.clone(), who);
         }
-        for document in &source.documents {
+        let mut written = BTreeMap::new();
+        for document in source.documents.iter().rev() {
             for (name, request) in document.content.requests.iter().flatten() {
                 let at = KeyPath::default().key("requests").key(name);
                 let request = request::read(request, ground.config).map(Arc::new).map_err(|wrong| faults.push(misfit(document, &at, wrong))).ok();
-                if names.requests.insert(name.clone(), request).is_some() {
-                    faults.push(twice(document, &at, name, document));
+                names.requests.insert(name.clone(), request);
+                if let Some(first) = written.insert(name.clone(), document) {
+                    faults.push(twice(document, &at, name, first));
                 }
             }
         }
