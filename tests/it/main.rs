@@ -18,6 +18,7 @@ mod service;
 mod shadow;
 mod shipped;
 mod spelling;
+mod strangers;
 #[cfg(feature = "test-clock")]
 mod time;
 mod tls;

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use lakegate_testkit::authority::{Authority, Names};
 
 /// The files that tell people to type commands.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "docs/operations.md",
     "docs/configuration.md",
     "docs/catalog-format.md",
     "docs/access.md",
+    "docs/policy-tests.md",
     "examples/lakegate.yaml",
     "policies/README.md",
     "CONTRIBUTING.md",
@@ -26,15 +27,25 @@ fn lakegate(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
-fn check(config: &Path) {
+fn check(config: &Path) -> String {
     let (code, text) = lakegate(checkout(), &["check", "--config", config.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{}: {text}", config.display());
     assert!(text.contains("good"), "{text}");
+    text
 }
 
 #[test]
 fn the_example_is_good_with_the_starter_policies() {
-    check(&checkout().join("examples/lakegate.yaml"));
+    let told = check(&checkout().join("examples/lakegate.yaml"));
+    assert!(!told.contains("warning"), "{told}");
+}
+
+/// Each shipped policy has a case that it decides and one that just misses it, and all cases pass.
+#[test]
+fn the_starter_policies_are_covered_by_their_cases() {
+    let (code, text) = lakegate(checkout(), &["test", "--config", "examples/lakegate.yaml", "--min-coverage", "100"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(" 100 %"), "{text}");
 }
 
 #[test]
@@ -207,7 +218,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let words = |line: &str| line.split_whitespace().map(|word| word.trim_end_matches(['…', '.', ',']).to_owned()).collect::<Vec<_>>();
     let is_command = |line: &&str| {
         line.strip_prefix("lakegate ")
-            .is_some_and(|rest| ["serve", "check", "explain", "grants", "token", "--"].iter().any(|known| rest.starts_with(known)))
+            .is_some_and(|rest| ["serve", "check", "explain", "grants", "test", "token", "--"].iter().any(|known| rest.starts_with(known)))
     };
     // prose begins lines with `lakegate` too; its verbs are no commands
     lines.chain(spans).filter(is_command).map(words).collect()
