@@ -1,3 +1,4 @@
+mod coverage;
 mod decisions;
 mod equivalence;
 mod faults;

@@ -75,3 +75,62 @@ impl<T> Document<T> {
         Fault { file: self.file.clone(), line: Some(place.line), column: Some(place.column), message: message.into(), help }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::LazyLock};
+
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Shop {
+        goods: Option<BTreeMap<String, Good>>,
+        anything: Option<Value>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Good {
+        price: u64,
+        #[serde(default)]
+        parts: Vec<Good>,
+    }
+
+    static SHOP: LazyLock<Value> = LazyLock::new(document_schema::<Shop>);
+
+    fn faults(text: &str) -> Vec<String> {
+        Document::<Shop>::parse(Path::new("shop.yaml"), text, &SHOP).map(|_| ()).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn keys_may_be_free_and_values_of_any_kind() {
+        let text = "goods:\n  tea: { price: 3 }\n  set: { price: 9, parts: [{ price: 1 }] }\nanything: { a: [1, null, 'x', 1.5, {}], b: true }\n";
+        let shop = Document::<Shop>::parse(Path::new("shop.yaml"), text, &SHOP).unwrap();
+        assert_eq!(shop.content.goods.as_ref().unwrap()["set"].parts[0].price, 1);
+        assert_eq!(shop.content.anything, Some(json!({"a": [1, null, "x", 1.5, {}], "b": true})));
+        let at = KeyPath::default().key("goods").key("set").key("parts").item(0);
+        assert_eq!((shop.line(&at), shop.fault(&at, "x", None).to_string()), (3, "shop.yaml:3:28: x".to_owned()));
+    }
+
+    #[test]
+    fn what_is_free_is_walked_all_the_same() {
+        for (text, told) in [
+            ("goods: { tea: { prize: 3, price: 3 } }", "shop.yaml:1:17: unknown key `prize`; known here: price, parts"),
+            ("goods: { tea: { price: cheap } }", "shop.yaml:1:24: `goods.tea.price` is a text, not a whole number; write a whole number"),
+            (
+                "goods: { tea: { price: 1, parts: [{ price: x }] } }",
+                "shop.yaml:1:44: `goods.tea.parts[0].price` is a text, not a whole number; write a whole number",
+            ),
+            ("goods: { tea: {} }", "shop.yaml:1:15: `goods.tea` lacks `price`; add `price:`"),
+            ("good: {}", "shop.yaml:1:1: unknown key `good`; did you mean `goods`?"),
+            ("anything: [&a x]", "shop.yaml:1:15: anchors, aliases and tags are not read; write the value itself"),
+            ("# nothing\n", "shop.yaml: the file is empty; fill it, or remove it"),
+        ] {
+            assert_eq!(faults(text), [told], "{text}");
+        }
+    }
+}

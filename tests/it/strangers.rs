@@ -125,8 +125,8 @@ fn no_shipped_policy_permits_anything_to_a_stranger() {
     for spec in &catalog.vocabulary().actions {
         for kind in spec.resources.iter().chain(&spec.orphans).map(TypeName::as_str) {
             for target in &targets() {
-                let names = named.iter().filter(|(of, id)| of == kind && id.starts_with(&format!("{}/", target.name)));
-                for native in names.map(|(_, id)| Some(id.as_str())).chain([None]) {
+                let natives = named.iter().filter(|(of, id)| of == kind && id.starts_with(&format!("{}/", target.name)));
+                for native in natives.map(|(_, id)| Some(id.as_str())).chain([None]) {
                     if let Some(object) = object(kind, target, native, &named) {
                         ask(&spec.action, target, object);
                     }

@@ -6,7 +6,7 @@ use super::world::{CORP, Forge, KeyFile, ask, authenticator, client, config, iss
 use crate::{
     authn::{Authenticator, ClaimPath, KindRule, Provider},
     clock::Clock,
-    model::{PrincipalKind, Reason, Refusal, Token},
+    model::{Name, PrincipalKind, Reason, Refusal, Token},
 };
 
 const URL: &str = "https://idp.example";
@@ -202,5 +202,49 @@ async fn only_the_configured_token_types_count() {
     for (typ, good) in [(json!("at+jwt"), true), (json!("JWT"), false), (Value::Null, false)] {
         let token = Forge::new(URL, &CORP).header(&json!({"typ": typ})).token();
         assert_eq!(ask(&authn, &token).await.is_ok(), good, "{typ}");
+    }
+}
+
+/// What a test tells of a token makes the same caller as the token would, the digest that decisions are kept by included.
+#[test]
+fn a_token_that_is_told_of_is_the_one_that_is_verified() {
+    let changes = json!({"groups": ["b", "a", "b"], "roles": ["z", "y"], "scope": "write read", "act": {"sub": "agent", "act": {"sub": "planner"}}});
+    for authn in [generic(), keycloak()] {
+        let mut claims = Forge::new(URL, &CORP).claims(&changes).claims;
+        claims["typ"] = json!("Bearer");
+        let read = authn.caller_from_claims(claims.to_string().as_bytes(), None).unwrap().token.unwrap();
+        let mut told = Token { digest: [0; 32], ..Token::clone(&read) };
+        told.groups.reverse();
+        told.roles.extend(told.roles.clone());
+        let now = Clock::default().now();
+        assert_eq!(authn.caller_from_facts_at(told.clone(), None, now).unwrap().token.unwrap(), read);
+        assert_eq!(authn.impossible(&told), None);
+        for (now, reason) in [(told.expires_at + 30, Reason::TokenExpired), (told.issued_at.unwrap() - 31, Reason::TokenNotYetValid)] {
+            let refused = [
+                authn.caller_from_facts_at(told.clone(), None, now).unwrap_err().reason,
+                authn.caller_from_claims_at(claims.to_string().as_bytes(), None, now).unwrap_err().reason,
+            ];
+            assert_eq!(refused, [reason; 2]);
+        }
+    }
+    assert_eq!(generic().caller_without_token(None).unwrap_err().reason, Reason::CredentialMissing);
+}
+
+#[test]
+fn what_no_token_could_say_is_named() {
+    let mut persons = issuer("corp", URL, Provider::Generic);
+    persons.kind = KindRule::User;
+    let authn = authenticator(vec![persons], &Clock::default());
+    let good = token_of(&authn, &json!({})).unwrap();
+    let cases = [
+        (good.clone(), None),
+        (Token { kind: PrincipalKind::ServicePrincipal, ..good.clone() }, Some("each subject of issuer `corp` is a `User`")),
+        (Token { groups: vec![String::new()], ..good.clone() }, Some("a token cannot say ``")),
+        (Token { subject: "x".repeat(256), ..good.clone() }, Some("a token cannot say `xxx")),
+        (Token { issuer: Name::parse("other").unwrap(), ..good }, Some("no issuer is called `other`")),
+    ];
+    for (told, want) in cases {
+        let got = authn.impossible(&told);
+        assert!(got.as_deref().unwrap_or_default().starts_with(want.unwrap_or_default()) && got.is_some() == want.is_some(), "{got:?}");
     }
 }
