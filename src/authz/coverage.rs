@@ -6,6 +6,7 @@ use super::{
     load::Placed,
     node::{Node, Question},
     permit::Permit,
+    role::ROLE,
 };
 use crate::model::{Caller, Intent, Reason, Refusal};
 
@@ -15,6 +16,17 @@ impl Authorizer {
     /// Every policy, in the order of files and lines.
     pub fn policies(&self) -> impl Iterator<Item = PolicyNote> {
         self.policies.iter().map(note)
+    }
+
+    /// What was written for the policy `id` to hold: the policy itself, or the role that an entry gives. `None` of a grant, which ends by itself.
+    #[must_use]
+    pub fn written_as(&self, id: &str) -> Option<&str> {
+        let written: &str = self.placed(id)?.compiled.policy.template().id().as_ref();
+        match written.split_once(':') {
+            None => Some(written),
+            Some((ROLE, role)) => Some(role),
+            Some(_) => None,
+        }
     }
 
     /// The ids of the policies that a request just misses: its scope covers the request and its conditions do not hold; or it has no conditions, and one
@@ -41,7 +53,7 @@ fn is_just_missed(placed: &Placed, question: &Question, forbidden: bool) -> bool
         let parts = [&question.principal, &question.action, resource];
         policy.scope().into_iter().zip(parts).filter(|(constraint, node)| !constraint.matches(node)).count()
     };
-    let conditional = policy.policy.as_ref().non_scope_constraints().is_some();
+    let conditional = policy.policy.non_scope_constraints().is_some();
     match question.resources.iter().map(unmatched).min() {
         Some(0) => conditional && (policy.is_forbid() || !forbidden),
         Some(1) => !conditional,

@@ -48,9 +48,12 @@ pub(super) struct Linker<'v> {
     possible: HashMap<(PolicyID, TypeName, Option<TypeName>), bool>,
 }
 
+/// What stands before the `:` in the id of a role's template.
+pub(super) const ROLE: &str = "role";
+
 /// The id of a template in Cedar: no policy has such a one, since `:` stands in no `@id`.
 pub(super) fn template_id(id: &str) -> PolicyID {
-    PolicyID::from_string(format!("role:{id}"))
+    PolicyID::from_string(format!("{ROLE}:{id}"))
 }
 
 /// What keeps a template from being a role.

@@ -1,7 +1,7 @@
 //! Which policies the cases say something about.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{files::tidy, run::Outcome};
 use crate::authz::Authorizer;
 
-/// How much of the policies the cases reach.
+/// How much of the policies the cases reach. A role counts once, however often it is given, and not at all where nobody has it; grants do not count.
 #[derive(Debug, Serialize)]
 pub(super) struct Coverage {
     pub(super) policies: usize,
@@ -27,8 +27,9 @@ pub(super) struct Coverage {
 #[derive(Debug, Serialize)]
 pub(super) struct Uncovered {
     policy: String,
-    /// `permit` or `forbid`.
+    /// `permit` or `forbid`; `role` of one, wherever it is given.
     effect: &'static str,
+    /// Of a role, where it is given first.
     file: PathBuf,
     line: usize,
     /// How many cases it decides.
@@ -50,23 +51,24 @@ impl Coverage {
     pub(super) fn new(authorizer: &Authorizer, outcomes: &[Outcome<'_>]) -> Self {
         let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
         for outcome in outcomes {
-            for id in &outcome.got.policies {
-                counts.entry(id).or_default().decides += 1;
+            for written in outcome.got.policies.iter().filter_map(|id| authorizer.written_as(id)) {
+                counts.entry(written).or_default().decides += 1;
             }
-            for id in &outcome.missed {
-                counts.entry(id).or_default().misses += 1;
+            for written in outcome.missed.iter().filter_map(|id| authorizer.written_as(id)) {
+                counts.entry(written).or_default().misses += 1;
             }
         }
-        let policies = authorizer.policy_count();
-        let uncovered: Vec<Uncovered> = authorizer
-            .policies()
-            .filter_map(|note| {
-                let Counts { decides, misses } = counts.get(note.id.as_str()).copied().unwrap_or_default();
-                let open = decides == 0 || misses == 0;
-                open.then(|| Uncovered { policy: note.id, effect: note.effect, file: tidy(&note.file), line: note.line, decides, misses })
-            })
-            .collect();
-        let covered = policies.saturating_sub(uncovered.len());
+        let (mut known, mut uncovered) = (BTreeSet::new(), Vec::new());
+        for note in authorizer.policies() {
+            let Some(written) = authorizer.written_as(&note.id).filter(|written| known.insert(*written)) else { continue };
+            let Counts { decides, misses } = counts.get(written).copied().unwrap_or_default();
+            if decides == 0 || misses == 0 {
+                let effect = if written == note.id { note.effect } else { "role" };
+                uncovered.push(Uncovered { policy: written.to_owned(), effect, file: tidy(&note.file), line: note.line, decides, misses });
+            }
+        }
+        let policies = known.len();
+        let covered = policies - uncovered.len();
         // An authorizer without policies is never loaded.
         let percent = (covered as u64 * 100).checked_div(policies as u64).unwrap_or(100);
         Self { policies, covered, percent, uncovered }
