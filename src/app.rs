@@ -97,6 +97,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     snapshot.authenticator.refresh();
     let (auditor, writer) = Auditor::start(&audit(&config), clock.clone(), &mut registry).map_err(|error| failed("audit.file", error))?;
     let published = Arc::new(Published::new(snapshot, warnings, clock.clone(), &mut registry));
+    watch::load_candidate(&config, &published, None);
     let tracer = match &config.telemetry.otlp {
         Some(endpoint) => Tracer::otlp(endpoint).map_err(|error| failed("telemetry.otlp", error))?,
         None => Tracer::default(),

@@ -4,6 +4,8 @@
 //! gathered in one batch, so that no record wakes it (a wake-up costs more than the rest of the record).
 
 mod entry;
+mod facts;
+mod recorded;
 mod sink;
 mod writer;
 
@@ -23,7 +25,11 @@ use crate::{
     telemetry::Registry,
 };
 
-pub use entry::{Decision, Entry, Identity, Param, Response};
+pub use entry::{Candidate, Decision, Entry, Identity, Param, Response};
+pub use facts::{Cut, Facts};
+pub use recorded::{
+    Recorded, RecordedClaims, RecordedEntity, RecordedFacts, RecordedField, RecordedIdentity, RecordedParam, RecordedResource, RecordedValue,
+};
 
 /// Where records go and what becomes of decisions that cannot be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,19 +156,34 @@ impl Record {
         self.entry.as_deref_mut()
     }
 
+    /// Whether closing it waits until it is on disk.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.fsync == Fsync::Always
+    }
+
     /// Closes the record with `decision`; returns at once, or after it is on disk where that was asked for.
-    pub async fn close(mut self, decision: Decision, response: Response) {
-        let (Some(mut entry), Some(place)) = (self.entry.take(), self.place.take()) else { return };
-        entry.decision = decision;
-        entry.response = response;
-        if self.fsync == Fsync::Always {
+    pub async fn close(self, decision: Decision, response: Response) {
+        if self.waits() {
             let (done, written) = oneshot::channel();
-            place.send(Message::Closed { entry, done: Some(done) });
+            self.hand_over(decision, response, Some(done));
             // An error means that the writer ended, which it logs itself.
             let _ = written.await;
         } else {
-            place.send(Message::Closed { entry, done: None });
+            self.leave(decision, response);
         }
+    }
+
+    /// Closes the record with `decision`, and waits for nothing.
+    pub fn leave(self, decision: Decision, response: Response) {
+        self.hand_over(decision, response, None);
+    }
+
+    fn hand_over(mut self, decision: Decision, response: Response, done: Option<oneshot::Sender<()>>) {
+        let (Some(mut entry), Some(place)) = (self.entry.take(), self.place.take()) else { return };
+        entry.decision = decision;
+        entry.response = response;
+        place.send(Message::Closed { entry, done });
     }
 }
 

@@ -29,6 +29,7 @@ use std::{
 };
 
 pub use config::{Algorithm, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, PeerConfig, Provider};
+pub use digest::of_facts;
 use prometheus_client::registry::Registry;
 
 use self::{

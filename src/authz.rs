@@ -6,6 +6,7 @@
 mod alias;
 mod around;
 mod assign;
+mod beside;
 mod cache;
 mod canonical;
 mod configured;
@@ -18,6 +19,7 @@ mod explain;
 mod footprint;
 mod index;
 mod inventory;
+mod judgement;
 mod load;
 mod metrics;
 mod node;
@@ -56,6 +58,7 @@ use self::{
 pub use self::{
     configured::Scope,
     explain::{Explained, Explanation, NearMiss, PolicyNote},
+    judgement::Judgement,
     load::Grant,
     permit::Permit,
     schema::schema,
@@ -84,7 +87,7 @@ pub struct Authorizer {
     policies: Vec<Placed>,
     by_id: HashMap<Arc<str>, u32>,
     index: Index,
-    engine: Engine,
+    engine: Arc<Engine>,
     cache: Cache,
     metrics: Metrics,
     warnings: Vec<Fault>,
@@ -108,15 +111,20 @@ impl Authorizer {
         let rules = Rules::new(vocabulary, previous.map(|previous| &previous.rules)).map_err(|fault| vec![fault])?;
         let loaded = Loaded::read(vocabulary, source, &rules, previous.map(|previous| &previous.kept));
         let inventory = Inventory::load(source.inventory.as_ref(), &source.groups, vocabulary);
-        let (Loaded { policies, kept, warnings, grants, .. }, inventory) = match (loaded, inventory) {
+        let (loaded, inventory) = match (loaded, inventory) {
             (Ok(loaded), Ok(inventory)) => (loaded, inventory),
             (loaded, inventory) => return Err([loaded.err(), inventory.err()].into_iter().flatten().flatten().collect()),
         };
         let metrics = previous.map_or_else(Metrics::new, |previous| previous.metrics.clone());
-        Ok(Self {
+        Ok(Self::assembled(loaded, Arc::new(Engine::new(vocabulary, inventory)), rules, metrics, cache_bytes))
+    }
+
+    fn assembled(loaded: Loaded, engine: Arc<Engine>, rules: Arc<Rules>, metrics: Metrics, cache_bytes: u64) -> Self {
+        let Loaded { policies, kept, warnings, grants, .. } = loaded;
+        Self {
             by_id: policies.iter().zip(0..).map(|(policy, number)| (policy.compiled.id.clone(), number)).collect(),
             index: Index::new(policies.iter().map(|policy| policy.compiled.scope())),
-            engine: Engine::new(vocabulary, inventory),
+            engine,
             cache: Cache::new(cache_bytes),
             policies,
             metrics,
@@ -124,7 +132,7 @@ impl Authorizer {
             kept,
             rules,
             grants,
-        })
+        }
     }
 
     /// # Errors

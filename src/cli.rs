@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod grants;
 mod output;
+mod replay;
 mod serve;
 mod test;
 mod token;
@@ -38,6 +39,8 @@ enum Command {
     Grants(grants::Args),
     /// Run test cases against the policies
     Test(test::Args),
+    /// Decide recorded decisions again with other policies, and tell which would change
+    Replay(replay::Args),
     /// Say what lakegate makes of a token
     Token(token::Args),
 }
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Grants(args) => grants::run(&args, &mut output),
         Command::Test(args) => test::run(&args, &mut output),
+        Command::Replay(args) => replay::run(&args, &mut output),
         Command::Token(args) => token::run(&args, &mut output),
     };
     exit.into()

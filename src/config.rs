@@ -124,6 +124,7 @@ impl Config {
         paths.extend(self.policy.groups.clone());
         paths.extend(self.policy.access.clone());
         paths.extend(self.policy.grants.as_ref().map(|grants| grants.dir.clone()));
+        paths.extend(self.policy.candidate.clone());
         paths.extend(self.catalog.dir.clone());
         paths.extend(self.catalog.extra.iter().cloned());
         paths.extend(self.targets.iter().filter_map(|entry| if let Api::Own(file) = &entry.api { Some(file.clone()) } else { None }));
@@ -143,7 +144,7 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
     let issuers = issuers::issuers(raw.issuers.as_deref().unwrap_or_default(), &at("issuers"), report);
     let targets = targets::targets(raw, report);
     let catalog = catalog::files(raw.catalog.as_ref().unwrap_or(&raw::CatalogFiles::default()), &at("catalog"), report);
-    let policy = raw.policy.as_ref().and_then(|raw| service::policy(raw, &at("policy"), report));
+    let policy = raw.policy.as_ref().and_then(|raw| service::policy(raw, peers.as_ref(), &at("policy"), report));
     let trust_prefix = service::trust_prefix(raw.trust.as_ref().unwrap_or(&raw::TrustHeaders::default()), &at("trust"), report);
     let audit = service::audit(raw.audit.as_ref().unwrap_or(&raw::Audit::default()), &at("audit"), report);
     let help_url = raw.help_url.as_deref().and_then(|text| service::help_url(text, &at("help_url"), report));

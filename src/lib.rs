@@ -30,6 +30,7 @@ pub mod normalize;
 pub mod respond;
 
 pub mod pipeline;
+pub mod replay;
 
 pub mod config;
 pub mod reload;

@@ -3,6 +3,8 @@
 //! The only module that names all stages. A stage's refusal ends the call here and becomes the deny; nothing turns one into an allow, but shadow mode,
 //! which changes no answer and keeps what enforcement would have said in the record.
 
+mod candidate;
+mod facts;
 mod found;
 mod metrics;
 mod snapshot;
@@ -26,7 +28,9 @@ use crate::{
     },
 };
 
-use found::{Found, Stage};
+pub use candidate::Candidate;
+use candidate::{Comparer, Question};
+use found::{Found, Judged, Stage};
 use metrics::Metrics;
 pub use snapshot::{ShadowTargets, Snapshot};
 
@@ -38,6 +42,7 @@ pub struct Pipeline {
     clock: Clock,
     tracer: Tracer,
     metrics: Metrics,
+    comparer: Comparer,
 }
 
 /// How a call ended, before it is put into the words of an answer.
@@ -55,7 +60,8 @@ enum Outcome {
 impl Pipeline {
     #[must_use]
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, auditor: Auditor, clock: Clock, tracer: Tracer, registry: &mut Registry) -> Self {
-        Self { snapshot, auditor, clock, tracer, metrics: Metrics::new(registry) }
+        let metrics = Metrics::new(registry);
+        Self { snapshot, auditor, clock, tracer, comparer: Comparer::start(metrics.comparisons.clone()), metrics }
     }
 
     /// The answer to one call, by `deadline` at the latest.
@@ -90,7 +96,13 @@ impl Pipeline {
         }
         let decision = outcome.decision();
         let (verdict, response) = answer(&snapshot, raw, &found, outcome);
-        match tokio::time::timeout_at(deadline, record.close(decision, response)).await {
+        let closed = async {
+            match question(&snapshot, &found) {
+                Some(question) => self.comparer.close(question, record, decision, response).await,
+                None => record.close(decision, response).await,
+            }
+        };
+        match tokio::time::timeout_at(deadline, closed).await {
             Ok(()) => verdict,
             Err(_) => self.unwritten(&snapshot, raw, &found),
         }
@@ -118,6 +130,10 @@ impl Pipeline {
         let outcome = match normalize::normalize(raw, &snapshot.normalize) {
             Ok(call) => {
                 found.shadow &= snapshot.observes(&call);
+                if let Ok(peer) = snapshot.authenticator.peer(&call) {
+                    found.shadow |= snapshot.observes_caller(&call, peer.as_ref());
+                    found.peer = peer;
+                }
                 let asked = discovery(snapshot, &call, &mut found);
                 found.call = Some(call);
                 asked.unwrap_or(Outcome::Refused(refusal))
@@ -187,6 +203,7 @@ async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>
     found.shadow &= snapshot.observes(call);
     found.stage = Stage::Authn;
     found.peer = snapshot.authenticator.peer(call)?;
+    found.shadow |= snapshot.observes_caller(call, found.peer.as_ref());
     if let Some(target) = snapshot.classifier.discovery(call) {
         found.caller = Some(Caller { peer: found.peer.clone(), token: None });
         return Ok(Outcome::Discovery(target?));
@@ -196,7 +213,9 @@ async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>
     let intent = found.intent.insert(snapshot.classifier.classify(call)?);
     found.stage = Stage::Authz;
     let facts = RequestFacts { method: call.method, path: call.path.raw, source_ip: call.source_ip, time_ms: found.now_ms };
-    let permit = snapshot.authorizer.authorize(caller, intent, &facts)?;
+    let permit = snapshot.authorizer.authorize(caller, intent, &facts);
+    found.judged = Some(permit.as_ref().map_or_else(|refusal| Judged::Refused(refusal.reason), |_| Judged::Permitted));
+    let permit = permit?;
     found.policies = permit.policies().to_vec();
     found.stage = Stage::Broker;
     if found.shadow {
@@ -206,6 +225,22 @@ async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>
     let grant = snapshot.broker.grant(permit).await?;
     found.stage = Stage::Respond;
     Ok(Outcome::Granted(grant))
+}
+
+/// What the candidate policies are to be asked, where there are any and those that decide were asked.
+fn question(snapshot: &Arc<Snapshot>, found: &Found<'_>) -> Option<Question> {
+    snapshot.candidate()?;
+    let (judged, call, caller, intent) = (found.judged?, found.call.as_ref()?, found.caller.as_ref()?, found.intent.as_ref()?);
+    Some(Question {
+        snapshot: Arc::clone(snapshot),
+        live: if let Judged::Refused(reason) = judged { Some(reason) } else { None },
+        caller: caller.clone(),
+        intent: intent.clone(),
+        method: call.method.to_owned(),
+        path: call.path.raw.to_owned(),
+        source_ip: call.source_ip,
+        time_ms: found.now_ms,
+    })
 }
 
 /// Discovery, where `call` asks for it and the configuration knows the host.

@@ -1,5 +1,6 @@
 //! From files to a published snapshot: watch, read a listing that holds still, compile, publish; the last good set stays until a better one is whole.
 
+mod candidate;
 mod catalog;
 mod compile;
 mod compose;
@@ -7,6 +8,7 @@ mod listing;
 mod published;
 mod watch;
 
+pub use candidate::{beside, candidate};
 pub use catalog::earlier;
 pub use compile::{Compiled, Compiler};
 pub use published::{Published, ReloadStatus};

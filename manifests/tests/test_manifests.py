@@ -131,6 +131,7 @@ WRONG = {
     "shadow everywhere": (lambda w: w.config["policy"].update(mode="shadow"), "`dev` is in shadow mode"),
     "shadow for a workspace": (lambda w: w.config["workspaces"][0].update(mode="shadow"), "`dev` is in shadow mode"),
     "shadow for an account": (lambda w: w.config.update(accounts=[{"name": "main", "hosts": [HOST], "mode": "shadow"}]), "`main` is in shadow mode"),
+    "shadow for a namespace": (lambda w: w.config["policy"].update(shadow={"namespaces": ["cluster.local/ml"]}), "`cluster.local/ml` is in shadow mode"),
     "no way to the collector": (lambda w: w.config.update(telemetry={"otlp": "http://otel-collector.monitoring:4317"}), "no way to port 4317"),
     "listen.tls missing": (lambda w: w.config["listen"].pop("tls"), "listen.tls.allow"),
     "route in TLS": (lambda w: spec(w, "VirtualService").update(tls=[{"match": [{"sniHosts": [HOST]}], "route": [{"destination": {"host": HOST}}]}]), "in TLS or TCP"),
@@ -169,6 +170,7 @@ def test_shadow_mode_that_is_meant_or_overruled_has_no_fault(world):
     world.config["workspaces"][0]["mode"] = "enforce"
     assert faults(world) == []
     world.config["workspaces"][0].pop("mode")
+    world.config["policy"]["shadow"] = {"namespaces": ["cluster.local/ml"]}
     world.shadow = True
     assert faults(world) == []
 

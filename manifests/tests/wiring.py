@@ -220,7 +220,7 @@ def config(w):
             if listen.get(key) != f"0.0.0.0:{ports.get(key)}":
                 yield f"lakegate.yaml: `listen.{key}` is not the pod's port `{key}` on all addresses"
         mounts = {m["mountPath"].rsplit("/", 1)[1] for m in container.get("volumeMounts", [])}
-        for path in [listen.get("tls", {}).get(k, "") for k in ("cert", "key", "client_ca")] + [w.config.get("policy", {}).get("dir", "")]:
+        for path in [listen.get("tls", {}).get(k, "") for k in ("cert", "key", "client_ca")] + [w.config.get("policy", {}).get("dir", "")] + [p for p in [w.config.get("policy", {}).get("candidate")] if p]:
             if not (m := re.fullmatch(r"\.\./([a-z]+)(/[a-z.-]+)?", path)) or m[1] not in mounts:
                 yield f"lakegate.yaml: `{path}` is in none of the pod's volumes"
 
@@ -236,6 +236,8 @@ def doors(w):
         for target in w.config.get(kind, []):
             if target.get("mode", mode) == "shadow":
                 yield f"lakegate.yaml: `{target['name']}` is in shadow mode, so every call to it passes"
+    for namespace in w.config.get("policy", {}).get("shadow", {}).get("namespaces", []):
+        yield f"lakegate.yaml: the namespace `{namespace}` is in shadow mode, so every call from it passes"
 
 
 def collector(w):

@@ -3,7 +3,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Sources;
-use crate::{audit::AuditStatus, authn::IssuerStatus, reload::ReloadStatus};
+use crate::{
+    audit::AuditStatus,
+    authn::IssuerStatus,
+    model::Fault,
+    pipeline::{Candidate, Snapshot},
+    reload::ReloadStatus,
+};
 
 /// What `/status` says.
 #[derive(Debug, Serialize)]
@@ -17,6 +23,10 @@ pub(super) struct Status {
     catalog: CatalogStatus,
     /// Hosts whose decisions are recorded without being enforced; `*` for all.
     shadow: Vec<String>,
+    /// Namespaces whose calls are so recorded, whatever their host.
+    shadow_namespaces: Vec<String>,
+    /// `None` where none is configured.
+    candidate: Option<CandidateStatus>,
     issuers: Vec<IssuerStatus>,
     audit: AuditStatus,
 }
@@ -28,6 +38,25 @@ struct CatalogStatus {
     actions: usize,
 }
 
+/// The policies that are held against those that decide.
+#[derive(Debug, Serialize)]
+struct CandidateStatus {
+    state: CandidateState,
+    policies: usize,
+    /// Why it cannot be compared.
+    faults: Vec<Fault>,
+    /// What is compared and is likely not meant.
+    warnings: Vec<Fault>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum CandidateState {
+    Loading,
+    Compared,
+    Faulty,
+}
+
 pub(super) fn tell(sources: &Sources) -> Status {
     let snapshot = sources.published.snapshot();
     let (configuration, issuers, audit) = (sources.published.status(), snapshot.authenticator.status(), sources.auditor.status());
@@ -36,6 +65,8 @@ pub(super) fn tell(sources: &Sources) -> Status {
         ready: sources.readiness.is_ready(),
         degraded: configuration.degraded || audit.degraded || issuers.iter().any(|issuer| issuer.degraded),
         shadow: snapshot.shadow.observed(),
+        shadow_namespaces: snapshot.shadow.observed_namespaces(),
+        candidate: candidate(&snapshot),
         policies: snapshot.authorizer.policy_count(),
         catalog: CatalogStatus {
             version: Arc::clone(snapshot.classifier.catalog().version()),
@@ -45,4 +76,15 @@ pub(super) fn tell(sources: &Sources) -> Status {
         issuers,
         audit,
     }
+}
+
+fn candidate(snapshot: &Snapshot) -> Option<CandidateStatus> {
+    let nothing = |state| CandidateStatus { state, policies: 0, faults: Vec::new(), warnings: Vec::new() };
+    Some(match snapshot.candidate.as_ref()?.get() {
+        None => nothing(CandidateState::Loading),
+        Some(Candidate::Faulty(faults)) => CandidateStatus { faults: faults.clone(), ..nothing(CandidateState::Faulty) },
+        Some(Candidate::Loaded { authorizer, warnings }) => {
+            CandidateStatus { policies: authorizer.policy_count(), warnings: warnings.clone(), ..nothing(CandidateState::Compared) }
+        }
+    })
 }

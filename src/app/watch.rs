@@ -7,7 +7,8 @@ use crate::{
     envoy::Tls,
     lifecycle::Drain,
     model::Fault,
-    reload::{Compiled, Compiler, Published, Watcher},
+    pipeline::Snapshot,
+    reload::{self, Compiled, Compiler, Published, Watcher},
 };
 
 /// How often the key sets of idle issuers are looked at.
@@ -41,10 +42,12 @@ async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, publ
         return published.keep(vec![Fault { file: error.file.clone(), line: None, column: None, message: error.message, help: None }]);
     }
     let (beside, previous) = (compiler.clone(), published.snapshot());
+    let earlier = Arc::clone(&previous);
     match tokio::task::spawn_blocking(move || beside.compile(Some(&previous))).await {
         Ok(Ok(Compiled { config: next, snapshot, warnings })) => {
             snapshot.authenticator.refresh();
             published.publish(snapshot, warnings, restart(started, &next));
+            load_candidate(&next, published, Some(earlier));
             *config = next;
         }
         Ok(Err(faults)) => published.keep(faults),
@@ -59,6 +62,19 @@ async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, publ
 async fn named(file: PathBuf) -> Vec<PathBuf> {
     let read = tokio::task::spawn_blocking(move || Config::load(&file).map(|config| config.watched()));
     read.await.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+/// Loads the candidate of the set that is served, if it has one, while calls are answered: no answer, and no reload, waits for a candidate.
+pub(super) fn load_candidate(config: &Config, published: &Arc<Published>, previous: Option<Arc<Snapshot>>) {
+    if config.policy.candidate.is_none() {
+        return;
+    }
+    let (config, published, snapshot) = (config.clone(), Arc::clone(published), published.snapshot());
+    tokio::task::spawn_blocking(move || {
+        if let Some(candidate) = reload::candidate(&config, &snapshot, previous.as_deref()) {
+            published.compare(&snapshot, candidate);
+        }
+    });
 }
 
 /// The settings that are read at the start alone, where `next` has others.

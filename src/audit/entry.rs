@@ -1,5 +1,7 @@
 use serde::Serialize;
 
+use super::facts::Facts;
+
 /// One audit record: normative for `proto/lakegate/v1/decision.proto`, and for every command that speaks of decisions.
 ///
 /// Field names are lakegate's own vocabulary first, then those of Databricks' `system.access.audit`, so that the two can be joined.
@@ -55,6 +57,20 @@ pub struct Entry {
     pub response: Response,
     /// `WORKSPACE_LEVEL` or `ACCOUNT_LEVEL`.
     pub audit_level: Option<&'static str>,
+    /// There where policies were asked.
+    pub facts: Option<Facts>,
+    /// There where the candidate policies say something else than those that decided.
+    pub candidate: Option<Candidate>,
+}
+
+/// What the candidate policies would have decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Candidate {
+    pub decision: Decision,
+    pub reason: &'static str,
+    pub detail: String,
+    /// The candidate policies that would have decided, sorted.
+    pub policies: Vec<String>,
 }
 
 /// What was decided.

@@ -4,7 +4,8 @@ pub(super) use crate::digest::{Fields, of};
 use crate::model::{PrincipalKind, Token};
 
 /// The digest that [`Token`] describes: callers with the same have the same rights.
-pub(super) fn of_facts(token: &Token) -> [u8; 32] {
+#[must_use]
+pub fn of_facts(token: &Token) -> [u8; 32] {
     let kind = match token.kind {
         PrincipalKind::User => "user",
         PrincipalKind::ServicePrincipal => "service-principal",

@@ -40,7 +40,7 @@ pub(super) struct Placed {
 }
 
 /// Whatever is known to be without fault, by the digest of its text and of the rules it was checked by.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Kept {
     written: HashMap<[u8; 32], Written>,
     assignments: HashMap<[u8; 32], Arc<Vec<Assignment>>>,
@@ -88,9 +88,23 @@ impl Rules {
     }
 }
 
+// === impl Kept ===
+
+impl Kept {
+    /// What either of two has.
+    pub(super) fn with(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.written.extend(other.written.iter().map(|(key, written)| (*key, written.clone())));
+        both.assignments.extend(other.assignments.iter().map(|(key, assignments)| (*key, Arc::clone(assignments))));
+        both
+    }
+}
+
 // === impl Loaded ===
 
 impl Loaded {
+    /// What `previous` has is not checked again.
+    ///
     /// # Errors
     /// Every fault of every file, in order.
     pub(super) fn read(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Kept>) -> Result<Self, Vec<Fault>> {

@@ -32,6 +32,8 @@ pub(super) struct Args {
 #[derive(Debug, Serialize)]
 struct Report {
     policies: usize,
+    /// Policies of the candidate, where one is configured.
+    candidate: Option<usize>,
     issuers: usize,
     targets: usize,
     actions: usize,
@@ -62,13 +64,20 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Ok(compiled) => compiled,
         Err(faults) => return output.faults(&faults),
     };
+    let candidate = match candidate(&compiled.config, &compiled.snapshot) {
+        Ok(candidate) => candidate,
+        Err(faults) => return output.faults(&faults),
+    };
     let changes = match args.against.as_deref().map(|dir| changes(dir, &compiled.config, &compiled.snapshot)).transpose() {
         Ok(changes) => changes,
         Err(faults) => return output.faults(&faults),
     };
     let mut warnings = compiled.ways_around();
     warnings.splice(0..0, compiled.warnings);
+    let (candidate, more) = candidate.unzip();
+    warnings.extend(more.into_iter().flatten());
     let report = Report {
+        candidate,
         policies: compiled.snapshot.authorizer.policy_count(),
         issuers: compiled.config.issuers.len(),
         targets: compiled.config.targets.len(),
@@ -78,7 +87,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         changes,
     };
     output.result(&report, || {
-        let Report { policies, issuers, targets, actions, warnings, catalog, changes } = &report;
+        let Report { policies, candidate, issuers, targets, actions, warnings, catalog, changes } = &report;
         let mut text = String::new();
         for warning in warnings {
             let _ = writeln!(text, "warning: {warning}");
@@ -92,11 +101,19 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
             let touching = changes.iter().filter(|touched| !touched.policies.is_empty()).count();
             let _ = writeln!(text, "{} actions are not what they were, {touching} of them in the scope of a policy", changes.len());
         }
-        let counts = format!("{policies} policies, {issuers} issuers, {targets} targets, {actions} actions of catalog {catalog}");
+        let candidate = candidate.map_or_else(String::new, |count| format!(" and {count} of the candidate"));
+        let counts = format!("{policies} policies{candidate}, {issuers} issuers, {targets} targets, {actions} actions of catalog {catalog}");
         let _ = write!(text, "{}: good ({counts})", args.config.display());
         text
     });
     Exit::Yes
+}
+
+/// How many policies the configured candidate has, and what is likely not meant of them.
+fn candidate(config: &Config, snapshot: &Snapshot) -> Result<Option<(usize, Vec<Fault>)>, Vec<Fault>> {
+    let dir = config.policy.candidate.as_deref();
+    let loaded = dir.map(|dir| reload::beside(config, snapshot, dir, None)).transpose()?;
+    Ok(loaded.map(|(authorizer, warnings)| (authorizer.policy_count(), warnings)))
 }
 
 /// What is otherwise than in the catalog in `dir`.

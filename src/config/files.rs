@@ -36,6 +36,12 @@ pub(super) fn to_be_made(written: &Path, path: &KeyPath, report: &mut Report<'_>
     None
 }
 
+/// Whether two folders are one, or one is in the other, as far as they are there.
+pub(super) fn overlap(one: &Path, other: &Path) -> bool {
+    let [one, other] = [one, other].map(|folder| fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()));
+    one.starts_with(&other) || other.starts_with(&one)
+}
+
 fn settle(
     written: &Path,
     resolved: PathBuf,

@@ -73,6 +73,20 @@ pub(super) fn trust_domain(text: &str, path: &KeyPath, report: &mut Report<'_>) 
     None
 }
 
+/// A Kubernetes namespace behind its trust domain, as the SPIFFE IDs of Istio and policies name it: `cluster.local/ml-dev`.
+pub(super) fn namespace(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
+    let label = |name: &str| (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let good = text.split_once('/').is_some_and(|(domain, name)| SpiffeId::is_trust_domain(domain) && label(name));
+    if !good {
+        report.fault(
+            path,
+            format!("{} is not a namespace of a trust domain", quoted(text)),
+            "write `<trust domain>/<namespace>`, as `cluster.local/ml-dev`",
+        );
+    }
+    good.then(|| text.to_owned())
+}
+
 /// A SPIFFE ID in which `*` may stand for whole segments of the path.
 pub(super) fn spiffe_pattern(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
     match SpiffePattern::parse(text) {

@@ -97,9 +97,25 @@ pub struct Policy {
     pub access: Option<PathBuf>,
     /// Access that is approved for a time and ends by itself.
     pub grants: Option<Grants>,
+    /// A folder of policies that are to be: evaluated beside those of `dir` for every decision, without changing any answer. Records and metrics tell where they
+    /// differ. With the same inventory, access and grants. Watched.
+    #[schemars(example = &"candidate")]
+    pub candidate: Option<PathBuf>,
     /// Whether decisions bind. A workspace or account may say it for itself.
     #[schemars(extend("default" = "enforce"))]
     pub mode: Option<Mode>,
+    /// Whose calls are in shadow mode, wherever they go.
+    pub shadow: Option<Shadow>,
+}
+
+/// Whose calls are in shadow mode, wherever they go but to what has `mode: enforce` of its own.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shadow {
+    /// Kubernetes namespaces, each behind its trust domain as in `Namespace::"<trust domain>/<namespace>"`. A call is of the namespace that its verified SPIFFE ID
+    /// names; without one it is enforced.
+    #[schemars(example = ["cluster.local/ml-dev"])]
+    pub namespaces: Option<Vec<String>>,
 }
 
 /// Access that is approved for a time and ends by itself.

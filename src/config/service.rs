@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     files, forms,
+    listen::Peers,
     path::KeyPath,
     raw,
     report::Report,
@@ -24,7 +25,11 @@ pub struct Policy {
     pub groups: Option<PathBuf>,
     pub access: Option<PathBuf>,
     pub grants: Option<Grants>,
+    /// Need not be there: what is wrong with it must not keep `dir` from being served.
+    pub candidate: Option<PathBuf>,
     pub mode: Mode,
+    /// As `<trust domain>/<namespace>`.
+    pub shadow_namespaces: Vec<String>,
 }
 
 /// Access for a time.
@@ -72,13 +77,23 @@ pub struct Limits {
     pub connections: usize,
 }
 
-pub(super) fn policy(raw: &raw::Policy, path: &KeyPath, report: &mut Report<'_>) -> Option<Policy> {
+pub(super) fn policy(raw: &raw::Policy, peers: Option<&Peers>, path: &KeyPath, report: &mut Report<'_>) -> Option<Policy> {
     let dir = raw.dir.as_deref().and_then(|written| files::folder(written, &path.key("dir"), report));
     let entities = raw.entities.as_deref().and_then(|written| files::file(written, &path.key("entities"), report));
     let groups = raw.groups.as_deref().and_then(|written| files::folder(written, &path.key("groups"), report));
     let access = raw.access.as_deref().and_then(|written| files::folder(written, &path.key("access"), report));
     let grants = raw.grants.as_ref().and_then(|raw| grants(raw, &path.key("grants"), report));
-    Some(Policy { dir: dir?, entities, groups, access, grants, mode: raw.mode.unwrap_or_default() })
+    let candidate = raw.candidate.as_deref().map(|written| report.resolve(written));
+    if let (Some(dir), Some(candidate)) = (&dir, &candidate)
+        && files::overlap(dir, candidate)
+    {
+        let message = "the folders of `dir` and `candidate` are one, or one is in the other";
+        report.fault(&path.key("candidate"), message, "every `*.cedar` file below `dir` decides: keep the candidate beside it");
+    }
+    let namespaces = raw.shadow.as_ref().and_then(|shadow| shadow.namespaces.as_deref()).unwrap_or_default();
+    let shadow_namespaces = shadow_namespaces(namespaces, peers, &path.key("shadow").key("namespaces"), report);
+    let (mode, shadow_namespaces) = (raw.mode.unwrap_or_default(), shadow_namespaces?);
+    Some(Policy { dir: dir?, entities, groups, access, grants, candidate, mode, shadow_namespaces })
 }
 
 fn grants(raw: &raw::Grants, path: &KeyPath, report: &mut Report<'_>) -> Option<Grants> {
@@ -89,6 +104,19 @@ fn grants(raw: &raw::Grants, path: &KeyPath, report: &mut Report<'_>) -> Option<
         return None;
     }
     Some(Grants { dir: dir?, longest })
+}
+
+/// Namespaces of known trust domains: of another nobody comes, and its shadow would be believed in.
+fn shadow_namespaces(texts: &[String], peers: Option<&Peers>, path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<String>> {
+    let namespaces = forms::each(texts, path, report, forms::namespace)?;
+    for (index, namespace) in namespaces.iter().enumerate() {
+        let domain = namespace.split_once('/').map_or("", |(domain, _)| domain);
+        if let Some(peers) = peers.filter(|peers| !peers.trust_domains.iter().any(|known| known == domain)) {
+            let help = format!("`peers.trust_domains` has `{}`", peers.trust_domains.join("`, `"));
+            report.fault(&path.item(index), format!("no caller is of the trust domain {}", quoted(domain)), help);
+        }
+    }
+    Some(namespaces)
 }
 
 pub(super) fn trust_prefix(raw: &raw::TrustHeaders, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {

@@ -41,7 +41,7 @@ workspaces:
   - { name: one, hosts: [shared.example.com], workspace_id: "1", environment: dev, credentials: { mode: passthrough }, trust: none }
   - { name: two, hosts: [shared.example.com], workspace_id: "2", environment: dev, mode: shadow, trust: [peer, subject, peer] }
 accounts: [{ name: one, hosts: [accounts.example.com], account_id: 0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9 }]
-policy: { dir: policies, entities: entities.json, groups: policies, access: policies, grants: { dir: policies, longest: 8h }, mode: shadow }
+policy: { dir: policies, entities: entities.json, groups: policies, access: policies, grants: { dir: policies, longest: 8h }, candidate: not/there/yet, mode: shadow, shadow: { namespaces: [cluster.local/ml-dev, b.example/x] } }
 trust: { prefix: x-corp-gate- }
 audit: { file: audit.jsonl, on_failure: allow, fsync: always }
 explain_to_caller: none
@@ -152,25 +152,36 @@ fn every_key_is_read() {
         (TargetKind::Account, CredentialMode::Strip, None, &Trust::All),
     ];
     assert_eq!(treated, expected);
-    assert_eq!(
-        config.policy,
-        Policy {
-            dir: at("policies"),
-            entities: Some(at("entities.json")),
-            groups: Some(at("policies")),
-            access: Some(at("policies")),
-            grants: Some(Grants { dir: at("policies"), longest: Duration::from_hours(8) }),
-            mode: Mode::Shadow
-        }
-    );
+    let policy = Policy {
+        dir: at("policies"),
+        entities: Some(at("entities.json")),
+        groups: Some(at("policies")),
+        access: Some(at("policies")),
+        grants: Some(Grants { dir: at("policies"), longest: Duration::from_hours(8) }),
+        candidate: Some(at("not/there/yet")),
+        mode: Mode::Shadow,
+        shadow_namespaces: vec!["cluster.local/ml-dev".to_owned(), "b.example/x".to_owned()],
+    };
+    assert_eq!(config.policy, policy);
     assert_eq!(config.audit, Audit { sink: AuditSink::File(at("audit.jsonl")), on_failure: OnFailure::Allow, fsync: Fsync::Always });
     assert_eq!((config.trust_prefix.as_str(), config.explain_to_caller), ("x-corp-gate-", Explain::None));
     assert_eq!(config.help_url.as_deref(), Some("https://wiki.example.com/lakegate?decision={decision}"));
     let telemetry = Telemetry { otlp: Some("http://otel-collector:4317".to_owned()), log: LogLevel::Debug, log_format: LogFormat::Text };
     assert_eq!(config.telemetry, telemetry);
     assert_eq!((config.limits.streams, config.limits.bodies, config.faults_visible_after), (10, 2 << 20, Duration::from_mins(2)));
-    let watched =
-        ["lakegate.yaml", "policies", "entities.json", "policies", "policies", "policies", "corp.jwks.json", "tls.crt", "tls.key", "ca.crt"];
+    let watched = [
+        "lakegate.yaml",
+        "policies",
+        "entities.json",
+        "policies",
+        "policies",
+        "policies",
+        "not/there/yet",
+        "corp.jwks.json",
+        "tls.crt",
+        "tls.key",
+        "ca.crt",
+    ];
     assert_eq!(config.watched(), watched.map(at));
 }
 

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Outcome;
+use super::{
+    Outcome,
+    facts::{self, LONGEST},
+};
 use crate::{
     audit::{Entry, Identity, Param, Response},
-    model::{Call, Caller, DecisionId, FieldValue, Intent, RawCall, SpiffeId, TargetKind, Verdict},
+    model::{Call, Caller, DecisionId, FieldValue, Intent, RawCall, Reason, SpiffeId, TargetKind, Verdict},
     telemetry::trace::TraceParent,
     text,
 };
@@ -28,7 +31,16 @@ pub(super) struct Found<'r> {
     pub(super) peer: Option<SpiffeId>,
     pub(super) caller: Option<Caller>,
     pub(super) intent: Option<Intent>,
+    /// What the policies said, where they were asked, whatever became of the call then.
+    pub(super) judged: Option<Judged>,
     pub(super) policies: Vec<String>,
+}
+
+/// What policies said of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    Permitted,
+    Refused(Reason),
 }
 
 /// The stage a call is in.
@@ -41,9 +53,6 @@ pub(super) enum Stage {
     Broker,
     Respond,
 }
-
-/// Bytes of one text from the request that the record keeps.
-const LONGEST: usize = 1024;
 
 // === impl Stage ===
 
@@ -76,6 +85,7 @@ impl Found<'_> {
             peer: None,
             caller: None,
             intent: None,
+            judged: None,
             policies: Vec::new(),
         }
     }
@@ -107,6 +117,9 @@ impl Found<'_> {
         }
         if let Some(intent) = &self.intent {
             describe_intent(intent, entry);
+            if let (Some(_), Some(call), Some(caller)) = (self.judged, &self.call, &self.caller) {
+                entry.facts = Some(facts::facts(call, caller, intent));
+            }
         } else if let Outcome::Discovery(target) = outcome {
             entry.workspace = Some(target.name.to_string());
             entry.workspace_id = target.workspace_id.as_deref().map(str::to_owned);
@@ -191,7 +204,7 @@ fn time(unix_ms: i64) -> String {
 }
 
 /// `text` without credentials, cut at 1 KiB.
-fn redacted(text: &str) -> String {
+pub(super) fn redacted(text: &str) -> String {
     let out = text::redacted(text);
     if out.len() <= LONGEST { out.into_owned() } else { out.chars().take(LONGEST).collect() }
 }

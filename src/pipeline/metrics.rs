@@ -16,6 +16,7 @@ pub(super) struct Metrics {
     decisions: [Vec<Counter>; 2],
     duration: Histogram,
     unknown: Family<UnknownLabels, Counter>,
+    pub(super) comparisons: Comparisons,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +32,29 @@ struct UnknownLabels {
     method: Word,
     /// As far as the catalog knows it, so that callers cannot make labels.
     path: String,
+}
+
+/// What the candidate policies say, held against what was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    WouldAllow,
+    WouldDeny,
+    /// They deny too, for another reason.
+    OtherReason,
+    Same,
+    /// Not asked: too many calls, or a candidate too slow for them.
+    Skipped,
+    /// It panicked.
+    Failed,
+}
+
+/// How often the candidate policies said what.
+#[derive(Clone, Debug)]
+pub(super) struct Comparisons([Counter; 6]);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: Word,
 }
 
 /// A label value of a closed vocabulary.
@@ -70,7 +94,7 @@ impl Metrics {
             all.extend(Reason::ALL.map(|reason| counter(mode, Decision::Deny, reason.code())));
             all
         });
-        Self { decisions, duration, unknown }
+        Self { decisions, duration, unknown, comparisons: Comparisons::new(registry) }
     }
 
     /// A call that the catalog does not have.
@@ -89,6 +113,43 @@ impl Metrics {
             counter.inc();
         }
         self.duration.observe(took.as_secs_f64());
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    const ALL: [Self; 6] = [Self::WouldAllow, Self::WouldDeny, Self::OtherReason, Self::Same, Self::Skipped, Self::Failed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::WouldAllow => "would_allow",
+            Self::WouldDeny => "would_deny",
+            Self::OtherReason => "other_reason",
+            Self::Same => "same",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+// === impl Comparisons ===
+
+impl Comparisons {
+    fn new(registry: &mut Registry) -> Self {
+        let family = Family::<OutcomeLabels, Counter>::default();
+        registry.register(
+            "lakegate_candidate_decisions",
+            "Decisions that the candidate policies were held against, by what they would do",
+            family.clone(),
+        );
+        Self(Outcome::ALL.map(|outcome| family.get_or_create_owned(&OutcomeLabels { outcome: Word(outcome.as_str()) })))
+    }
+
+    pub(super) fn count(&self, outcome: Outcome) {
+        if let Some(counter) = self.0.get(outcome as usize) {
+            counter.inc();
+        }
     }
 }
 
@@ -112,5 +173,21 @@ mod tests {
             assert!(text.contains(&line), "{line} is missing");
         }
         assert!(text.contains("lakegate_decisions_total{decision=\"answer\",reason=\"ALLOWED\",mode=\"shadow\"} 1"));
+    }
+
+    #[test]
+    fn every_comparison_is_counted_under_its_own_name() {
+        let mut registry = crate::telemetry::registry();
+        let metrics = Metrics::new(&mut registry);
+        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index, "the order of `Outcome::ALL` is that of the enum");
+            (0..=index).for_each(|_| metrics.comparisons.count(outcome));
+        }
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+            let line = format!("lakegate_candidate_decisions_total{{outcome=\"{}\"}} {}", outcome.as_str(), index + 1);
+            assert!(text.contains(&line), "{line} is missing");
+        }
     }
 }

@@ -1,11 +1,16 @@
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
+use super::candidate::Candidate;
 use crate::{
     authn::Authenticator,
     authz::Authorizer,
     broker::Broker,
     classify::Classifier,
-    model::{Call, RawCall, Reason},
+    model::{Call, RawCall, Reason, SpiffeId},
     normalize,
     respond::Responder,
 };
@@ -22,13 +27,19 @@ pub struct Snapshot {
     pub broker: Broker,
     pub responder: Responder,
     pub shadow: ShadowTargets,
+    /// `None` where no candidate is configured; empty until it is loaded, for which no call waits.
+    pub candidate: Option<OnceLock<Candidate>>,
 }
 
-/// For which hosts decisions are recorded without being enforced.
+/// For which calls decisions are recorded without being enforced: those to some hosts, and those of workloads in some namespaces.
 #[derive(Clone, Debug, Default)]
 pub struct ShadowTargets {
     everywhere: bool,
     hosts: HashMap<String, bool>,
+    /// Kubernetes namespaces by their trust domain.
+    namespaces: HashMap<String, HashSet<String>>,
+    /// The hosts of what is enforced for callers in those namespaces too, since its own `mode` says so.
+    enforced: HashSet<String>,
 }
 
 // === impl Snapshot ===
@@ -45,6 +56,20 @@ impl Snapshot {
     pub fn observes_unread(&self, raw: &RawCall, reason: Reason) -> bool {
         self.shadow.everywhere
             || !(matches!(reason, Reason::HostAmbiguous | Reason::HeaderAmbiguous | Reason::QueryAmbiguous) || names_workspace(raw))
+    }
+
+    /// Whether a call is only observed for the namespace of its workload. A call to a host of an enforced target is not, nor one that may name such a target.
+    #[must_use]
+    pub fn observes_caller(&self, call: &Call<'_>, peer: Option<&SpiffeId>) -> bool {
+        let enforced = &self.shadow.enforced;
+        peer.is_some_and(|peer| self.shadow.covers_caller(peer))
+            && (enforced.is_empty() || !enforced.contains(call.host.as_str()) && self.classifier.target(call).is_ok())
+    }
+
+    /// The candidate policies, where they are there and without fault.
+    #[must_use]
+    pub fn candidate(&self) -> Option<&Authorizer> {
+        if let Some(Candidate::Loaded { authorizer, .. }) = self.candidate.as_ref()?.get() { Some(authorizer) } else { None }
     }
 }
 
@@ -71,7 +96,19 @@ impl ShadowTargets {
         for (host, shadow) in hosts {
             all.entry(host).and_modify(|every| *every &= shadow).or_insert(shadow);
         }
-        Self { everywhere, hosts: all }
+        Self { everywhere, hosts: all, ..Self::default() }
+    }
+
+    /// The same, and calls of workloads in `namespaces` (`<trust domain>/<namespace>`) to all hosts but `enforced`, those of targets with a mode of their own.
+    #[must_use]
+    pub fn with_namespaces(mut self, namespaces: impl IntoIterator<Item = String>, enforced: impl IntoIterator<Item = String>) -> Self {
+        for namespace in namespaces {
+            if let Some((domain, name)) = namespace.split_once('/') {
+                self.namespaces.entry(domain.to_owned()).or_default().insert(name.to_owned());
+            }
+        }
+        self.enforced = enforced.into_iter().collect();
+        self
     }
 
     /// The hosts that are only observed, sorted; `*` where all are.
@@ -81,6 +118,20 @@ impl ShadowTargets {
         hosts.extend(self.hosts.iter().filter(|(_, shadow)| **shadow && !self.everywhere).map(|(host, _)| host.clone()));
         hosts.sort();
         hosts
+    }
+
+    /// The namespaces whose calls are only observed, as `<trust domain>/<namespace>`, sorted.
+    #[must_use]
+    pub fn observed_namespaces(&self) -> Vec<String> {
+        let mut all: Vec<String> =
+            self.namespaces.iter().flat_map(|(domain, names)| names.iter().map(move |name| format!("{domain}/{name}"))).collect();
+        all.sort();
+        all
+    }
+
+    fn covers_caller(&self, peer: &SpiffeId) -> bool {
+        let names = self.namespaces.get(peer.trust_domain());
+        names.is_some_and(|names| peer.namespace().is_some_and(|namespace| names.contains(namespace)))
     }
 
     /// Whether a call to `host`, as it stands in the request, is only observed. A host that is not plainly one of ours is enforced.
@@ -118,5 +169,23 @@ mod tests {
             assert_eq!(shadow.covers(host.as_bytes()), covered, "{host}");
         }
         assert!(ShadowTargets::new(true, []).covers(b"anything"));
+    }
+
+    #[test]
+    fn a_workload_is_in_shadow_by_its_namespace_alone() {
+        let shadow = ShadowTargets::new(false, []).with_namespaces(["cluster.local/ml-dev".to_owned(), "other.org/dev".to_owned()], []);
+        assert_eq!(shadow.observed_namespaces(), ["cluster.local/ml-dev", "other.org/dev"]);
+        for (peer, covered) in [
+            ("spiffe://cluster.local/ns/ml-dev/sa/trainer", true),
+            ("spiffe://other.org/ns/dev/sa/x", true),
+            ("spiffe://other.org/ns/ml-dev/sa/x", false),
+            ("spiffe://cluster.local/ns/dev/sa/x", false),
+            ("spiffe://cluster.local/ns/ml-dev-2/sa/x", false),
+            ("spiffe://cluster.local/ns/ml-dev/sa/x/y", false),
+            ("spiffe://cluster.local/ml-dev", false),
+            ("spiffe://cluster.local/sa/ns/ns/ml-dev", false),
+        ] {
+            assert_eq!(shadow.covers_caller(&SpiffeId::parse(peer).unwrap()), covered, "{peer}");
+        }
     }
 }

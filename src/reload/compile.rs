@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -72,7 +72,7 @@ impl Compiler {
             Authenticator::new(compose::authn(&config)?, self.client.clone(), self.clock.clone(), previous.map(|set| &*set.authenticator));
         let catalog = catalog::load(&config, &self.catalog, previous.map(|set| set.classifier.catalog()))?;
         let classifier = Classifier::new(Arc::clone(&catalog), compose::targets(&config)).map_err(|messages| self.faults(messages));
-        let authorizer = source(&config)
+        let authorizer = source(&config, &config.policy.dir)
             .and_then(|source| Authorizer::load(catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer)));
         let mut faults = Vec::new();
         let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults));
@@ -87,6 +87,7 @@ impl Compiler {
             broker: Broker::new(compose::modes(&config)),
             responder: Responder::new(compose::respond(&config)),
             shadow: compose::shadow(&config),
+            candidate: config.policy.candidate.is_some().then(OnceLock::new),
         };
         let mut warnings = snapshot.authorizer.warnings().to_vec();
         warnings.extend(snapshot.authorizer.unknown_names(&compose::scope(&config)));
@@ -104,9 +105,9 @@ fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
     part.map_err(|faults| all.extend(faults)).ok()
 }
 
-/// The policies, who has them, and the inventory, each read whole and unchanged while reading.
-fn source(config: &Config) -> Result<Source, Vec<Fault>> {
-    let listing = listing::read_stable(&config.policy.dir, Meant::Policies).map_err(|fault| vec![fault])?;
+/// The policies in `dir`, who has them, and the inventory, each read whole and unchanged while reading.
+pub(super) fn source(config: &Config, dir: &Path) -> Result<Source, Vec<Fault>> {
+    let listing = listing::read_stable(dir, Meant::Policies).map_err(|fault| vec![fault])?;
     let inventory = match &config.policy.entities {
         Some(file) => Some((file.clone(), listing::read_stable_file(file).map_err(|fault| vec![fault])?)),
         None => None,

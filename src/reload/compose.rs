@@ -163,5 +163,7 @@ pub(super) fn shadow(config: &Config) -> ShadowTargets {
     let shadow = |mode: Option<Mode>| mode.unwrap_or(config.policy.mode) == Mode::Shadow;
     let hosts = config.targets.iter().flat_map(|entry| entry.hosts.iter().map(move |host| (host.clone(), shadow(entry.mode))));
     let everywhere = config.policy.mode == Mode::Shadow && config.targets.iter().all(|entry| shadow(entry.mode));
-    ShadowTargets::new(everywhere, hosts)
+    let enforced = config.targets.iter().filter(|entry| entry.mode == Some(Mode::Enforce));
+    let enforced = enforced.flat_map(|entry| entry.hosts.iter().cloned());
+    ShadowTargets::new(everywhere, hosts).with_namespaces(config.policy.shadow_namespaces.iter().cloned(), enforced)
 }

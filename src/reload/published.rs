@@ -9,7 +9,12 @@ use arc_swap::ArcSwap;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use serde::Serialize;
 
-use crate::{clock::Clock, model::Fault, pipeline::Snapshot, telemetry::Registry};
+use crate::{
+    clock::Clock,
+    model::Fault,
+    pipeline::{Candidate, Snapshot},
+    telemetry::Registry,
+};
 
 /// The current snapshot and the news of its successors.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ struct Metrics {
     published: Counter,
     failed: Counter,
     policies: Gauge,
+    candidate_policies: Gauge,
+    candidate_degraded: Gauge,
 }
 
 // === impl Published ===
@@ -65,6 +72,12 @@ impl Published {
         registry.register("lakegate_config_reloads", "Sets published since the start", metrics.published.clone());
         registry.register("lakegate_config_reload_failures", "Sets that could not be published", metrics.failed.clone());
         registry.register("lakegate_policies", "Policies served", metrics.policies.clone());
+        registry.register("lakegate_candidate_policies", "Policies of the candidate that are compared", metrics.candidate_policies.clone());
+        registry.register(
+            "lakegate_candidate_degraded",
+            "1 where the candidate cannot be loaded, so that nothing is compared",
+            metrics.candidate_degraded.clone(),
+        );
         metrics.show(&first);
         warn_of_shadow(&first);
         warn(&warnings);
@@ -87,13 +100,37 @@ impl Published {
     /// Serves `next` from the next call on; `restart` names the settings that only a restart applies.
     pub fn publish(&self, next: Snapshot, warnings: Vec<Fault>, restart: Vec<&'static str>) {
         tracing::info!(generation = next.generation, policies = next.authorizer.policy_count(), "a new set is served");
-        self.metrics.show(&next);
         warn_of_shadow(&next);
+        warn(&warnings);
+        let mut news = self.lock();
+        self.metrics.show(&next);
         self.metrics.published.inc();
         self.snapshot.store(Arc::new(next));
         self.loaded_ms.store(self.clock.now_ms(), Ordering::Relaxed);
-        warn(&warnings);
-        *self.lock() = News { faults: Vec::new(), warnings, restart };
+        *news = News { faults: Vec::new(), warnings, restart };
+    }
+
+    /// Holds `candidate` against the decisions of `of` from the next call on; of no effect where another set is served by now.
+    pub fn compare(&self, of: &Snapshot, candidate: Candidate) {
+        let news = self.lock();
+        let Some(slot) = of.candidate.as_ref().filter(|_| self.snapshot.load().generation == of.generation) else { return };
+        match &candidate {
+            Candidate::Loaded { authorizer, warnings } => {
+                tracing::info!(generation = of.generation, policies = authorizer.policy_count(), "a candidate is compared");
+                for warning in warnings {
+                    tracing::warn!(%warning, "in the candidate, and likely not meant");
+                }
+            }
+            Candidate::Faulty(faults) => {
+                for fault in faults {
+                    tracing::warn!(%fault, "the candidate cannot be loaded; nothing is compared");
+                }
+            }
+        }
+        self.metrics.show_candidate(&candidate);
+        // Whoever was first has loaded the same files.
+        drop(slot.set(candidate));
+        drop(news);
     }
 
     /// Keeps what is served, and says why.
@@ -125,9 +162,9 @@ impl Published {
 }
 
 fn warn_of_shadow(snapshot: &Snapshot) {
-    let hosts = snapshot.shadow.observed();
-    if !hosts.is_empty() {
-        tracing::warn!(hosts = hosts.join(" "), "shadow mode: decisions are recorded and not enforced");
+    let (hosts, namespaces) = (snapshot.shadow.observed(), snapshot.shadow.observed_namespaces());
+    if !hosts.is_empty() || !namespaces.is_empty() {
+        tracing::warn!(hosts = hosts.join(" "), namespaces = namespaces.join(" "), "shadow mode: decisions are recorded and not enforced");
     }
 }
 
@@ -144,5 +181,14 @@ impl Metrics {
         self.generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
         self.policies.set(i64::try_from(snapshot.authorizer.policy_count()).unwrap_or(i64::MAX));
         self.degraded.set(0);
+        // Until its own is loaded.
+        self.candidate_policies.set(0);
+        self.candidate_degraded.set(0);
+    }
+
+    fn show_candidate(&self, candidate: &Candidate) {
+        let loaded = if let Candidate::Loaded { authorizer, .. } = candidate { Some(authorizer.policy_count()) } else { None };
+        self.candidate_policies.set(i64::try_from(loaded.unwrap_or_default()).unwrap_or(i64::MAX));
+        self.candidate_degraded.set(i64::from(loaded.is_none()));
     }
 }

@@ -27,6 +27,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("respond", &["model", "text", "json", "clock", "telemetry", "broker::Grant", "broker::Credential"]),
     ("audit", &["model", "json", "clock", "telemetry"]),
     ("pipeline", &["model", "text", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
+    ("replay", &["model", "text", "authn", "authz", "audit"]),
     ("config", &["model", "text", "clock", "yaml", "net", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     (
         "reload",
@@ -68,6 +69,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "respond",
             "audit",
             "pipeline",
+            "replay",
             "config",
             "reload",
             "envoy",

@@ -9,6 +9,7 @@ mod access;
 mod architecture;
 mod asking;
 mod beyond;
+mod candidate;
 mod every_call;
 mod policy_tests;
 mod reload;

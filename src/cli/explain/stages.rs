@@ -97,6 +97,9 @@ async fn stages(args: &Args, claims: Option<&[u8]>, request: &Request, snapshot:
     report.stage = "authn";
     let peer = snapshot.authenticator.peer(&call)?;
     report.peer = peer.as_ref().map(ToString::to_string);
+    if snapshot.observes_caller(&call, peer.as_ref()) {
+        report.mode = "shadow";
+    }
     if let Some(target) = snapshot.classifier.discovery(&call) {
         report.workspace = Some(target?.name.to_string());
         (report.decision, report.reason) = ("answer", "ALLOWED");

@@ -258,6 +258,26 @@ fn targets_and_their_hosts() {
 fn the_rest() {
     table(&[
         ("  dir: policies", "  mode: enforce", &["`policy` lacks `dir`"]),
+        (
+            "  dir: policies",
+            "  dir: policies\n  candidate: policies",
+            &["18:14 the folders of `dir` and `candidate` are one, or one is in the other"],
+        ),
+        ("  dir: policies", "  dir: policies\n  candidate: policies/next", &["the folders of `dir` and `candidate` are one, or one is in the other"]),
+        ("  dir: policies", "  dir: policies\n  candidate: .", &["the folders of `dir` and `candidate` are one, or one is in the other"]),
+        (
+            "  dir: policies",
+            "  dir: policies\n  shadow: {namespaces: [ml-dev]}",
+            &["`ml-dev` is not a namespace of a trust domain; write `<trust domain>/<namespace>`"],
+        ),
+        ("  dir: policies", "  dir: policies\n  shadow: {namespaces: [cluster.local/ns/ml-dev]}", &["is not a namespace of a trust domain"]),
+        ("  dir: policies", "  dir: policies\n  shadow: {namespaces: [\"cluster.local/*\"]}", &["is not a namespace of a trust domain"]),
+        (
+            "  dir: policies",
+            "  dir: policies\n  shadow: {namespaces: [cluster.lokal/x]}",
+            &["no caller is of the trust domain `cluster.lokal`; `peers.trust_domains` has `cluster.local`"],
+        ),
+        ("  dir: policies", "  dir: policies\n  shadow: {namespaces: [cluster.local/x, cluster.local/x]}", &["stands twice in the list"]),
         ("dir: policies", "dir: none", &["`none` cannot be read: entity not found"]),
         ("dir: policies", "dir: ca.crt", &["`ca.crt` is not a folder; name a folder, not a file"]),
         ("dir: policies", "dir: policies\n  entities: none.json", &["`none.json` cannot be read"]),

@@ -1,0 +1,4 @@
+mod facts;
+mod files;
+mod same;
+mod world;
