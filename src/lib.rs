@@ -32,6 +32,8 @@ pub mod respond;
 pub mod pipeline;
 pub mod replay;
 
+pub mod inquiry;
+
 pub mod config;
 pub mod reload;
 

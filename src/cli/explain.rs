@@ -1,13 +1,12 @@
 //! Why a call is allowed or denied, stage by stage; or, with `--catalog`, only what a call is. It ends in a report, never in a permit.
 
 mod catalog;
-pub(super) mod request;
 mod stages;
 
 use std::path::PathBuf;
 
 use super::{Exit, output::Output};
-use request::Request;
+use crate::inquiry::Request;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

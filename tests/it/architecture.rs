@@ -28,6 +28,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("audit", &["model", "json", "clock", "telemetry"]),
     ("pipeline", &["model", "text", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     ("replay", &["model", "text", "authn", "authz", "audit"]),
+    ("inquiry", &["model", "text", "json", "normalize", "authn", "classify", "authz", "pipeline"]),
     ("config", &["model", "text", "clock", "yaml", "net", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     (
         "reload",
@@ -70,6 +71,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "audit",
             "pipeline",
             "replay",
+            "inquiry",
             "config",
             "reload",
             "envoy",

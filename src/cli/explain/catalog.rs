@@ -8,13 +8,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    Args, Exit, Output,
-    request::{Line, Request},
-};
+use super::{Args, Exit, Output};
 use crate::{
     classify::{Catalog, CatalogFile, Classifier, Known, TargetConfig},
     clock::Clock,
+    inquiry::{Line, Request},
     model::{Call, Environment, Fault, FieldValue, Intent, Name, NameError, Reason, Refusal, Target, TargetKind},
     net, normalize,
     reload::Compiler,

@@ -1,38 +1,15 @@
-//! A call through every stage but the broker, with what each found.
+//! Runs an inquiry against the files of a configuration, and prints its report.
 
 use std::path::Path;
 
-use serde::Serialize;
-
-use super::{Args, Exit, Output, request::Request};
+use super::{Args, Exit, Output};
 use crate::{
-    authz::{Explained, Explanation},
     clock::Clock,
-    model::{Call, Caller, Reason, Refusal, RequestFacts, SpiffeId},
+    inquiry::{self, Asker, Report, Request},
+    model::Reason,
     net,
-    pipeline::Snapshot,
     reload::Compiler,
 };
-
-/// What `explain` says, in the words of the audit record.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    decision: &'static str,
-    reason: &'static str,
-    detail: String,
-    /// The stage that refused, or the last one.
-    stage: &'static str,
-    principal: Option<String>,
-    peer: Option<String>,
-    action: Option<String>,
-    level: Option<&'static str>,
-    resources: Vec<String>,
-    workspace: Option<String>,
-    policies: Vec<String>,
-    /// `shadow` where the decision would be recorded without being enforced.
-    mode: &'static str,
-    explanation: Option<Explanation>,
-}
 
 pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
     let Some(file) = &args.config else { return Output::error(Exit::Invalid, "name the configuration: --config <file>") };
@@ -58,20 +35,21 @@ pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Output::error(Exit::Failure, error),
     };
-    let mut report = Report { stage: "normalize", ..Report::default() };
-    let result = runtime.block_on(stages(args, claims.as_deref(), &request, &compiled.snapshot, clock.now_ms(), &mut report));
-    let exit = match result {
-        Ok(()) if report.decision == "deny" => Exit::Denied,
-        Ok(()) => Exit::Yes,
-        Err(refusal) => {
-            report.decision = "deny";
-            report.reason = refusal.reason.code();
-            report.detail = refusal.detail.into_owned();
-            if refusal.reason.is_fault() { Exit::Failure } else { Exit::Denied }
-        }
-    };
+    let asker = Asker { peer: args.peer.as_deref(), claims: claims.as_deref() };
+    let report = runtime.block_on(inquiry::inquire(&compiled.snapshot, &request, asker, clock.now_ms()));
+    let exit = exit(report.decision, report.reason);
     output.result(&report, || lines(&report));
     exit
+}
+
+/// A fault of ours, or of an issuer, says nothing about the call.
+fn exit(decision: &str, reason: &str) -> Exit {
+    let fault = Reason::ALL.into_iter().any(|known| known.code() == reason && known.is_fault());
+    match decision {
+        "deny" if fault => Exit::Failure,
+        "deny" => Exit::Denied,
+        _ => Exit::Yes,
+    }
 }
 
 /// The claims of a token that nobody has: it is good for five more minutes where they do not say otherwise.
@@ -88,46 +66,6 @@ fn with_token(args: &Args, request: Request) -> Result<Request, String> {
     let Some(file) = &args.token_file else { return Ok(request) };
     let token = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(request.with_header("authorization", format!("Bearer {}", token.trim())))
-}
-
-async fn stages(args: &Args, claims: Option<&[u8]>, request: &Request, snapshot: &Snapshot, now_ms: i64, report: &mut Report) -> Result<(), Refusal> {
-    let raw = request.raw(args.peer.as_deref()).ok_or_else(|| Refusal::new(Reason::RequestMalformed, "the call is longer than any check"))?;
-    report.mode = if snapshot.shadow.covers(raw.host()) { "shadow" } else { "enforce" };
-    let call = crate::normalize::normalize(&raw, &snapshot.normalize)?;
-    report.stage = "authn";
-    let peer = snapshot.authenticator.peer(&call)?;
-    report.peer = peer.as_ref().map(ToString::to_string);
-    if snapshot.observes_caller(&call, peer.as_ref()) {
-        report.mode = "shadow";
-    }
-    if let Some(target) = snapshot.classifier.discovery(&call) {
-        report.workspace = Some(target?.name.to_string());
-        (report.decision, report.reason) = ("answer", "ALLOWED");
-        return Ok(());
-    }
-    let caller = caller(claims, snapshot, &call, peer).await?;
-    report.principal = caller.principal().map(|principal| principal.entity().to_string());
-    report.stage = "classify";
-    let intent = snapshot.classifier.classify(&call)?;
-    report.action = Some(intent.action.name.to_string());
-    report.level = Some(intent.action.level.as_str());
-    report.resources = intent.resources.iter().map(|resource| resource.entity.to_string()).collect();
-    report.workspace = Some(intent.target.name.to_string());
-    report.stage = "authz";
-    let facts = RequestFacts { method: call.method, path: call.path.raw, source_ip: call.source_ip, time_ms: now_ms };
-    let explanation = snapshot.authorizer.explain(&caller, &intent, &facts);
-    report.decision = if explanation.decision == Explained::Allow { "allow" } else { "deny" };
-    report.policies = explanation.policies.iter().map(|note| note.id.clone()).collect();
-    (report.reason, report.detail) = (explanation.reason.unwrap_or("ALLOWED"), explanation.detail.clone().unwrap_or_default());
-    report.explanation = Some(explanation);
-    Ok(())
-}
-
-async fn caller(claims: Option<&[u8]>, snapshot: &Snapshot, call: &Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
-    match claims {
-        Some(claims) => snapshot.authenticator.caller_from_claims(claims, peer),
-        None => snapshot.authenticator.identify(call, peer).await,
-    }
 }
 
 fn lines(report: &Report) -> String {

@@ -10,7 +10,7 @@ use super::{
     when::When,
 };
 use crate::{
-    cli::explain::request::Request,
+    inquiry::Request,
     config::{Document, KeyPath},
     model::{Fault, Reason},
     text::{nearest, quoted},

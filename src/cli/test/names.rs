@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     authn::Authenticator,
-    cli::explain::request::Request,
+    inquiry::Request,
     config::{Config, Document, KeyPath},
     model::Fault,
     text::{nearest, quoted},

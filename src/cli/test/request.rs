@@ -9,7 +9,7 @@ use super::{
     raw::{self, RequestText},
 };
 use crate::{
-    cli::explain::request::Request,
+    inquiry::Request,
     config::{Config, TargetEntry},
     text::{nearest, quoted},
 };

@@ -8,9 +8,9 @@ use crate::model::{RawCall, RawFields, Span};
 
 /// One call.
 #[derive(Debug)]
-pub(in crate::cli) struct Request {
+pub struct Request {
     method: String,
-    pub(super) host: String,
+    host: String,
     path: String,
     headers: Vec<(String, String)>,
     body: Option<String>,
@@ -21,7 +21,7 @@ pub(in crate::cli) struct Request {
 /// One line of a batch.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Line {
+pub struct Line {
     method: String,
     url: String,
     #[serde(default)]
@@ -35,7 +35,10 @@ pub(super) struct Line {
 
 impl Request {
     /// `url` is split by hand: what a lenient parser would repair must reach the stages as it was typed.
-    pub(in crate::cli) fn new(method: String, url: &str, mut headers: Vec<(String, String)>, body: Option<String>) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// In words, where `url` has no scheme of a call.
+    pub fn new(method: String, url: &str, mut headers: Vec<(String, String)>, body: Option<String>) -> Result<Self, String> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let rest = rest.ok_or_else(|| format!("`{}` is no URL of a call: write `https://<host>/<path>`", url.escape_debug()))?;
         let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
@@ -52,17 +55,20 @@ impl Request {
         Ok(Self { method, host: host.to_owned(), path: path.to_owned(), headers, body, source_ip: String::new() })
     }
 
-    pub(super) fn with_header(mut self, name: &str, value: String) -> Self {
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: String) -> Self {
         self.headers.push((name.to_owned(), value));
         self
     }
 
-    pub(in crate::cli) fn with_address(self, source_ip: String) -> Self {
+    #[must_use]
+    pub fn with_address(self, source_ip: String) -> Self {
         Self { source_ip, ..self }
     }
 
     /// The call as Envoy's check would hold it; `None` where it is longer than any check.
-    pub(in crate::cli) fn raw(&self, peer: Option<&str>) -> Option<RawCall> {
+    #[must_use]
+    pub fn raw(&self, peer: Option<&str>) -> Option<RawCall> {
         let mut wire = BytesMut::new();
         let mut put = |text: &str| {
             let start = wire.len();

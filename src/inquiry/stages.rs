@@ -1,0 +1,89 @@
+//! A call through every stage but the broker, with what each found.
+
+use serde::Serialize;
+
+use super::Request;
+use crate::{
+    authz::{Explained, Explanation},
+    model::{Call, Caller, Reason, Refusal, RequestFacts, SpiffeId},
+    normalize,
+    pipeline::Snapshot,
+};
+
+/// Who asks: the mesh identity of the workload, and in place of a token the claims of one that nobody has, believed without a signature.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asker<'a> {
+    pub peer: Option<&'a str>,
+    pub claims: Option<&'a [u8]>,
+}
+
+/// What `explain` says, in the words of the audit record.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    pub decision: &'static str,
+    pub reason: &'static str,
+    pub detail: String,
+    /// The stage that refused, or the last one.
+    pub stage: &'static str,
+    pub principal: Option<String>,
+    pub peer: Option<String>,
+    pub action: Option<String>,
+    pub level: Option<&'static str>,
+    pub resources: Vec<String>,
+    pub workspace: Option<String>,
+    pub policies: Vec<String>,
+    /// `shadow` where the decision would be recorded without being enforced.
+    pub mode: &'static str,
+    pub explanation: Option<Explanation>,
+}
+
+/// What every stage of `snapshot` finds of `request` at `now_ms`. It ends in a report, never in a permit, and counts for nothing.
+pub async fn inquire(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms: i64) -> Report {
+    let mut report = Report { stage: "normalize", ..Report::default() };
+    if let Err(refusal) = stages(snapshot, request, asker, now_ms, &mut report).await {
+        report.decision = "deny";
+        report.reason = refusal.reason.code();
+        report.detail = refusal.detail.into_owned();
+    }
+    report
+}
+
+async fn stages(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms: i64, report: &mut Report) -> Result<(), Refusal> {
+    let raw = request.raw(asker.peer).ok_or_else(|| Refusal::new(Reason::RequestMalformed, "the call is longer than any check"))?;
+    report.mode = if snapshot.shadow.covers(raw.host()) { "shadow" } else { "enforce" };
+    let call = normalize::normalize(&raw, &snapshot.normalize)?;
+    report.stage = "authn";
+    let peer = snapshot.authenticator.peer(&call)?;
+    report.peer = peer.as_ref().map(ToString::to_string);
+    if snapshot.observes_caller(&call, peer.as_ref()) {
+        report.mode = "shadow";
+    }
+    if let Some(target) = snapshot.classifier.discovery(&call) {
+        report.workspace = Some(target?.name.to_string());
+        (report.decision, report.reason) = ("answer", "ALLOWED");
+        return Ok(());
+    }
+    let caller = caller(asker.claims, snapshot, &call, peer).await?;
+    report.principal = caller.principal().map(|principal| principal.entity().to_string());
+    report.stage = "classify";
+    let intent = snapshot.classifier.classify(&call)?;
+    report.action = Some(intent.action.name.to_string());
+    report.level = Some(intent.action.level.as_str());
+    report.resources = intent.resources.iter().map(|resource| resource.entity.to_string()).collect();
+    report.workspace = Some(intent.target.name.to_string());
+    report.stage = "authz";
+    let facts = RequestFacts { method: call.method, path: call.path.raw, source_ip: call.source_ip, time_ms: now_ms };
+    let explanation = snapshot.authorizer.explain(&caller, &intent, &facts);
+    report.decision = if explanation.decision == Explained::Allow { "allow" } else { "deny" };
+    report.policies = explanation.policies.iter().map(|note| note.id.clone()).collect();
+    (report.reason, report.detail) = (explanation.reason.unwrap_or("ALLOWED"), explanation.detail.clone().unwrap_or_default());
+    report.explanation = Some(explanation);
+    Ok(())
+}
+
+async fn caller(claims: Option<&[u8]>, snapshot: &Snapshot, call: &Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
+    match claims {
+        Some(claims) => snapshot.authenticator.caller_from_claims(claims, peer),
+        None => snapshot.authenticator.identify(call, peer).await,
+    }
+}
