@@ -28,6 +28,7 @@ mod parallel;
 mod permit;
 mod policy;
 mod reading;
+mod rights;
 mod role;
 mod schema;
 #[cfg(test)]
@@ -45,7 +46,8 @@ use self::{
     cache::{Cache, Candidates, Entry, Key},
     constraint::Constraint,
     edges::{Edge, Span},
-    engine::{Engine, Unposable},
+    engine::{Engine, Posed, Unposable},
+    explain::Effort,
     footprint::Footprint,
     index::Index,
     inventory::Inventory,
@@ -57,10 +59,11 @@ use self::{
 };
 pub use self::{
     configured::Scope,
-    explain::{Explained, Explanation, NearMiss, PolicyNote},
+    explain::{Applied, Condition, Explained, Explanation, NearMiss, PolicyNote, Seen},
     judgement::Judgement,
     load::Grant,
     permit::Permit,
+    rights::{Right, Rights},
     schema::schema,
 };
 use crate::model::{Caller, EntityRef, Fault, Intent, Reason, Refusal, RequestFacts, Vocabulary};
@@ -87,6 +90,8 @@ pub struct Authorizer {
     policies: Vec<Placed>,
     by_id: HashMap<Arc<str>, u32>,
     index: Index,
+    /// The policies with `@hide`.
+    hiding: Vec<u32>,
     engine: Arc<Engine>,
     cache: Cache,
     metrics: Metrics,
@@ -124,6 +129,7 @@ impl Authorizer {
         Self {
             by_id: policies.iter().zip(0..).map(|(policy, number)| (policy.compiled.id.clone(), number)).collect(),
             index: Index::new(policies.iter().map(|policy| policy.compiled.scope())),
+            hiding: policies.iter().zip(0..).filter(|(policy, _)| policy.compiled.hide).map(|(_, number)| number).collect(),
             engine,
             cache: Cache::new(cache_bytes),
             policies,
@@ -161,7 +167,13 @@ impl Authorizer {
     /// Why [`authorize`](Self::authorize) would answer as it would. Never a permit.
     #[must_use]
     pub fn explain(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Explanation {
-        explain::explain(self, caller, intent, facts)
+        explain::explain(self, caller, intent, facts, Effort::Thorough)
+    }
+
+    /// The same within a time that any caller may ask for.
+    #[must_use]
+    pub fn explain_briefly(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Explanation {
+        explain::explain(self, caller, intent, facts, Effort::Brief)
     }
 
     /// The other names that requests have for objects, by the inventory: each with the name that policies use.
@@ -248,6 +260,11 @@ impl Authorizer {
             permits.filter(|permit| covers(permit, question, resource)).map(|permit| &*permit.id).collect()
         };
         Outcome::new(question, &answers, find, near)
+    }
+
+    /// Whether the resource of this number is permitted.
+    fn permits(&self, posed: &Posed, number: usize, candidates: &Candidates) -> bool {
+        candidates.set.as_ref().is_some_and(|set| self.engine.ask(&posed.only(number), set).iter().all(|answer| answer.allowed))
     }
 
     fn placed(&self, id: &str) -> Option<&Placed> {

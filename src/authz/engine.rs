@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request, RestrictedExpression as Expression,
 };
+use cedar_policy_core::{evaluator::Evaluator, extensions::Extensions};
 
 use super::{
     inventory::Inventory,
@@ -141,6 +142,13 @@ impl Posed {
     /// The same question about one of its resources.
     pub(super) fn only(&self, number: usize) -> Self {
         Self { entities: self.entities.clone(), requests: self.requests.get(number).cloned().into_iter().collect() }
+    }
+
+    /// What evaluates single expressions about one of its resources, and the entities they may name.
+    pub(super) fn evaluator(&self, number: usize) -> Option<(Evaluator<'_>, &cedar_policy_core::entities::Entities)> {
+        let request: &cedar_policy_core::ast::Request = self.requests.get(number)?.as_ref();
+        let entities = self.entities.as_ref();
+        Some((Evaluator::new(request.clone(), entities, Extensions::all_available()), entities))
     }
 }
 

@@ -1,11 +1,19 @@
-//! Why a request is allowed or denied, for people: which policies decided, which ones nearly did, and what they lack.
+//! Why a request is allowed or denied, for people: which policies decided and on which values, which ones nearly did, and what they lack.
+
+mod conditions;
+mod near;
+mod values;
 
 use std::path::PathBuf;
 
-use cedar_policy::{Policy, PolicyId, PolicySet};
 use serde::Serialize;
-use serde_json::{Value, json};
 
+pub(super) use self::conditions::texts;
+pub use self::{conditions::Condition, near::NearMiss, values::Seen};
+use self::{
+    near::{Near, Reach},
+    values::Scene,
+};
 use super::{
     Authorizer, covers,
     engine::Posed,
@@ -13,7 +21,7 @@ use super::{
     node::{Node, Question},
     permit::Outcome,
 };
-use crate::model::{Caller, Intent, Refusal, RequestFacts};
+use crate::model::{Caller, EntityRef, Intent, Refusal, RequestFacts};
 
 /// A report on one decision, in the words of the audit record.
 #[derive(Clone, Debug, Serialize)]
@@ -30,10 +38,15 @@ pub struct Explanation {
     pub resources: Vec<String>,
     /// The policies that decided.
     pub policies: Vec<PolicyNote>,
+    /// What made them apply: for each resource they decided about, their conditions with the values that these saw. Of one that failed, the condition
+    /// that did.
+    pub decided: Vec<Applied>,
     /// The policies whose scope covers the request, whether or not their conditions hold.
     pub applicable: Vec<PolicyNote>,
-    /// The permits that came nearest, where the answer is a deny.
+    /// The permits that came nearest, nearest first, where the answer is a deny that no `forbid` made.
     pub near: Vec<NearMiss>,
+    /// Whether there may be nearer ones: there were more than were looked at.
+    pub near_cut: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +54,15 @@ pub struct Explanation {
 pub enum Explained {
     Allow,
     Deny,
+}
+
+/// How long may be looked for what came nearest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// For an operator, who waits.
+    Thorough,
+    /// For a caller of the service: about as long as a few decisions.
+    Brief,
 }
 
 /// One policy, as people know it.
@@ -55,19 +77,18 @@ pub struct PolicyNote {
     pub line: usize,
 }
 
-/// A permit that did not hold for a resource, and what it would have needed.
+/// A policy that decided about a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NearMiss {
+pub struct Applied {
     pub policy: PolicyNote,
     pub resource: String,
-    /// The parts of the scope that do not match; else the first part of the conditions that does not hold.
-    pub missing: Vec<String>,
+    pub conditions: Vec<Condition>,
 }
 
-/// How many near misses are told of each resource.
-const TOLD: usize = 3;
+/// How many applied policies are told with their values.
+const APPLIED: usize = 20;
 
-pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Explanation {
+pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>, effort: Effort) -> Explanation {
     let question = match Question::new(caller, intent, &authorizer.engine.inventory) {
         Ok(question) => question,
         Err(refusal) => return report(None, intent, &Outcome::Refused(refusal)),
@@ -75,15 +96,30 @@ pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent,
     let candidates = authorizer.candidates(&question);
     let outcome = authorizer.decide(&question, &candidates, caller, intent, facts);
     let mut report = report(Some(&question), intent, &outcome);
-    let covers_some = |placed: &&Placed| question.resources.iter().any(|resource| covers(&placed.compiled, &question, resource));
-    report.applicable = authorizer.policies.iter().filter(covers_some).map(note).collect();
-    report.policies = determining(&outcome).iter().filter_map(|id| authorizer.placed(id)).map(note).collect();
-    let permits: Vec<&Placed> = authorizer.policies.iter().filter(|placed| !placed.compiled.is_forbid()).collect();
-    if report.decision == Explained::Deny
-        && let Ok(posed) = authorizer.engine.pose(&question, &candidates.literals, caller, intent, facts)
-    {
-        let each = question.resources.iter().enumerate();
-        report.near = each.flat_map(|(number, resource)| near_misses(authorizer, &question, resource, &permits, &posed.only(number))).collect();
+    let placed = |number: &u32| authorizer.policies.get(*number as usize);
+    let covering = |placed: &&Placed| question.resources.iter().any(|resource| covers(&placed.compiled, &question, resource));
+    report.applicable = candidates.numbers.iter().filter_map(placed).filter(covering).map(note).collect();
+    let determining: Vec<&Placed> = determining(&outcome).iter().filter_map(|id| authorizer.placed(id)).collect();
+    report.policies = determining.iter().copied().map(note).collect();
+    let near: Vec<Near<'_>> = if report.decision == Explained::Deny && determining.is_empty() {
+        question.resources.iter().map(|resource| Near::of(authorizer, &question, resource, &candidates.numbers, effort.reach())).collect()
+    } else {
+        Vec::new()
+    };
+    let mut literals: Vec<EntityRef> = near.iter().flat_map(Near::policies).flat_map(|placed| &placed.compiled.literals).cloned().collect();
+    literals.retain(|literal| authorizer.engine.inventory.has(literal));
+    literals.extend(candidates.literals.iter().cloned());
+    let Ok(posed) = authorizer.engine.pose(&question, &literals, caller, intent, facts) else { return report };
+    report.decided = applied(&question, &determining, &posed, &outcome);
+    report.near_cut = near.iter().any(|near| near.cut);
+    let hidden = |placed: &Placed| authorizer.may_reveal(&question.principal, placed);
+    for (number, (resource, near)) in question.resources.iter().zip(&near).enumerate() {
+        let Some(scene) = posed.scene(number) else { continue };
+        // what is permitted already lacks nothing
+        if authorizer.permits(&posed, number, &candidates) {
+            continue;
+        }
+        report.near.extend(near.misses(&question, resource, &scene, hidden));
     }
     report
 }
@@ -100,8 +136,10 @@ fn report(question: Option<&Question>, intent: &Intent, outcome: &Outcome) -> Ex
         level: intent.action.level.as_str(),
         resources: intent.resources.iter().map(|resource| resource.entity.to_string()).collect(),
         policies: Vec::new(),
+        decided: Vec::new(),
         applicable: Vec::new(),
         near: Vec::new(),
+        near_cut: false,
     }
 }
 
@@ -110,6 +148,21 @@ fn determining(outcome: &Outcome) -> &[String] {
         Outcome::Permitted(policies) => policies,
         Outcome::Refused(refusal) => &refusal.policies,
     }
+}
+
+/// The determining policies with what made them so, for each resource that they are about.
+fn applied(question: &Question, determining: &[&Placed], posed: &Posed, outcome: &Outcome) -> Vec<Applied> {
+    let failed = matches!(outcome, Outcome::Refused(refusal) if refusal.reason == crate::model::Reason::PolicyError);
+    let each = question.resources.iter().enumerate().flat_map(|(number, resource)| determining.iter().map(move |placed| (number, resource, *placed)));
+    let about = each.filter(|(_, resource, placed): &(usize, &Node, &Placed)| covers(&placed.compiled, question, resource));
+    let told = about.filter_map(|(number, resource, placed)| {
+        let scene = posed.scene(number)?;
+        let policy = &placed.compiled.policy;
+        let unmet = scene.unmet(policy);
+        let conditions = if failed { unmet } else { unmet.is_empty().then(|| scene.all(policy))? };
+        Some(Applied { policy: note(placed), resource: resource.entity.to_string(), conditions })
+    });
+    told.take(APPLIED).collect()
 }
 
 pub(super) fn note(placed: &Placed) -> PolicyNote {
@@ -124,76 +177,23 @@ pub(super) fn note(placed: &Placed) -> PolicyNote {
     }
 }
 
-/// The permits whose conditions alone fail for the resource; where there are none, those that most of the scope fits.
-fn near_misses(authorizer: &Authorizer, question: &Question, resource: &Node, permits: &[&Placed], posed: &Posed) -> Vec<NearMiss> {
-    let miss = |placed: &&Placed, missing| NearMiss { policy: note(placed), resource: resource.entity.to_string(), missing };
-    let covering = permits.iter().filter(|placed| covers(&placed.compiled, question, resource));
-    let near: Vec<NearMiss> = covering
-        .filter_map(|placed| Some(miss(placed, vec![failing_condition(authorizer, &Policy::from(placed.compiled.policy.clone()), posed)?])))
-        .take(TOLD)
-        .collect();
-    if !near.is_empty() || permits.iter().any(|placed| covers(&placed.compiled, question, resource)) {
-        return near;
-    }
-    let mut ranked: Vec<(usize, NearMiss)> = permits
-        .iter()
-        .map(|placed| {
-            let missing = unmatched(placed, question, resource);
-            (missing.len(), miss(placed, missing))
-        })
-        .collect();
-    ranked.sort_by_key(|(missing, _)| *missing);
-    let best = ranked.first().map_or(0, |(missing, _)| *missing);
-    ranked.into_iter().take_while(|(missing, _)| *missing == best && best < 3).map(|(_, miss)| miss).take(TOLD).collect()
-}
+// === impl Effort ===
 
-fn unmatched(placed: &Placed, question: &Question, resource: &Node) -> Vec<String> {
-    let parts = [("principal", &question.principal), ("action", &question.action), ("resource", resource)];
-    let unmatched = placed.compiled.scope().into_iter().zip(parts).filter(|(constraint, (_, node))| !constraint.matches(node));
-    unmatched.map(|(constraint, (variable, _))| constraint.behind(variable)).collect()
-}
-
-/// The first conjunct of the policy's conditions that does not hold by itself, as the policy writes it; `None` where all hold.
-fn failing_condition(authorizer: &Authorizer, policy: &Policy, posed: &Posed) -> Option<String> {
-    let policy = policy.to_json().ok()?;
-    for condition in policy.get("conditions")?.as_array()? {
-        let kind = condition.get("kind")?.as_str()?;
-        let body = condition.get("body")?;
-        // `unless` holds unless all of its conjuncts do, so only the whole of it can be named
-        let parts = if kind == "when" { conjuncts(body) } else { vec![body] };
-        for part in parts {
-            let set = PolicySet::from_policies([alone(kind, part)?]).ok()?;
-            if !authorizer.engine.ask(posed, &set).iter().all(|answer| answer.allowed) {
-                return written(kind, part);
-            }
+impl Effort {
+    fn reach(self) -> Reach {
+        match self {
+            Self::Thorough => Reach { steps: 1_000_000, judged: 5000 },
+            Self::Brief => Reach { steps: 5000, judged: 50 },
         }
     }
-    None
 }
 
-/// A permit for everything on one condition.
-fn alone(kind: &str, body: &Value) -> Option<Policy> {
-    let policy = json!({
-        "effect": "permit",
-        "principal": { "op": "All" },
-        "action": { "op": "All" },
-        "resource": { "op": "All" },
-        "conditions": [{ "kind": kind, "body": body }],
-    });
-    Policy::from_json(Some(PolicyId::new("alone")), policy).ok()
-}
+// === impl Posed ===
 
-/// The condition in Cedar's syntax, on one line. Cedar prints an `unless` as the `when` of its opposite, so the body is printed as a `when`.
-fn written(kind: &str, body: &Value) -> Option<String> {
-    let text = alone("when", body)?.to_cedar()?;
-    let (_, body) = text.split_once("when")?;
-    let words: Vec<&str> = body.trim_end().trim_end_matches(';').split_whitespace().collect();
-    Some(format!("{kind} {}", words.join(" ")))
-}
-
-fn conjuncts(body: &Value) -> Vec<&Value> {
-    match body.get("&&").and_then(|both| Some((both.get("left")?, both.get("right")?))) {
-        Some((left, right)) => [conjuncts(left), conjuncts(right)].concat(),
-        None => vec![body],
+impl Posed {
+    /// The question about the resource of this number, to ask any expression about.
+    fn scene(&self, number: usize) -> Option<Scene<'_>> {
+        let (evaluator, entities) = self.evaluator(number)?;
+        Some(Scene { evaluator, entities })
     }
 }

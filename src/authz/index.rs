@@ -23,7 +23,19 @@ const ANY: u32 = 0;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     symbols: Symbols,
-    tree: HashMap<u32, HashMap<u32, HashMap<u32, Vec<u32>>>>,
+    tree: Tree,
+    /// The policies of each principal, in their order.
+    by_principal: HashMap<u32, Vec<u32>>,
+}
+
+/// By action, resource and principal.
+#[derive(Clone, Debug, Default)]
+struct Tree(HashMap<u32, HashMap<u32, HashMap<u32, Vec<u32>>>>);
+
+/// Policies that are being gathered, in so many steps at most.
+struct Walk {
+    found: Vec<u32>,
+    steps: usize,
 }
 
 // === impl Index ===
@@ -34,8 +46,11 @@ impl Index {
         let mut index = Self::default();
         for (policy, [principal, action, resource]) in (0_u32..).zip(scopes) {
             let [principals, actions, resources] = [principal, action, resource].map(|part| index.symbols.of_constraint(part));
+            for &principal in &principals {
+                index.by_principal.entry(principal).or_default().push(policy);
+            }
             for action in actions {
-                let below = index.tree.entry(action).or_default();
+                let below = index.tree.0.entry(action).or_default();
                 for &resource in &resources {
                     let below = below.entry(resource).or_default();
                     for &principal in &principals {
@@ -55,7 +70,7 @@ impl Index {
         resources.dedup();
         let mut found: Vec<u32> = actions
             .iter()
-            .filter_map(|action| self.tree.get(action))
+            .filter_map(|action| self.tree.0.get(action))
             .flat_map(|below| resources.iter().filter_map(|resource| below.get(resource)))
             .flat_map(|below| principals.iter().filter_map(|principal| below.get(principal)))
             .flatten()
@@ -64,6 +79,68 @@ impl Index {
         found.sort_unstable();
         found.dedup();
         found.into()
+    }
+
+    /// The numbers of the policies whose scope lacks at most one part for the question on `resource`, of those that lack two where there are none, and
+    /// perhaps of a few more; and whether there may be others, since no more than `steps` were made. In no order.
+    pub(super) fn near(&self, question: &Question, resource: &Node, steps: usize) -> (Vec<u32>, bool) {
+        let (action, principal, resource) =
+            (self.symbols.of_node(&question.action), self.symbols.of_node(&question.principal), self.symbols.of_node(resource));
+        let mut walk = Walk { found: Vec::new(), steps };
+        walk.tree(&self.tree, Some(&action), Some(&resource), None);
+        walk.tree(&self.tree, Some(&action), None, Some(&principal));
+        if walk.found.is_empty() {
+            walk.tree(&self.tree, None, Some(&resource), Some(&principal));
+        }
+        if walk.found.is_empty() {
+            walk.tree(&self.tree, Some(&action), None, None);
+        }
+        (walk.found, walk.steps == 0)
+    }
+
+    /// The numbers of all policies whose principal may be this one, ascending.
+    pub(super) fn of_principal(&self, principal: &Node) -> Vec<u32> {
+        let symbols = self.symbols.of_node(principal);
+        let mut found: Vec<u32> = symbols.iter().filter_map(|symbol| self.by_principal.get(symbol)).flatten().copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+// === impl Walk ===
+
+impl Walk {
+    /// Adds the policies below these symbols; `None` stands for every one.
+    fn tree(&mut self, tree: &Tree, actions: Option<&[u32]>, resources: Option<&[u32]>, principals: Option<&[u32]>) {
+        for by_resource in select(&tree.0, actions) {
+            for by_principal in select(by_resource, resources) {
+                for policies in select(by_principal, principals) {
+                    let room = policies.len().min(self.steps);
+                    self.found.extend(policies.iter().take(room));
+                    self.steps -= room;
+                }
+                if !self.step() {
+                    return;
+                }
+            }
+            if !self.step() {
+                return;
+            }
+        }
+    }
+
+    /// Counts a step; whether there is one left.
+    fn step(&mut self) -> bool {
+        self.steps = self.steps.saturating_sub(1);
+        self.steps > 0
+    }
+}
+
+fn select<'t, T>(map: &'t HashMap<u32, T>, keys: Option<&[u32]>) -> Box<dyn Iterator<Item = &'t T> + 't> {
+    match keys {
+        None => Box::new(map.values()),
+        Some(keys) => Box::new(keys.iter().filter_map(|key| map.get(key)).collect::<Vec<_>>().into_iter()),
     }
 }
 

@@ -47,12 +47,7 @@ impl Question {
     /// # Errors
     /// The refusal where there is nobody or nothing to judge.
     pub(super) fn new(caller: &Caller, intent: &Intent, inventory: &Inventory) -> Result<Self, Refusal> {
-        const NOBODY: &str = "the call has neither a token nor a mesh identity that policies could judge";
-        let principal = caller.principal().ok_or_else(|| Refusal::new(Reason::CredentialMissing, NOBODY))?;
-        let ancestors = match &principal {
-            Principal::Token(token) => token_ancestors(token, inventory),
-            Principal::Workload(peer) => namespace(peer).into_iter().collect(),
-        };
+        let principal = Self::principal(caller, inventory)?;
         let peer = caller.peer.as_ref();
         let peer_id = peer.map_or(NO_PEER, SpiffeId::as_str);
         let resources: Vec<Node> =
@@ -61,11 +56,25 @@ impl Question {
             return Err(Refusal::new(Reason::Internal, "the call was taken for one on no resource at all"));
         }
         Ok(Self {
-            principal: Node::new(principal.entity(), ancestors, inventory),
+            principal,
             peer: Node::new(entity("Workload", peer_id), peer.and_then(namespace).into_iter().collect(), inventory),
             action: action_node(&intent.action),
             resources,
         })
+    }
+
+    /// Whom policies judge.
+    ///
+    /// # Errors
+    /// The refusal where there is nobody.
+    pub(super) fn principal(caller: &Caller, inventory: &Inventory) -> Result<Node, Refusal> {
+        const NOBODY: &str = "the call has neither a token nor a mesh identity that policies could judge";
+        let principal = caller.principal().ok_or_else(|| Refusal::new(Reason::CredentialMissing, NOBODY))?;
+        let ancestors = match &principal {
+            Principal::Token(token) => token_ancestors(token, inventory),
+            Principal::Workload(peer) => namespace(peer).into_iter().collect(),
+        };
+        Ok(Node::new(principal.entity(), ancestors, inventory))
     }
 }
 

@@ -26,7 +26,7 @@ fn a_deny_names_what_is_missing() {
         let got = authorizer.explain(caller, &intent, &crate::model::RequestFacts { method, ..facts() });
         assert_eq!((got.decision, got.reason), (Explained::Deny, Some("POLICY_NO_PERMIT")));
         assert_eq!(got.near.len(), 1, "{:?}", got.near);
-        let normal: Vec<String> = got.near[0].missing.iter().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let normal: Vec<String> = got.near[0].missing.iter().map(|condition| condition.text.clone()).collect();
         assert_eq!(normal, want);
         assert_eq!((got.near[0].policy.id.as_str(), got.near[0].policy.line, got.near[0].policy.owner.as_deref()), ("query", 2, Some("ml-platform")));
     }

@@ -86,7 +86,7 @@ fn lines(report: &Report) -> String {
     for near in report.explanation.iter().flat_map(|explanation| &explanation.near) {
         line("nearest", &format!("{} ({}:{}) for {}", near.policy.id, near.policy.file.display(), near.policy.line, near.resource));
         for missing in &near.missing {
-            line("  needs", missing);
+            line("  needs", &missing.text);
         }
     }
     out.join("\n")

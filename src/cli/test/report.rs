@@ -63,7 +63,7 @@ pub(super) fn failure(outcome: &Outcome<'_>) -> String {
     for near in explanation.flat_map(|explanation| &explanation.near) {
         line("nearest", &format!("{} ({}:{}) for {}", near.policy.id, tidy(&near.policy.file).display(), near.policy.line, near.resource));
         for missing in &near.missing {
-            line("  needs", missing);
+            line("  needs", &missing.text);
         }
     }
     text.truncate(text.trim_end().len());
