@@ -1,5 +1,6 @@
 //! What a call would do: a Databricks action and its resources, from the catalog. What the catalog does not know is refused, never guessed.
 
+mod asked;
 mod body;
 mod catalog;
 mod entry;
@@ -19,6 +20,7 @@ mod tests;
 
 use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
 
+pub use asked::Asked;
 pub use catalog::{Catalog, CatalogFile, Change, ChangeKind};
 
 use crate::model::{Action, Body, Call, EntityRef, Intent, MediaType, Reason, Refusal, Target, TargetKind};
@@ -121,6 +123,9 @@ impl Classifier {
     pub fn classify(&self, call: &Call<'_>) -> Result<Intent, Refusal> {
         let site = self.targets.of_call(call)?;
         let target = Arc::clone(&site.target);
+        if asked::own(call).is_some() {
+            return Err(asked::unknown(call));
+        }
         let (entry, params) = self.catalog.find(site.api, call)?;
         let form = form::as_json(entry, &call.body)?;
         let body = form.as_ref().map(|text| Body::Whole { bytes: text.as_bytes(), media: MediaType::Json });

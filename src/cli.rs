@@ -1,5 +1,7 @@
 //! The commands: one file each, one meaning for each exit code, one vocabulary for what they print.
 
+mod asking;
+mod can_i;
 mod check;
 mod explain;
 mod grants;
@@ -8,6 +10,8 @@ mod replay;
 mod serve;
 mod test;
 mod token;
+mod told;
+mod why;
 
 use std::process::ExitCode;
 
@@ -43,6 +47,10 @@ enum Command {
     Replay(replay::Args),
     /// Say what lakegate makes of a token
     Token(token::Args),
+    /// Say why a call of yours was refused, by its decision id
+    Why(why::Args),
+    /// Say whether a call of yours would be allowed, or what you may do, without making it
+    CanI(can_i::Args),
 }
 
 /// What a command came to; the exit code is its number.
@@ -75,6 +83,8 @@ pub fn run() -> ExitCode {
         Command::Test(args) => test::run(&args, &mut output),
         Command::Replay(args) => replay::run(&args, &mut output),
         Command::Token(args) => token::run(&args, &mut output),
+        Command::Why(args) => why::run(&args, &mut output),
+        Command::CanI(args) => can_i::run(&args, &mut output),
     };
     exit.into()
 }

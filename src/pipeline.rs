@@ -3,11 +3,14 @@
 //! The only module that names all stages. A stage's refusal ends the call here and becomes the deny; nothing turns one into an allow, but shadow mode,
 //! which changes no answer and keeps what enforcement would have said in the record.
 
+mod asked;
 mod candidate;
 mod facts;
 mod found;
 mod metrics;
+mod remembered;
 mod snapshot;
+mod telling;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -28,10 +31,12 @@ use crate::{
     },
 };
 
+use asked::Answered;
 pub use candidate::Candidate;
 use candidate::{Comparer, Question};
 use found::{Found, Judged, Stage};
 use metrics::Metrics;
+use remembered::Refusals;
 pub use snapshot::{ShadowTargets, Snapshot};
 
 /// Decides calls, each over the snapshot that is current when it arrives.
@@ -43,6 +48,7 @@ pub struct Pipeline {
     tracer: Tracer,
     metrics: Metrics,
     comparer: Comparer,
+    refusals: Refusals,
 }
 
 /// How a call ended, before it is put into the words of an answer.
@@ -52,6 +58,8 @@ enum Outcome {
     /// Permitted in shadow mode, where no credential is asked for.
     Observed,
     Discovery(Arc<Target>),
+    /// What the caller asked lakegate itself.
+    Answered(Answered),
     Refused(Refusal),
 }
 
@@ -61,7 +69,8 @@ impl Pipeline {
     #[must_use]
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, auditor: Auditor, clock: Clock, tracer: Tracer, registry: &mut Registry) -> Self {
         let metrics = Metrics::new(registry);
-        Self { snapshot, auditor, clock, tracer, comparer: Comparer::start(metrics.comparisons.clone()), metrics }
+        let comparer = Comparer::start(metrics.comparisons.clone());
+        Self { snapshot, auditor, clock, tracer, metrics, comparer, refusals: Refusals::new() }
     }
 
     /// The answer to one call, by `deadline` at the latest.
@@ -76,7 +85,7 @@ impl Pipeline {
             found.begin(raw, entry);
         }
         // A panic ends this call alone, under its own decision id and record.
-        let stages = AssertUnwindSafe(stages(&snapshot, raw, &mut found)).catch_unwind();
+        let stages = AssertUnwindSafe(stages(&snapshot, &self.refusals, raw, &mut found)).catch_unwind();
         let outcome = match tokio::time::timeout_at(deadline, stages).await {
             // What never awaits is not broken off by the timer: a body may take its time to read.
             Ok(Ok(_)) if Instant::now() > deadline => late(),
@@ -93,6 +102,12 @@ impl Pipeline {
             && let Some(call) = &found.call
         {
             self.metrics.unknown(call.method, snapshot.classifier.known_path(call));
+        }
+        if let Outcome::Refused(refusal) = &outcome
+            && !found.shadow
+            && !found.own
+        {
+            self.refusals.keep(&found, refusal);
         }
         let decision = outcome.decision();
         let (verdict, response) = answer(&snapshot, raw, &found, outcome);
@@ -129,9 +144,10 @@ impl Pipeline {
         // Discovery decides nothing, MLflow asks for it before every call, and a 503 would hang SDKs for minutes: it is answered whatever the fault.
         let outcome = match normalize::normalize(raw, &snapshot.normalize) {
             Ok(call) => {
-                found.shadow &= snapshot.observes(&call);
+                found.own = snapshot.classifier.asked(&call).is_some();
+                found.shadow &= snapshot.observes(&call) && !found.own;
                 if let Ok(peer) = snapshot.authenticator.peer(&call) {
-                    found.shadow |= snapshot.observes_caller(&call, peer.as_ref());
+                    found.shadow |= snapshot.observes_caller(&call, peer.as_ref()) && !found.own;
                     found.peer = peer;
                 }
                 let asked = discovery(snapshot, &call, &mut found);
@@ -190,26 +206,36 @@ fn late() -> Outcome {
 }
 
 /// Every stage in order; what each found is kept in `found`, for the answer and the record.
-async fn stages<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>) -> Outcome {
-    match decide(snapshot, raw, found).await {
+async fn stages<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, found: &mut Found<'r>) -> Outcome {
+    match decide(snapshot, refusals, raw, found).await {
         Ok(outcome) => outcome,
         Err(refusal) => Outcome::Refused(refusal),
     }
 }
 
-async fn decide<'r>(snapshot: &Snapshot, raw: &'r RawCall, found: &mut Found<'r>) -> Result<Outcome, Refusal> {
+async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, found: &mut Found<'r>) -> Result<Outcome, Refusal> {
     let read = normalize::normalize(raw, &snapshot.normalize).inspect_err(|refusal| found.shadow &= snapshot.observes_unread(raw, refusal.reason))?;
     let call = found.call.insert(read);
-    found.shadow &= snapshot.observes(call);
+    let asked = snapshot.classifier.asked(call);
+    // What is asked of lakegate itself is never for anybody behind it, in shadow mode either.
+    found.shadow &= snapshot.observes(call) && asked.is_none();
+    found.own = asked.is_some();
+    found.asked = asked.as_ref().and_then(|asked| Some(asked.as_ref().ok()?.action()));
     found.stage = Stage::Authn;
     found.peer = snapshot.authenticator.peer(call)?;
-    found.shadow |= snapshot.observes_caller(call, found.peer.as_ref());
+    found.shadow |= snapshot.observes_caller(call, found.peer.as_ref()) && !found.own;
     if let Some(target) = snapshot.classifier.discovery(call) {
         found.caller = Some(Caller { peer: found.peer.clone(), token: None });
         return Ok(Outcome::Discovery(target?));
     }
     let caller = found.caller.insert(snapshot.authenticator.identify(call, found.peer.clone()).await?);
     found.stage = Stage::Classify;
+    if let Some(asked) = asked {
+        let asked = asked?;
+        found.target = Some(snapshot.classifier.target(call)?);
+        let question = asked::Question { snapshot, raw, call, caller, decision: found.decision, now_ms: found.now_ms };
+        return question.answer(asked, refusals).map(Outcome::Answered);
+    }
     let intent = found.intent.insert(snapshot.classifier.classify(call)?);
     found.stage = Stage::Authz;
     let facts = RequestFacts { method: call.method, path: call.path.raw, source_ip: call.source_ip, time_ms: found.now_ms };
@@ -266,6 +292,7 @@ fn answer(snapshot: &Snapshot, raw: &RawCall, found: &Found<'_>, outcome: Outcom
     let enforced = match outcome {
         Outcome::Granted(grant) => responder.respond(&scene, Ok(grant)),
         Outcome::Discovery(target) => responder.discovery(&scene, &target),
+        Outcome::Answered(answered) => responder.answer(&scene, &answered.body),
         Outcome::Refused(refusal) => responder.respond(&scene, Err(refusal)),
         Outcome::Observed if found.shadow => responder.shadow(&scene),
         Outcome::Observed => responder.respond(&scene, Err(Refusal::new(Reason::Internal, "a call was observed outside shadow mode"))),
@@ -280,7 +307,7 @@ impl Outcome {
     fn decision(&self) -> Decision {
         match self {
             Self::Granted(_) | Self::Observed => Decision::Allow,
-            Self::Discovery(_) => Decision::Answer,
+            Self::Discovery(_) | Self::Answered(_) => Decision::Answer,
             Self::Refused(_) => Decision::Deny,
         }
     }

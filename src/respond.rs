@@ -99,6 +99,24 @@ impl Responder {
         discovery::answer(&self.names, scene, target)
     }
 
+    /// How much callers are told.
+    #[must_use]
+    pub fn explains(&self) -> Explain {
+        self.config.explain
+    }
+
+    /// The code and the sentence that a refusal is answered with.
+    #[must_use]
+    pub fn told(&self, scene: &Scene<'_, '_>, refusal: &Refusal) -> (&'static str, String) {
+        (deny::shown(refusal.reason), message::tell(&self.config, scene, refusal).message)
+    }
+
+    /// The answer to what is asked of lakegate itself.
+    #[must_use]
+    pub fn answer(&self, scene: &Scene<'_, '_>, body: &serde_json::Value) -> Verdict {
+        discovery::own(&self.names, scene, body)
+    }
+
     fn deny(&self, scene: &Scene<'_, '_>, refusal: &Refusal) -> Verdict {
         deny::deny(&self.config, &self.names, scene, refusal)
     }

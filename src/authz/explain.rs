@@ -40,7 +40,7 @@ pub struct Explanation {
     pub policies: Vec<PolicyNote>,
     /// What made them apply: for each resource they decided about, their conditions with the values that these saw. Of one that failed, the condition
     /// that did.
-    pub decided: Vec<Applied>,
+    pub applied: Vec<Applied>,
     /// The policies whose scope covers the request, whether or not their conditions hold.
     pub applicable: Vec<PolicyNote>,
     /// The permits that came nearest, nearest first, where the answer is a deny that no `forbid` made.
@@ -83,10 +83,13 @@ pub struct Applied {
     pub policy: PolicyNote,
     pub resource: String,
     pub conditions: Vec<Condition>,
+    /// Whether it hides from its caller what it is about.
+    #[serde(skip)]
+    pub hidden: bool,
 }
 
 /// How many applied policies are told with their values.
-const APPLIED: usize = 20;
+const APPLIED: usize = 32;
 
 pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>, effort: Effort) -> Explanation {
     let question = match Question::new(caller, intent, &authorizer.engine.inventory) {
@@ -110,7 +113,7 @@ pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent,
     literals.retain(|literal| authorizer.engine.inventory.has(literal));
     literals.extend(candidates.literals.iter().cloned());
     let Ok(posed) = authorizer.engine.pose(&question, &literals, caller, intent, facts) else { return report };
-    report.decided = applied(&question, &determining, &posed, &outcome);
+    report.applied = applied(&question, &determining, &posed, &outcome);
     report.near_cut = near.iter().any(|near| near.cut);
     let hidden = |placed: &Placed| authorizer.may_reveal(&question.principal, placed);
     for (number, (resource, near)) in question.resources.iter().zip(&near).enumerate() {
@@ -136,7 +139,7 @@ fn report(question: Option<&Question>, intent: &Intent, outcome: &Outcome) -> Ex
         level: intent.action.level.as_str(),
         resources: intent.resources.iter().map(|resource| resource.entity.to_string()).collect(),
         policies: Vec::new(),
-        decided: Vec::new(),
+        applied: Vec::new(),
         applicable: Vec::new(),
         near: Vec::new(),
         near_cut: false,
@@ -160,7 +163,7 @@ fn applied(question: &Question, determining: &[&Placed], posed: &Posed, outcome:
         let policy = &placed.compiled.policy;
         let unmet = scene.unmet(policy);
         let conditions = if failed { unmet } else { unmet.is_empty().then(|| scene.all(policy))? };
-        Some(Applied { policy: note(placed), resource: resource.entity.to_string(), conditions })
+        Some(Applied { policy: note(placed), resource: resource.entity.to_string(), conditions, hidden: placed.compiled.hide })
     });
     told.take(APPLIED).collect()
 }

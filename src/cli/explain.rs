@@ -3,10 +3,11 @@
 mod catalog;
 mod stages;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, output::Output};
 use crate::inquiry::Request;
+pub(super) use stages::{Offline, rights};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -52,6 +53,27 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Err(error) => return Output::error(Exit::Invalid, error),
     };
     if args.catalog { catalog::one(args, &request, output) } else { stages::run(args, request, output) }
+}
+
+// === impl Args ===
+
+impl Args {
+    /// A call to be explained by the files of `config`.
+    pub(super) fn of_call(config: &Path, call: [&str; 2], body: Option<&str>, asker: Offline<'_>) -> Self {
+        Self {
+            config: Some(config.to_owned()),
+            catalog: false,
+            batch: false,
+            call: call.into_iter().chain(body).map(str::to_owned).collect(),
+            method: None,
+            url: None,
+            headers: Vec::new(),
+            body: None,
+            peer: asker.peer.map(str::to_owned),
+            token_file: asker.token_file.map(Path::to_owned),
+            claims: asker.claims.map(Path::to_owned),
+        }
+    }
 }
 
 fn request(args: &Args) -> Result<Request, String> {

@@ -57,7 +57,7 @@ fn read(args: &Args) -> std::io::Result<String> {
 }
 
 /// The token as it is pasted: with the scheme, or without.
-fn bare(text: &str) -> &str {
+pub(super) fn bare(text: &str) -> &str {
     let text = text.trim();
     text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("bearer ")).unwrap_or(text).trim()
 }
@@ -87,7 +87,7 @@ fn lines(facts: &Value) -> String {
     lines.map(|(name, value)| format!("{name:<11}{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect::<Vec<_>>().join("\n")
 }
 
-fn refused(refusal: &Refusal, output: &mut Output) -> Exit {
+pub(super) fn refused(refusal: &Refusal, output: &mut Output) -> Exit {
     let report = json!({"decision": "deny", "reason": refusal.reason.code(), "detail": refusal.detail});
     output.result(&report, || format!("refused: {}: {}", refusal.reason.code(), refusal.detail));
     if refusal.reason.is_fault() { Exit::Failure } else { Exit::Denied }

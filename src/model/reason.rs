@@ -39,6 +39,7 @@ pub enum Reason {
     PolicyForbids,
     PolicyError,
     PolicyHides,
+    DecisionUnknown,
     // a fault of ours or of an upstream
     KeysUnavailable,
     CredentialUnavailable,
@@ -64,7 +65,7 @@ pub struct Refusal {
 // === impl Reason ===
 
 impl Reason {
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::RequestMalformed,
         Self::PathAmbiguous,
         Self::HostAmbiguous,
@@ -96,6 +97,7 @@ impl Reason {
         Self::PolicyForbids,
         Self::PolicyError,
         Self::PolicyHides,
+        Self::DecisionUnknown,
         Self::KeysUnavailable,
         Self::CredentialUnavailable,
         Self::AuditUnavailable,
@@ -140,6 +142,7 @@ impl Reason {
             Self::PolicyForbids => "POLICY_FORBIDS",
             Self::PolicyError => "POLICY_ERROR",
             Self::PolicyHides => "POLICY_HIDES",
+            Self::DecisionUnknown => "DECISION_UNKNOWN",
             Self::KeysUnavailable => "KEYS_UNAVAILABLE",
             Self::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
             Self::AuditUnavailable => "AUDIT_UNAVAILABLE",

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
 
 use super::{Endpoint, dial::Guard};
+use crate::model::Secret;
 
 /// The limits of one exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,26 @@ impl Client {
             return Err(NetError::Encoded);
         }
         self.read(response).await
+    }
+
+    /// Asks `url` as a caller with this token, with `json` by POST, and returns status and body, whatever the status.
+    ///
+    /// # Errors
+    /// [`NetError`] where there is no answer, or one that cannot be read.
+    pub async fn ask(&self, url: &Endpoint, token: Option<&Secret>, json: Option<Bytes>) -> Result<(u16, Bytes), NetError> {
+        let mut request = match json {
+            None => self.http.get(url.url()),
+            Some(json) => self.http.post(url.url()).header(header::CONTENT_TYPE, "application/json").body(json),
+        };
+        if let Some(token) = token {
+            request = request.bearer_auth(token.expose());
+        }
+        let response = request.header(header::ACCEPT, "application/json").send().await.map_err(failure)?;
+        let status = response.status().as_u16();
+        if response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            return Err(NetError::Encoded);
+        }
+        Ok((status, self.read(response).await?))
     }
 
     /// Reads no further than the limit, whatever length was announced.

@@ -39,6 +39,18 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`] says which rule `text` breaks.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
+        Self::read(text, false)
+    }
+
+    /// The same, but `http` is good for any host: of a caller inside a mesh, whose sidecar takes plain text and speaks mutual TLS.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn in_mesh(text: &str) -> Result<Self, EndpointError> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, in_mesh: bool) -> Result<Self, EndpointError> {
         if text.len() > MAX_LENGTH {
             return Err(EndpointError::TooLong);
         }
@@ -52,7 +64,7 @@ impl Endpoint {
         let loopback = address.map_or_else(|| dial::is_loopback_name(host), dial::is_loopback);
         match url.scheme() {
             "https" => {}
-            "http" if loopback => {}
+            "http" if loopback || in_mesh => {}
             _ => return Err(EndpointError::Scheme),
         }
         // `https://@host` has an empty user, which the parser drops.

@@ -1,6 +1,6 @@
 //! What the stages found of one call, and how it is written into the record.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audit::{Entry, Identity, Param, Response},
-    model::{Call, Caller, DecisionId, FieldValue, Intent, RawCall, Reason, SpiffeId, TargetKind, Verdict},
+    model::{Call, Caller, DecisionId, FieldValue, Intent, Level, RawCall, Reason, SpiffeId, Target, TargetKind, Verdict},
     telemetry::trace::TraceParent,
     text,
 };
@@ -34,6 +34,12 @@ pub(super) struct Found<'r> {
     /// What the policies said, where they were asked, whatever became of the call then.
     pub(super) judged: Option<Judged>,
     pub(super) policies: Vec<String>,
+    /// Whether it is a call to lakegate itself.
+    pub(super) own: bool,
+    /// What it is called then, where it is a question that lakegate knows.
+    pub(super) asked: Option<&'static str>,
+    /// Where it is asked.
+    pub(super) target: Option<Arc<Target>>,
 }
 
 /// What policies said of a call.
@@ -87,6 +93,9 @@ impl Found<'_> {
             intent: None,
             judged: None,
             policies: Vec::new(),
+            own: false,
+            asked: None,
+            target: None,
         }
     }
 
@@ -121,8 +130,21 @@ impl Found<'_> {
                 entry.facts = Some(facts::facts(call, caller, intent));
             }
         } else if let Outcome::Discovery(target) = outcome {
-            entry.workspace = Some(target.name.to_string());
-            entry.workspace_id = target.workspace_id.as_deref().map(str::to_owned);
+            describe_target(target, entry);
+        }
+        self.describe_asked(outcome, entry);
+    }
+
+    fn describe_asked(&self, outcome: &Outcome, entry: &mut Entry) {
+        let Some((service, method)) = self.asked.and_then(|action| action.split_once('.')) else { return };
+        entry.action = Some(format!("{service}.{method}"));
+        entry.level = Some(Level::Read.as_str());
+        (entry.service_name, entry.action_name) = (Some(service.to_owned()), Some(method.to_owned()));
+        if let Some(target) = &self.target {
+            describe_target(target, entry);
+        }
+        if let Outcome::Answered(answered) = outcome {
+            entry.request_params.extend(answered.params.iter().cloned());
         }
     }
 
@@ -163,6 +185,11 @@ fn describe_caller(caller: &Caller, entry: &mut Entry) {
     }
 }
 
+fn describe_target(target: &Target, entry: &mut Entry) {
+    entry.workspace = Some(target.name.to_string());
+    entry.workspace_id = target.workspace_id.as_deref().map(str::to_owned);
+}
+
 fn describe_intent(intent: &Intent, entry: &mut Entry) {
     let action = &intent.action;
     entry.action = Some(action.name.to_string());
@@ -199,7 +226,7 @@ pub(super) fn response(verdict: &Verdict) -> Response {
 }
 
 /// `2026-11-21T23:59:59.123Z`
-fn time(unix_ms: i64) -> String {
+pub(super) fn time(unix_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(unix_ms).map(|time| format!("{time:.3}")).unwrap_or_default()
 }
 

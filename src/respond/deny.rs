@@ -72,7 +72,7 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         Reason::HostUnknown | Reason::CallUnknown | Reason::UpgradeRefused | Reason::PolicyNoPermit | Reason::PolicyForbids | Reason::PolicyError => {
             DenyStatus::Forbidden
         }
-        Reason::PolicyHides => DenyStatus::NotFound,
+        Reason::PolicyHides | Reason::DecisionUnknown => DenyStatus::NotFound,
         Reason::KeysUnavailable
         | Reason::CredentialUnavailable
         | Reason::AuditUnavailable
@@ -123,6 +123,7 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::PolicyForbids => "a policy forbids it",
         Reason::PolicyError => "a policy that applies could not be evaluated",
         Reason::PolicyHides => "a policy hides that the object exists",
+        Reason::DecisionUnknown => "no refusal of the caller's own is remembered under this id",
         Reason::KeysUnavailable => "the issuer's keys cannot be had",
         Reason::CredentialUnavailable => "the upstream credential cannot be had",
         Reason::AuditUnavailable => "the decision cannot be recorded",

@@ -22,11 +22,17 @@ pub(super) fn answer(names: &Names, scene: &Scene<'_, '_>, target: &Target) -> V
         body.insert("workspace_id".into(), Value::from(&**id));
     }
     body.insert("cloud".into(), Value::from(cloud(host)));
+    own(names, scene, &Value::Object(body))
+}
+
+/// An answer of lakegate's own.
+pub(super) fn own(names: &Names, scene: &Scene<'_, '_>, body: &Value) -> Verdict {
     let headers = vec![
         header("content-type", "application/json"),
+        header("cache-control", "no-store"),
         HeaderEdit { name: names.of(TrustHeader::Decision), value: Bytes::from(scene.decision.to_string()) },
     ];
-    Verdict::Answer(Answer { decision: scene.decision, headers, body: Value::Object(body).to_string().into() })
+    Verdict::Answer(Answer { decision: scene.decision, headers, body: body.to_string().into() })
 }
 
 /// The cloud as the SDKs tell it from the host.

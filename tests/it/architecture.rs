@@ -26,7 +26,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("broker", &["model", "json", "clock", "telemetry", "net", "authz::Permit"]),
     ("respond", &["model", "text", "json", "clock", "telemetry", "broker::Grant", "broker::Credential"]),
     ("audit", &["model", "json", "clock", "telemetry"]),
-    ("pipeline", &["model", "text", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
+    ("pipeline", &["model", "text", "json", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     ("replay", &["model", "text", "authn", "authz", "audit"]),
     ("inquiry", &["model", "text", "json", "normalize", "authn", "classify", "authz", "pipeline"]),
     ("config", &["model", "text", "clock", "yaml", "net", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),

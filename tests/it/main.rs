@@ -24,3 +24,4 @@ mod strangers;
 mod time;
 mod tls;
 mod upgrade;
+mod why;

@@ -73,7 +73,7 @@ fn condition() -> impl Strategy<Value = &'static str> {
 }
 
 prop_compose! {
-    fn policies()(parts in vec((any::<bool>(), principal_scope(), action_scope(), resource_scope(), condition(), any::<bool>()), 1..12)) -> String {
+    pub(super) fn policies()(parts in vec((any::<bool>(), principal_scope(), action_scope(), resource_scope(), condition(), any::<bool>()), 1..12)) -> String {
         parts.iter().enumerate().map(|(number, (permit, principal, action, resource, condition, hide))| {
             let effect = if *permit { "permit" } else { "forbid" };
             let hide = if *hide && !permit { "@hide " } else { "" };
@@ -83,7 +83,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn callers()(
+    pub(super) fn callers()(
         subject in option::of(select(vec!["alice", "bob"])),
         groups in select(vec![vec![], vec!["a"], vec!["a", "b"], vec!["b"]]),
         role: bool, scope: bool, actor: bool,
@@ -103,7 +103,7 @@ prop_compose! {
     }
 }
 
-fn intents() -> impl Strategy<Value = Intent> {
+pub(super) fn intents() -> impl Strategy<Value = Intent> {
     prop_oneof![
         select(vec![vec!["stage/1"], vec!["stage/2"], vec!["stage/1", "stage/2"], vec!["stage/3"]]).prop_map(|ids| {
             let ids: Vec<(&str, &str)> = ids.into_iter().map(|id| ("Job", id)).collect();
@@ -118,7 +118,7 @@ fn intents() -> impl Strategy<Value = Intent> {
     ]
 }
 
-fn moments() -> impl Strategy<Value = RequestFacts<'static>> {
+pub(super) fn moments() -> impl Strategy<Value = RequestFacts<'static>> {
     (select(vec!["GET", "POST"]), select(vec!["", "/a", "/b"]), select(vec![None, Some(1_u8), Some(2)]), 0..10_000_i64).prop_map(
         |(method, path, ip, later)| RequestFacts {
             method,

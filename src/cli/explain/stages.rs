@@ -2,44 +2,83 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::{Args, Exit, Output};
 use crate::{
+    authz::Rights,
+    cli::{token, told},
     clock::Clock,
     inquiry::{self, Asker, Report, Request},
-    model::Reason,
+    model::{Caller, Fault, Reason, Refusal, SpiffeId},
     net,
-    reload::Compiler,
+    reload::{Compiled, Compiler},
 };
 
+/// Who asks, where nobody is asked: the workload, and a token or the claims of one.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Offline<'a> {
+    pub(in crate::cli) peer: Option<&'a str>,
+    pub(in crate::cli) token_file: Option<&'a Path>,
+    pub(in crate::cli) claims: Option<&'a Path>,
+}
+
+/// Why there is no report.
+#[derive(Debug)]
+pub(in crate::cli) enum Failed {
+    Faults(Vec<Fault>),
+    Error(Exit, String),
+    Refused(Refusal),
+}
+
 pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
-    let Some(file) = &args.config else { return Output::error(Exit::Invalid, "name the configuration: --config <file>") };
-    let client = match net::Client::new(&net::Config::default()) {
-        Ok(client) => client,
-        Err(error) => return Output::error(Exit::Failure, error),
+    match report(args, request) {
+        Ok(report) => {
+            output.result(&report, || lines(&report));
+            exit(report.decision, report.reason)
+        }
+        Err(failed) => failed.tell(output),
+    }
+}
+
+fn report(args: &Args, request: Request) -> Result<Report, Failed> {
+    let Some(file) = &args.config else { return Err(Failed::Error(Exit::Invalid, "name the configuration: --config <file>".to_owned())) };
+    let compiled = compiled(file)?;
+    let request = match &args.token_file {
+        Some(file) => request.with_header("authorization", format!("Bearer {}", read_token(file)?)),
+        None => request,
     };
-    let clock = Clock::default();
-    let compiled = Compiler::new(file, client, clock.clone()).and_then(|compiler| compiler.compile(None));
-    let compiled = match compiled {
-        Ok(compiled) => compiled,
-        Err(faults) => return output.faults(&faults),
-    };
-    let request = match with_token(args, request) {
-        Ok(request) => request,
-        Err(error) => return Output::error(Exit::Invalid, error),
-    };
-    let claims = match args.claims.as_ref().map(|file| claims(file)).transpose() {
-        Ok(claims) => claims,
-        Err(error) => return Output::error(Exit::Invalid, error),
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return Output::error(Exit::Failure, error),
-    };
+    let claims = args.claims.as_ref().map(|file| claims(file)).transpose()?;
     let asker = Asker { peer: args.peer.as_deref(), claims: claims.as_deref() };
-    let report = runtime.block_on(inquiry::inquire(&compiled.snapshot, &request, asker, clock.now_ms()));
-    let exit = exit(report.decision, report.reason);
-    output.result(&report, || lines(&report));
-    exit
+    Ok(runtime()?.block_on(inquiry::inquire(&compiled.snapshot, &request, asker, Clock::default().now_ms())))
+}
+
+/// What the policies of `config` say of a caller, without a call.
+///
+/// # Errors
+/// Why the configuration, or the caller, is no good.
+pub(in crate::cli) fn rights(config: &Path, asker: Offline<'_>) -> Result<Rights, Failed> {
+    let compiled = compiled(config)?;
+    let snapshot = &compiled.snapshot;
+    let peer = asker.peer.map(SpiffeId::parse).transpose().map_err(|error| Failed::Error(Exit::Invalid, format!("--peer: {error}")))?;
+    let caller = match (asker.claims, asker.token_file) {
+        (Some(file), _) => snapshot.authenticator.caller_from_claims(&claims(file)?, peer)?,
+        (None, Some(file)) => {
+            let text = read_token(file)?;
+            Caller { peer, token: Some(runtime()?.block_on(snapshot.authenticator.examine(&text))?) }
+        }
+        (None, None) => Caller { peer, token: None },
+    };
+    Ok(snapshot.authorizer.rights(&caller)?)
+}
+
+fn compiled(config: &Path) -> Result<Compiled, Failed> {
+    let client = net::Client::new(&net::Config::default()).map_err(|error| Failed::Error(Exit::Failure, error.to_string()))?;
+    Compiler::new(config, client, Clock::default()).and_then(|compiler| compiler.compile(None)).map_err(Failed::Faults)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Failed::Error(Exit::Failure, error.to_string()))
 }
 
 /// A fault of ours, or of an issuer, says nothing about the call.
@@ -53,8 +92,8 @@ fn exit(decision: &str, reason: &str) -> Exit {
 }
 
 /// The claims of a token that nobody has: it is good for five more minutes where they do not say otherwise.
-fn claims(file: &Path) -> Result<Vec<u8>, String> {
-    let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+fn claims(file: &Path) -> Result<Vec<u8>, Failed> {
+    let wrong = |error: &dyn std::fmt::Display| Failed::Error(Exit::Invalid, format!("{}: {error}", file.display()));
     let text = std::fs::read(file).map_err(|error| wrong(&error))?;
     crate::json::read(&text).map_err(|error| wrong(&error))?;
     let mut claims: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
@@ -62,32 +101,36 @@ fn claims(file: &Path) -> Result<Vec<u8>, String> {
     serde_json::to_vec(&claims).map_err(|error| wrong(&error))
 }
 
-fn with_token(args: &Args, request: Request) -> Result<Request, String> {
-    let Some(file) = &args.token_file else { return Ok(request) };
-    let token = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(request.with_header("authorization", format!("Bearer {}", token.trim())))
+fn read_token(file: &Path) -> Result<String, Failed> {
+    let text = std::fs::read_to_string(file).map_err(|error| Failed::Error(Exit::Invalid, format!("{}: {error}", file.display())))?;
+    Ok(token::bare(&text).to_owned())
 }
 
 fn lines(report: &Report) -> String {
-    let mut out = vec![format!("{:<10} {} ({})", "decision", report.decision, report.reason)];
-    let mut line = |name: &str, value: &str| {
-        if !value.is_empty() {
-            out.push(format!("{name:<10} {value}"));
-        }
-    };
-    line("why", &report.detail);
-    line("stage", report.stage);
-    line("mode", report.mode);
-    line("principal", report.principal.as_deref().unwrap_or_default());
-    line("peer", report.peer.as_deref().unwrap_or_default());
-    line("action", [report.action.as_deref().unwrap_or_default(), report.level.unwrap_or_default()].join("  ").trim());
-    line("resources", &report.resources.join(", "));
-    line("policies", &report.policies.join(", "));
-    for near in report.explanation.iter().flat_map(|explanation| &explanation.near) {
-        line("nearest", &format!("{} ({}:{}) for {}", near.policy.id, near.policy.file.display(), near.policy.line, near.resource));
-        for missing in &near.missing {
-            line("  needs", &missing.text);
-        }
+    let mut out = told::lines(&json!(report));
+    if let Some(explanation) = &report.explanation {
+        let explanation = json!(explanation);
+        let applicable: Vec<String> = told::items(&explanation, "applicable").map(|policy| told::text(policy, "id")).collect();
+        out.push(format!("{:<10} {}", "in scope", if applicable.is_empty() { "no policy".to_owned() } else { applicable.join(", ") }));
+        out.extend(told::conditions(&explanation));
     }
     out.join("\n")
+}
+
+// === impl Failed ===
+
+impl Failed {
+    pub(in crate::cli) fn tell(self, output: &mut Output) -> Exit {
+        match self {
+            Self::Faults(faults) => output.faults(&faults),
+            Self::Error(exit, error) => Output::error(exit, error),
+            Self::Refused(refusal) => token::refused(&refusal, output),
+        }
+    }
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }

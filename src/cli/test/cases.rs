@@ -10,8 +10,8 @@ use super::{
     when::When,
 };
 use crate::{
-    inquiry::Request,
     config::{Document, KeyPath},
+    inquiry::Request,
     model::{Fault, Reason},
     text::{nearest, quoted},
 };

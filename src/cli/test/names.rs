@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     authn::Authenticator,
-    inquiry::Request,
     config::{Config, Document, KeyPath},
+    inquiry::Request,
     model::Fault,
     text::{nearest, quoted},
 };

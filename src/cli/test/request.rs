@@ -9,8 +9,8 @@ use super::{
     raw::{self, RequestText},
 };
 use crate::{
-    inquiry::Request,
     config::{Config, TargetEntry},
+    inquiry::Request,
     text::{nearest, quoted},
 };
 
