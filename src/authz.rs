@@ -46,7 +46,7 @@ use self::{
     cache::{Cache, Candidates, Entry, Key},
     constraint::Constraint,
     edges::{Edge, Span},
-    engine::{Engine, Posed, Unposable},
+    engine::{Engine, Unposable},
     explain::Effort,
     footprint::Footprint,
     index::Index,
@@ -260,11 +260,6 @@ impl Authorizer {
             permits.filter(|permit| covers(permit, question, resource)).map(|permit| &*permit.id).collect()
         };
         Outcome::new(question, &answers, find, near)
-    }
-
-    /// Whether the resource of this number is permitted.
-    fn permits(&self, posed: &Posed, number: usize, candidates: &Candidates) -> bool {
-        candidates.set.as_ref().is_some_and(|set| self.engine.ask(&posed.only(number), set).iter().all(|answer| answer.allowed))
     }
 
     fn placed(&self, id: &str) -> Option<&Placed> {

@@ -103,10 +103,7 @@ impl Pipeline {
         {
             self.metrics.unknown(call.method, snapshot.classifier.known_path(call));
         }
-        if let Outcome::Refused(refusal) = &outcome
-            && !found.shadow
-            && !found.own
-        {
+        if let Outcome::Refused(refusal) = &outcome {
             self.refusals.keep(&found, refusal);
         }
         let decision = outcome.decision();

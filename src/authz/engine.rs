@@ -139,11 +139,6 @@ impl Engine {
 // === impl Posed ===
 
 impl Posed {
-    /// The same question about one of its resources.
-    pub(super) fn only(&self, number: usize) -> Self {
-        Self { entities: self.entities.clone(), requests: self.requests.get(number).cloned().into_iter().collect() }
-    }
-
     /// What evaluates single expressions about one of its resources, and the entities they may name.
     pub(super) fn evaluator(&self, number: usize) -> Option<(Evaluator<'_>, &cedar_policy_core::entities::Entities)> {
         let request: &cedar_policy_core::ast::Request = self.requests.get(number)?.as_ref();

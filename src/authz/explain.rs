@@ -88,6 +88,9 @@ pub struct Applied {
     pub hidden: bool,
 }
 
+/// How many pairs of a resource and a policy that decided are looked at.
+const PAIRS: usize = 1000;
+
 /// How many applied policies are told with their values.
 const APPLIED: usize = 32;
 
@@ -104,26 +107,28 @@ pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent,
     report.applicable = candidates.numbers.iter().filter_map(placed).filter(covering).map(note).collect();
     let determining: Vec<&Placed> = determining(&outcome).iter().filter_map(|id| authorizer.placed(id)).collect();
     report.policies = determining.iter().copied().map(note).collect();
-    let near: Vec<Near<'_>> = if report.decision == Explained::Deny && determining.is_empty() {
-        question.resources.iter().map(|resource| Near::of(authorizer, &question, resource, &candidates.numbers, effort.reach())).collect()
-    } else {
-        Vec::new()
-    };
-    let mut literals: Vec<EntityRef> = near.iter().flat_map(Near::policies).flat_map(|placed| &placed.compiled.literals).cloned().collect();
-    literals.retain(|literal| authorizer.engine.inventory.has(literal));
-    literals.extend(candidates.literals.iter().cloned());
-    let Ok(posed) = authorizer.engine.pose(&question, &literals, caller, intent, facts) else { return report };
+    let Ok(posed) = authorizer.engine.pose(&question, &candidates.literals, caller, intent, facts) else { return report };
     report.applied = applied(&question, &determining, &posed, &outcome);
-    report.near_cut = near.iter().any(|near| near.cut);
-    let hidden = |placed: &Placed| authorizer.may_reveal(&question.principal, placed);
-    for (number, (resource, near)) in question.resources.iter().zip(&near).enumerate() {
-        let Some(scene) = posed.scene(number) else { continue };
-        // what is permitted already lacks nothing
-        if authorizer.permits(&posed, number, &candidates) {
-            continue;
-        }
-        report.near.extend(near.misses(&question, resource, &scene, hidden));
+    if report.decision == Explained::Allow || !determining.is_empty() {
+        return report;
     }
+    let answers = candidates.set.as_ref().map(|set| authorizer.engine.ask(&posed, set)).unwrap_or_default();
+    // what is permitted already lacks nothing
+    let denied = question.resources.iter().enumerate().filter(|(number, _)| answers.get(*number).is_none_or(|answer| !answer.allowed));
+    let near: Vec<(usize, &Node, Near<'_>)> = denied
+        .take(effort.resources())
+        .map(|(number, resource)| (number, resource, Near::of(authorizer, &question, resource, &candidates.numbers, effort.reach())))
+        .collect();
+    let mut literals: Vec<EntityRef> =
+        near.iter().flat_map(|(_, _, near)| near.policies()).flat_map(|placed| &placed.compiled.literals).cloned().collect();
+    literals.retain(|literal| authorizer.engine.inventory.has(literal));
+    literals.sort();
+    literals.dedup();
+    let Ok(posed) = authorizer.engine.pose(&question, &literals, caller, intent, facts) else { return report };
+    report.near_cut = near.iter().any(|(_, _, near)| near.cut);
+    let hidden = |placed: &Placed| authorizer.may_reveal(&question.principal, placed);
+    let misses = near.iter().filter_map(|(number, resource, near)| Some(near.misses(&question, resource, &posed.scene(*number)?, hidden)));
+    report.near = misses.flatten().collect();
     report
 }
 
@@ -157,7 +162,7 @@ fn determining(outcome: &Outcome) -> &[String] {
 fn applied(question: &Question, determining: &[&Placed], posed: &Posed, outcome: &Outcome) -> Vec<Applied> {
     let failed = matches!(outcome, Outcome::Refused(refusal) if refusal.reason == crate::model::Reason::PolicyError);
     let each = question.resources.iter().enumerate().flat_map(|(number, resource)| determining.iter().map(move |placed| (number, resource, *placed)));
-    let about = each.filter(|(_, resource, placed): &(usize, &Node, &Placed)| covers(&placed.compiled, question, resource));
+    let about = each.take(PAIRS).filter(|(_, resource, placed): &(usize, &Node, &Placed)| covers(&placed.compiled, question, resource));
     let told = about.filter_map(|(number, resource, placed)| {
         let scene = posed.scene(number)?;
         let policy = &placed.compiled.policy;
@@ -183,6 +188,14 @@ pub(super) fn note(placed: &Placed) -> PolicyNote {
 // === impl Effort ===
 
 impl Effort {
+    /// Of how many resources that are denied the nearest permits are looked for.
+    fn resources(self) -> usize {
+        match self {
+            Self::Thorough => 100,
+            Self::Brief => 3,
+        }
+    }
+
     fn reach(self) -> Reach {
         match self {
             Self::Thorough => Reach { steps: 1_000_000, judged: 5000 },

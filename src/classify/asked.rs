@@ -65,3 +65,72 @@ pub(super) fn own<'c, 'r>(call: &'c Call<'r>) -> Option<&'c [Segment<'r>]> {
 pub(super) fn unknown(call: &Call<'_>) -> Refusal {
     refuse(Reason::CallUnknown, format!("`/{}` is lakegate's own, and it knows no such question by {}", OWN.join("/"), shown(call.method)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::{
+        classify::{Catalog, TargetConfig},
+        model::{Name, RawCall, RawFields, Span, Target, TargetKind},
+        normalize,
+    };
+
+    fn raw(method: &str, path: &str) -> RawCall {
+        let mut wire = BytesMut::new();
+        let mut put = |text: &str| {
+            let start = wire.len();
+            wire.extend_from_slice(text.as_bytes());
+            Span::new(start..wire.len()).unwrap()
+        };
+        let fields = RawFields { method: put(method), path: put(path), host: put("any.example"), protocol: put("HTTP/1.1"), ..RawFields::default() };
+        RawCall::new(wire.freeze(), fields)
+    }
+
+    /// A service for which every method and path is a call that it knows.
+    fn generic() -> Classifier {
+        let name = Name::parse("any").unwrap();
+        let target = Target { kind: TargetKind::Service, name, workspace_id: None, account_id: None, environment: None };
+        let target = TargetConfig { target: Arc::new(target), api: "generic".into(), hosts: vec!["any.example".to_owned()] };
+        Classifier::new(Arc::new(Catalog::embedded().unwrap()), vec![target]).unwrap()
+    }
+
+    #[test]
+    fn own_paths_are_known_in_every_spelling_and_are_no_calls_of_a_service() {
+        let classifier = generic();
+        let cases = [
+            ("GET", "/.well-known/lakegate/decisions/1-2", Some(Some(Asked::Decision("1-2")))),
+            ("GET", "/.well-known/lakegate/decisions/1-2?o=1", Some(Some(Asked::Decision("1-2")))),
+            ("POST", "/.well-known/lakegate/can-i", Some(Some(Asked::CanI))),
+            ("GET", "/.well-known/lakegate/rights", Some(Some(Asked::Rights))),
+            ("GET", "/%2ewell-known/l%61kegate/rights", Some(Some(Asked::Rights))),
+            ("HEAD", "/.well-known/lakegate/rights", Some(None)),
+            ("GET", "/.well-known/lakegate", Some(None)),
+            ("GET", "/.well-known/lakegate/", Some(None)),
+            ("GET", "/.well-known/lakegate/rights/", Some(None)),
+            ("GET", "/.well-known/lakegate/decisions", Some(None)),
+            ("GET", "/.well-known/lakegate/decisions/1/2", Some(None)),
+            ("PUT", "/.well-known/lakegate/can-i", Some(None)),
+            ("GET", "/.well-known", None),
+            ("GET", "/.well-known/other/rights", None),
+            ("GET", "/.well-known/lakegates/rights", None),
+            ("GET", "/x/.well-known/lakegate/rights", None),
+            ("GET", "/lakegate/rights", None),
+        ];
+        for (method, path, want) in cases {
+            let raw = raw(method, path);
+            let call = match normalize::normalize(&raw, &normalize::Config::default()) {
+                Ok(call) => call,
+                Err(_) if path.contains('%') => continue,
+                Err(refusal) => panic!("{path}: {refusal:?}"),
+            };
+            let got = classifier.asked(&call);
+            assert_eq!(got.as_ref().map(|asked| asked.as_ref().ok().copied()), want, "{method} {path}");
+            // whoever does not look there first meets a refusal all the same
+            assert_eq!(classifier.classify(&call).is_err(), want.is_some(), "{method} {path}");
+        }
+    }
+}

@@ -82,6 +82,40 @@ async fn ask(client: &Client, url: String) -> Result<bytes::Bytes, NetError> {
     client.get(&Endpoint::parse(&url).unwrap()).await
 }
 
+#[test]
+fn inside_a_mesh_plain_http_is_good_for_any_host_and_nothing_else_is() {
+    for (text, good) in [
+        ("http://dbc-1.cloud.databricks.com/x", true),
+        ("https://dbc-1.cloud.databricks.com/x", true),
+        ("ftp://dbc-1.cloud.databricks.com/x", false),
+        ("http://user@dbc-1.cloud.databricks.com/x", false),
+        ("http://169.254.169.254/x", false),
+    ] {
+        assert_eq!(Endpoint::in_mesh(text).is_ok(), good, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_asks_with_its_token_and_reads_every_status() {
+    let echo = |headers: http::HeaderMap, body: String| async move {
+        let header = |name: HeaderName| headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        (StatusCode::FORBIDDEN, format!("{} {} {body}", header(header::AUTHORIZATION), header(header::CONTENT_TYPE)))
+    };
+    let moved = || async { Redirect::temporary("http://127.0.0.1:9/") };
+    let base = serve(Router::new().route("/", get(echo).post(echo)).route("/moved", get(moved))).await;
+    let (client, endpoint) = (client(1000, 5000), Endpoint::parse(&format!("{base}/")).unwrap());
+    let token = crate::model::Secret::new("t.o.k");
+    let ask = async |token, json: Option<&'static str>| {
+        let (status, body) = client.ask(&endpoint, token, json.map(bytes::Bytes::from)).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    assert_eq!(ask(Some(&token), Some("{}")).await, (403, "Bearer t.o.k application/json {}".to_owned()));
+    assert_eq!(ask(None, None).await, (403, "  ".to_owned()));
+    // a token goes nowhere but where it was sent
+    let moved = client.ask(&Endpoint::parse(&format!("{base}/moved")).unwrap(), Some(&token), None).await.unwrap();
+    assert_eq!(moved.0, 307);
+}
+
 #[tokio::test]
 async fn an_answer_is_a_200_within_the_limits() {
     let reached = Arc::new(AtomicUsize::new(0));

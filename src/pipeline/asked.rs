@@ -112,9 +112,8 @@ impl Question<'_, '_> {
     /// The call that is asked about, as this caller would send it to this host.
     fn hypothetical(&self) -> Result<RawCall, Refusal> {
         let unreadable = |detail: String| Refusal::new(Reason::BodyUnreadable, detail);
-        let bytes = match &self.call.body {
-            Body::Whole { bytes, media: MediaType::Json } => bytes,
-            _ => return Err(unreadable("the question is a whole JSON object: {\"method\", \"path\", \"body\"}".to_owned())),
+        let Body::Whole { bytes, media: MediaType::Json } = &self.call.body else {
+            return Err(unreadable("the question is a JSON object, `{\"method\", \"path\", \"body\"}`, as application/json and whole".to_owned()));
         };
         let question = strict::read(bytes).map_err(|error| unreadable(error.to_string()))?;
         let question = question.as_object().ok_or_else(|| unreadable("the question is no JSON object".to_owned()))?;

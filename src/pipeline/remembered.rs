@@ -41,17 +41,15 @@ const AGE_MS: i64 = 60 * 60 * 1000;
 
 impl Refusals {
     pub(super) fn new() -> Self {
-        let weight = |_: &Box<str>, refusal: &Arc<Remembered>| u32::try_from(refusal.bytes()).unwrap_or(u32::MAX);
+        let weight = |_: &_, refusal: &Arc<Remembered>| u32::try_from(refusal.bytes()).unwrap_or(u32::MAX);
         // the usual policy keeps what is asked for often, and would turn new refusals away
         Self(Cache::builder().max_capacity(BYTES).weigher(weight).eviction_policy(EvictionPolicy::lru()).build())
     }
 
-    /// Remembers that the call was refused, where there is somebody who may ask about it.
+    /// Remembers that the call was refused, where there is somebody who may ask about it and who was told so.
     pub(super) fn keep(&self, found: &Found<'_>, refusal: &Refusal) {
-        if found.peer.is_none() && found.caller.is_none() {
-            return;
-        }
-        let Some(call) = &found.call else { return };
+        let somebody = found.peer.is_some() || found.caller.is_some();
+        let Some(call) = found.call.as_ref().filter(|_| somebody && !found.shadow && !found.own) else { return };
         let remembered = Remembered {
             decision: found.decision,
             now_ms: found.now_ms,
@@ -126,5 +124,102 @@ impl Remembered {
         let peer = self.peer.as_ref().map_or(0, |peer| peer.as_str().len());
         let refusal = self.refusal.detail.len() + texts(&self.refusal.policies);
         size_of::<Self>() + OVERHEAD + token + intent + peer + refusal + self.method.len() + self.path.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Name, PrincipalKind, Reason, Token};
+
+    fn caller(subject: Option<&str>, peer: Option<&str>) -> Caller {
+        let token = subject.map(|subject| {
+            Arc::new(Token {
+                issuer: Name::parse("corp").unwrap(),
+                kind: PrincipalKind::User,
+                subject: subject.to_owned(),
+                groups: Vec::new(),
+                roles: Vec::new(),
+                scopes: Vec::new(),
+                client: None,
+                expires_at: 0,
+                issued_at: None,
+                auth_time: None,
+                acr: None,
+                id: None,
+                session: None,
+                actors: Vec::new(),
+                digest: [0; 32],
+            })
+        });
+        Caller { peer: peer.map(|peer| SpiffeId::parse(&format!("spiffe://{peer}")).unwrap()), token }
+    }
+
+    fn refused(caller: Option<Caller>, peer: Option<SpiffeId>, detail: &str) -> Arc<Remembered> {
+        Arc::new(Remembered {
+            decision: DecisionId::new(0),
+            now_ms: 0,
+            generation: 1,
+            stage: Stage::Authz,
+            peer: caller.as_ref().map_or(peer, |caller| caller.peer.clone()),
+            caller,
+            intent: None,
+            refusal: Refusal::new(Reason::PolicyNoPermit, detail.to_owned()),
+            method: "GET".into(),
+            path: "/".into(),
+            source_ip: None,
+        })
+    }
+
+    #[test]
+    fn a_refusal_is_told_to_its_own_caller_alone() {
+        const JOB: &str = "td/ns/a/sa/job";
+        let cases = [
+            ((Some("alice"), Some(JOB)), (Some("alice"), Some(JOB)), true),
+            ((Some("alice"), Some(JOB)), (Some("alice"), Some("td/ns/a/sa/notebook")), true),
+            ((Some("alice"), Some(JOB)), (Some("alice"), Some("td/ns/b/sa/job")), false),
+            ((Some("alice"), Some(JOB)), (Some("alice"), Some("other/ns/a/sa/job")), false),
+            ((Some("alice"), Some(JOB)), (Some("alice"), None), false),
+            ((Some("alice"), None), (Some("alice"), Some(JOB)), false),
+            ((Some("alice"), None), (Some("alice"), None), true),
+            ((Some("alice"), Some(JOB)), (Some("bob"), Some(JOB)), false),
+            ((Some("alice"), Some(JOB)), (None, Some(JOB)), false),
+            ((None, Some(JOB)), (Some("alice"), Some(JOB)), false),
+            ((None, Some(JOB)), (None, Some(JOB)), true),
+            ((None, Some(JOB)), (None, Some("td/ns/a/sa/notebook")), false),
+            // what is not Kubernetes' has no namespace
+            ((Some("alice"), Some("td/vm/a")), (Some("alice"), Some("td/vm/b")), false),
+            ((Some("alice"), Some("td/vm/a")), (Some("alice"), Some("td/vm/a")), true),
+        ];
+        for ((subject, peer), asker, told) in cases {
+            let remembered = refused(Some(caller(subject, peer)), None, "");
+            assert_eq!(remembered.is_of(&caller(asker.0, asker.1)), told, "{subject:?} {peer:?} {asker:?}");
+        }
+        // of a call whose token was not believed only the workload is known
+        let unbelieved = refused(None, caller(None, Some(JOB)).peer, "");
+        for (asker, told) in
+            [((Some("bob"), Some(JOB)), true), ((None, Some(JOB)), true), ((Some("bob"), Some("td/ns/a/sa/x")), false), ((Some("bob"), None), false)]
+        {
+            assert_eq!(unbelieved.is_of(&caller(asker.0, asker.1)), told, "{asker:?}");
+        }
+        assert!(!refused(None, None, "").is_of(&caller(Some("bob"), None)));
+    }
+
+    #[test]
+    fn refusals_are_bounded_in_age_and_bytes_and_the_newest_stay() {
+        let refusals = Refusals::new();
+        let alice = caller(Some("alice"), Some("td/ns/a/sa/job"));
+        let detail = "x".repeat(10_000);
+        let count = 2000;
+        for number in 0..count {
+            refusals.0.insert(number.to_string().into(), refused(Some(alice.clone()), None, &detail));
+        }
+        refusals.0.run_pending_tasks();
+        assert!(refusals.0.weighted_size() <= BYTES && refusals.0.entry_count() > 100, "{}", refusals.0.weighted_size());
+        assert!(refusals.of("0", &alice, 0).is_none(), "the oldest went");
+        let newest = (count - 1).to_string();
+        assert!(refusals.of(&newest, &alice, AGE_MS - 1).is_some());
+        assert!(refusals.of(&newest, &alice, AGE_MS).is_none());
+        assert!(refusals.of("nothing", &alice, 0).is_none());
     }
 }

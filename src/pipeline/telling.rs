@@ -63,13 +63,14 @@ impl Telling<'_> {
             put("resources", json!(resources));
             put("workspace", json!(intent.target.name.as_str()));
         }
-        put("policies", json!(told.outcome.map_or_else(|refusal| refusal.policies.as_slice(), |permits| permits)));
+        put("policies", json!(told.outcome.unwrap_or_else(|refusal| &refusal.policies)));
         if let Some(explanation) = told.outcome.err().and_then(|refusal| self.explanation(refusal, &told.facts)) {
             let full = responder.explains() == Explain::Full;
             let applied_here = explanation.applied.iter().filter(|policy| !policy.hidden);
             put("applied", applied_here.take(TOLD).map(applied).collect());
             let misses = explanation.near.iter().filter(|permit| !permit.hidden && (full || permit.own));
             put("near", misses.take(TOLD).map(near).collect());
+            put("near_cut", explanation.near_cut.into());
         }
         body
     }

@@ -169,6 +169,38 @@ fn policies_are_named_only_where_everything_may_be_told() {
 }
 
 #[test]
+fn a_deny_says_where_its_caller_may_ask_for_more() {
+    let (raw, caller) = (raw("/api/2.2/jobs/list", &[]), caller());
+    let own = self::raw("/.well-known/lakegate/rights", &[]);
+    let call = Call {
+        method: "GET",
+        host: crate::model::Host::read(b"stage.cloud.databricks.com").unwrap(),
+        path: crate::model::ApiPath { raw: "/", segments: smallvec![] },
+        query: crate::model::Query::default(),
+        headers: crate::model::Headers::default(),
+        body: crate::model::Body::Absent,
+        upgrade: None,
+        principal: b"",
+        source_ip: None,
+    };
+    let told = |explain, raw: &RawCall, peer: bool, reason| {
+        let peer = caller.peer.as_ref().filter(|_| peer);
+        let scene = Scene { decision: DecisionId::new(1), raw, call: Some(&call), peer, caller: None, intent: None, now_ms: 0 };
+        let Verdict::Deny(deny) = Responder::new(Config { explain, ..config() }).respond(&scene, Err(Refusal::new(reason, "because"))) else {
+            panic!("not a deny")
+        };
+        serde_json::from_slice::<Value>(&deny.body).unwrap()["details"][0]["metadata"].get("why").map(ToString::to_string)
+    };
+    let path = "\"/.well-known/lakegate/decisions/0";
+    assert!(told(Explain::Own, &raw, true, Reason::PolicyNoPermit).is_some_and(|told| told.starts_with(path)));
+    // not where nobody could be told more: nothing is explained, nobody is known, the object is hidden, or it was a question itself
+    assert_eq!(told(Explain::None, &raw, true, Reason::PolicyNoPermit), None);
+    assert_eq!(told(Explain::Own, &raw, false, Reason::PeerMissing), None);
+    assert_eq!(told(Explain::Own, &raw, true, Reason::PolicyHides), None);
+    assert_eq!(told(Explain::Own, &own, true, Reason::CallUnknown), None);
+}
+
+#[test]
 fn what_is_hidden_looks_like_what_is_not_there() {
     let (deny, body) = denied(config(), "/x", &Refusal::new(Reason::PolicyHides, "secret project"), 0);
     assert_eq!((deny.status, body["error_code"].as_str()), (DenyStatus::NotFound, Some("RESOURCE_DOES_NOT_EXIST")));

@@ -1,5 +1,7 @@
 //! The values that a condition saw, each in the words of the policy that read it.
 
+use std::fmt::Write as _;
+
 use cedar_policy_core::{
     ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Name, SlotEnv, UnaryOp, Value, ValueKind},
     entities::{Dereference, Entities},
@@ -42,8 +44,8 @@ const MISSING: &str = "missing";
 // === impl Scene ===
 
 impl Scene<'_> {
-    pub(super) fn value(&self, expr: &Expr, slots: &SlotEnv) -> Result<Value, EvaluationError> {
-        self.evaluator.interpret(expr, slots)
+    pub(super) fn value(&self, expr: &Expr, slots: &SlotEnv) -> Result<Value, Box<EvaluationError>> {
+        self.evaluator.interpret(expr, slots).map_err(Box::new)
     }
 
     /// What `expr` read of the request, from left to right, as far as it is not written in the policy itself.
@@ -233,7 +235,7 @@ fn length(ms: i64) -> String {
     let (mut rest, mut text) = (ms.unsigned_abs(), if ms < 0 { "-".to_owned() } else { String::new() });
     for (unit, size) in UNITS {
         if rest >= size {
-            text.push_str(&format!("{}{unit}", rest / size));
+            let _ = write!(text, "{}{unit}", rest / size);
             rest %= size;
         }
     }

@@ -95,7 +95,7 @@ fn values_are_told_in_the_words_of_policies() {
             &["context.token.acr = missing", "context.token.acr = missing"],
         ),
         (
-            r#"context.request has priority && context.request.priority > 3"#,
+            "context.request has priority && context.request.priority > 3",
             &["context.request.priority = missing", "context.request.priority = missing"],
         ),
         (
@@ -191,10 +191,10 @@ fn the_report_agrees_with_the_decision() {
 
 #[test]
 fn what_is_near_is_looked_for_within_bounds() {
-    let policies: String = (0..300)
+    let policies: Vec<String> = (0..300)
         .map(|number| format!("@id(\"p{number}\") permit (principal == User::\"corp/u{number}\", action == Action::\"jobs.run_now\", resource == Job::\"stage/{number}\");\n"))
         .collect();
-    let authorizer = load(&policies);
+    let authorizer = load(&policies.concat());
     let question = Question::new(&alice(), &intent("jobs.run_now", &[("Job", "stage/1000")]), &authorizer.engine.inventory).unwrap();
     for steps in [1, 10, 100] {
         let (found, cut) = authorizer.index.near(&question, &question.resources[0], steps);
@@ -242,8 +242,8 @@ fn what_may_be_hidden_is_told_by_the_id_and_the_inventory() {
         (r#"resource in Workspace::"stage""#, r#"resource == Job::"stage/7""#, true),
         (r#"resource in Workspace::"prod""#, r#"resource == Job::"stage/7""#, false),
         (r#"resource in Environment::"prod""#, r#"resource == Job::"stage/7""#, true),
-        (r#"resource is Job"#, r#"resource == Job::"stage/7""#, true),
-        (r#"resource is Table"#, r#"resource == Job::"stage/7""#, false),
+        ("resource is Job", r#"resource == Job::"stage/7""#, true),
+        ("resource is Table", r#"resource == Job::"stage/7""#, false),
         ("resource", r#"resource == Job::"stage/7""#, true),
         ("resource", "resource", false),
         ("resource", r#"resource in Environment::"staging""#, false),
@@ -266,9 +266,9 @@ fn what_may_be_hidden_is_told_by_the_id_and_the_inventory() {
 
 #[test]
 fn rights_have_room_for_so_much() {
-    let policies: String =
+    let policies: Vec<String> =
         (0..2000).map(|number| format!("@id(\"p{number}\") permit (principal, action, resource == Job::\"stage/{number}\");\n")).collect();
-    let rights = load(&policies).rights(&alice()).unwrap();
+    let rights = load(&policies.concat()).rights(&alice()).unwrap();
     assert!(rights.left_out > 0 && rights.permits.len() + rights.left_out == 2000, "{}", rights.left_out);
     assert!(serde_json::to_string(&rights).unwrap().len() < 200 * 1024);
 }
