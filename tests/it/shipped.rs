@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use lakegate_testkit::authority::{Authority, Names};
 
 /// The files that tell people to type commands.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 11] = [
     "README.md",
+    "docs/answers.md",
+    "docs/denied.md",
     "docs/operations.md",
     "docs/configuration.md",
     "docs/catalog-format.md",
