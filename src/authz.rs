@@ -164,6 +164,14 @@ impl Authorizer {
         outcome.result(&intent.target)
     }
 
+    /// The policies that would permit a call that nobody makes yet.
+    ///
+    /// # Errors
+    /// As [`authorize`](Self::authorize).
+    pub fn would_authorize(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Vec<String>, Refusal> {
+        explain::would(self, caller, intent, facts)
+    }
+
     /// Why [`authorize`](Self::authorize) would answer as it would. Never a permit.
     #[must_use]
     pub fn explain(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Explanation {

@@ -40,6 +40,14 @@ impl Constraint {
         }
     }
 
+    /// The one entity that it names.
+    pub(super) fn entity(&self) -> Option<&EntityRef> {
+        match self {
+            Self::Eq(entity) | Self::In(entity) | Self::IsIn(_, entity) => Some(entity),
+            Self::Any | Self::Is(_) | Self::InAny(_) => None,
+        }
+    }
+
     /// As a policy writes it behind `principal`, `action` or `resource`; empty where there is no constraint.
     pub(super) fn behind(&self, variable: &str) -> String {
         format!("{variable}{self}")

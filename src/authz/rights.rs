@@ -78,7 +78,9 @@ impl Authorizer {
         if self.hiding.is_empty() {
             return false;
         }
-        let named: Vec<&EntityRef> = placed.compiled.literals.iter().filter(|literal| is_object(&literal.kind)).collect();
+        // a role names its object by the slot, not in its text
+        let named = placed.compiled.literals.iter().chain(placed.compiled.resource.entity());
+        let named: Vec<&EntityRef> = named.filter(|entity| is_object(&entity.kind)).collect();
         if named.is_empty() {
             return false;
         }

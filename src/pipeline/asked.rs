@@ -159,7 +159,7 @@ impl Question<'_, '_> {
         Some(RawCall::new(wire.freeze(), fields))
     }
 
-    /// What the stages say of the call, in their order; the broker is asked only whether it would know a way.
+    /// What the stages say of the call, in their order, up to where a permit would be made.
     fn try_call<'h>(&self, hypothetical: &'h RawCall) -> (Tried, RequestFacts<'h>) {
         let refused = |stage, intent, refusal| Tried { stage, intent, outcome: Err(refusal) };
         let mut facts = RequestFacts { method: "", path: "", source_ip: self.call.source_ip, time_ms: self.now_ms };
@@ -176,12 +176,8 @@ impl Question<'_, '_> {
             Ok(intent) => intent,
             Err(refusal) => return (refused(Stage::Classify, None, refusal), facts),
         };
-        let permit = match self.snapshot.authorizer.authorize(self.caller, &intent, &facts) {
-            Ok(permit) => permit,
-            Err(refusal) => return (refused(Stage::Authz, Some(intent), refusal), facts),
-        };
-        let outcome = self.snapshot.broker.rehearse(&permit).map(|()| permit.policies().to_vec());
-        (Tried { stage: Stage::Broker, intent: Some(intent), outcome }, facts)
+        let outcome = self.snapshot.authorizer.would_authorize(self.caller, &intent, &facts);
+        (Tried { stage: Stage::Authz, intent: Some(intent), outcome }, facts)
     }
 }
 
