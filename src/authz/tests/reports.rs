@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::{
     equivalence::{callers, intents, moments, policies},
-    world::{NOW_MS, alice, caller, facts, intent, load, load_with, seal, token, with_field},
+    world::{NOW_MS, alice, caller, facts, intent, load, load_with, seal, source, token, vocabulary, with_field},
 };
 use crate::{
-    authz::{Authorizer, Condition, Explained, Explanation, NearMiss, covers, node::Question},
+    authz::{Authorizer, Condition, Explained, Explanation, NearMiss, Source, covers, node::Question},
     model::{Caller, FieldValue, Intent, RequestFacts},
 };
 
@@ -306,4 +306,42 @@ proptest! {
     fn a_report_says_what_is_decided(policies in policies(), caller in callers(), intent in intents(), facts in moments()) {
         judged_alone(&load(&policies), &caller, &intent, &facts)?;
     }
+}
+
+#[test]
+fn roles_and_grants_are_told_by_whom_and_what_they_are_for() {
+    const ROLES: &str = r#"@id("runner") @reason("may run jobs")
+        permit (principal in ?principal, action == Action::"jobs.run_now", resource in ?resource) when { context has token };"#;
+    let sources = |policies: &str| {
+        Source {
+        access: vec![("access/team.yaml".into(), "- { id: ops, role: runner, to: { Group: corp/ops }, on: { Job: stage/1 } }".to_owned())],
+        grants: vec![(
+            "grants/today.yaml".into(),
+            "- { id: incident, role: runner, to: { User: corp/alice }, on: { Job: stage/1 }, from: 2025-12-31T15:00:00Z, until: 2025-12-31T16:00:00Z, why: incident, approved_by: corp/bob }".to_owned(),
+        )],
+        longest_grant: std::time::Duration::from_hours(24),
+        ..source(policies)
+    }
+    };
+    let loaded = |policies: &str| Authorizer::load(&vocabulary(), &sources(policies), 1 << 20, None).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let authorizer = loaded(ROLES);
+    let got = authorizer.explain(&alice(), &intent("jobs.run_now", &[("Job", "stage/1")]), &facts());
+    let told: Vec<(String, Vec<String>)> = got.near.iter().map(|near| (near.policy.id.clone(), said(&near.missing))).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (id, missing) in &told {
+        assert_eq!(missing.len(), 1, "{told:?}");
+        if id.contains("ops") {
+            assert_eq!(missing, &[r#"principal in Group::"corp/ops": principal = User::"corp/alice" in Group::"corp/ml-engineers""#]);
+        } else {
+            assert!(
+                missing[0].contains("2025-12-31T16:00:00.000Z") && missing[0].ends_with("context.request.time = 2026-01-01T00:00:00Z"),
+                "{missing:?}"
+            );
+        }
+    }
+    let rights = authorizer.rights(&alice()).unwrap();
+    assert_eq!((rights.permits.len(), rights.permits[0].resource.as_str()), (1, "resource in Job::\"stage/1\""));
+    // what a role is for stands in no text of its own, and is hidden all the same
+    let veiled = loaded(&format!("{ROLES} @hide @id(\"veil\") forbid (principal, action, resource == Job::\"stage/1\");"));
+    assert_eq!(veiled.rights(&alice()).unwrap().permits, Vec::new());
 }
