@@ -122,7 +122,7 @@ fn a_record_that_is_not_whole_is_not_guessed_at() {
     let mut secret = call(&world);
     secret.body = Some(json!({ "cluster_id": "0101-abc", "single_user_name": "dapi0123456789abcdef0123" }));
     let mut many = call(&world);
-    let scripts: Vec<Value> = (0..2000).map(|_| json!({ "workspace": { "destination": "" } })).collect();
+    let scripts: Vec<Value> = (0..2000).map(|number| json!({ "workspace": { "destination": format!("/{number}") } })).collect();
     many.body = Some(json!({ "cluster_id": "0101-abc", "init_scripts": scripts }));
     let deep = Sent { method: "GET", path: format!("/api/2.0/workspace/get-status?path=/{}", "a/".repeat(400) + "b"), body: None, ..call(&world) };
     let far = Sent { method: "PUT", path: format!("/api/2.0/fs/files/Volumes/a/b/c/{}", "x".repeat(1200)), body: None, ..call(&world) };

@@ -135,7 +135,7 @@ fn the_same_policies_decide_the_same_again() {
     let replay = Replay::new(&snapshot.authorizer, snapshot.classifier.catalog().vocabulary());
     let now = world.clock.now();
     let mut seen = std::collections::BTreeMap::<String, usize>::new();
-    let mut runner = TestRunner::new(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner = TestRunner::new(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() });
     let counts = std::cell::RefCell::new(&mut seen);
     let result = runner.run(&sent(now), |(sent, later)| {
         world.clock.shift(later * 1000);
