@@ -17,9 +17,11 @@ mod engine;
 mod environments;
 mod explain;
 mod footprint;
+mod hits;
 mod index;
 mod inventory;
 mod judgement;
+mod listed;
 mod load;
 mod metrics;
 mod node;
@@ -36,7 +38,12 @@ mod tests;
 mod text;
 mod validate;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use cedar_policy::PolicySet;
 use cedar_policy_core::ast;
@@ -49,8 +56,10 @@ use self::{
     engine::{Engine, Unposable},
     explain::Effort,
     footprint::Footprint,
+    hits::{Decision, Hits},
     index::Index,
     inventory::Inventory,
+    listed::Order,
     load::{Kept, Loaded, Placed, Rules},
     metrics::Metrics,
     node::{Node, Question},
@@ -61,6 +70,7 @@ pub use self::{
     configured::Scope,
     explain::{Applied, Condition, Explained, Explanation, NearMiss, PolicyNote, Seen},
     judgement::Judgement,
+    listed::{Effect, Filter, ListedPolicy, Page},
     load::Grant,
     permit::Permit,
     rights::{Right, Rights},
@@ -89,6 +99,11 @@ pub struct Source {
 pub struct Authorizer {
     policies: Vec<Placed>,
     by_id: HashMap<Arc<str>, u32>,
+    /// Of each policy, by its number.
+    hits: Vec<Arc<Hits>>,
+    /// Whether its decisions are those of calls, and count.
+    serving: AtomicBool,
+    order: Order,
     index: Index,
     /// The policies with `@hide`.
     hiding: Vec<u32>,
@@ -121,12 +136,17 @@ impl Authorizer {
             (loaded, inventory) => return Err([loaded.err(), inventory.err()].into_iter().flatten().flatten().collect()),
         };
         let metrics = previous.map_or_else(Metrics::new, |previous| previous.metrics.clone());
-        Ok(Self::assembled(loaded, Arc::new(Engine::new(vocabulary, inventory)), rules, metrics, cache_bytes))
+        Ok(Self::assembled(loaded, Arc::new(Engine::new(vocabulary, inventory)), rules, metrics, cache_bytes, previous))
     }
 
-    fn assembled(loaded: Loaded, engine: Arc<Engine>, rules: Arc<Rules>, metrics: Metrics, cache_bytes: u64) -> Self {
+    /// Hits are counted on for policies that `counted` has too.
+    fn assembled(loaded: Loaded, engine: Arc<Engine>, rules: Arc<Rules>, metrics: Metrics, cache_bytes: u64, counted: Option<&Self>) -> Self {
         let Loaded { policies, kept, warnings, grants, .. } = loaded;
+        let hits = |policy: &Placed| counted.and_then(|counted| counted.hits_of(&policy.compiled)).unwrap_or_else(|| Hits::new(&metrics.board));
         Self {
+            hits: policies.iter().map(hits).collect(),
+            serving: AtomicBool::new(false),
+            order: Order::new(),
             by_id: policies.iter().zip(0..).map(|(policy, number)| (policy.compiled.id.clone(), number)).collect(),
             index: Index::new(policies.iter().map(|policy| policy.compiled.scope())),
             hiding: policies.iter().zip(0..).filter(|(policy, _)| policy.compiled.hide).map(|(_, number)| number).collect(),
@@ -146,22 +166,23 @@ impl Authorizer {
     pub fn authorize(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
         let key = Key::new(caller, intent);
         let known = match self.cache.get(&key) {
-            Some(Entry::Decided(outcome, span)) if span.holds(facts.time_ms) => return self.hit(&outcome, intent),
+            Some(Entry::Decided(decision, span)) if span.holds(facts.time_ms) => return self.hit(&decision, intent, facts),
             Some(Entry::Depends(candidates)) => Some(candidates),
             _ => None,
         };
         if let Some(full) = known.as_ref().and_then(|known| key.extended(known.footprint, caller, intent, facts))
-            && let Some(Entry::Decided(outcome, span)) = self.cache.get(&full)
+            && let Some(Entry::Decided(decision, span)) = self.cache.get(&full)
             && span.holds(facts.time_ms)
         {
-            return self.hit(&outcome, intent);
+            return self.hit(&decision, intent, facts);
         }
         let question = Question::new(caller, intent, &self.engine.inventory)?;
         let candidates = known.unwrap_or_else(|| self.candidates(&question));
-        let outcome = Arc::new(self.decide(&question, &candidates, caller, intent, facts));
+        let outcome = self.decide(&question, &candidates, caller, intent, facts);
+        let decision = Arc::new(Decision::new(outcome, |id| self.by_id.get(id).and_then(|number| self.hits.get(*number as usize)).cloned()));
         let span = Span::around(facts.time_ms, &candidates.edges, caller);
-        self.keep(key, &candidates, (&outcome, span), || key.extended(candidates.footprint, caller, intent, facts));
-        outcome.result(&intent.target)
+        self.keep(key, &candidates, (&decision, span), || key.extended(candidates.footprint, caller, intent, facts));
+        self.answer(&decision, intent, facts)
     }
 
     /// The policies that would permit a call that nobody makes yet.
@@ -212,23 +233,30 @@ impl Authorizer {
         self.metrics.register(registry);
     }
 
-    fn hit(&self, outcome: &Outcome, intent: &Intent) -> Result<Permit, Refusal> {
+    fn hit(&self, decision: &Decision, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
         self.metrics.cached.inc();
-        outcome.result(&intent.target)
+        self.answer(decision, intent, facts)
     }
 
-    fn keep(&self, key: Key, candidates: &Arc<Candidates>, (outcome, span): (&Arc<Outcome>, Span), full: impl FnOnce() -> Option<Key>) {
-        let decided = |outcome: &Arc<Outcome>| Entry::Decided(outcome.clone(), span);
-        if candidates.footprint == Footprint::default() && outcome.keeps() {
+    fn answer(&self, decision: &Decision, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
+        if self.serves() {
+            decision.count(facts.time_ms);
+        }
+        decision.outcome.result(&intent.target)
+    }
+
+    fn keep(&self, key: Key, candidates: &Arc<Candidates>, (decision, span): (&Arc<Decision>, Span), full: impl FnOnce() -> Option<Key>) {
+        let decided = |decision: &Arc<Decision>| Entry::Decided(decision.clone(), span);
+        if candidates.footprint == Footprint::default() && decision.outcome.keeps() {
             self.metrics.decided.inc();
-            self.cache.insert(key, decided(outcome));
+            self.cache.insert(key, decided(decision));
             return;
         }
         self.cache.insert(key, Entry::Depends(candidates.clone()));
-        match full().filter(|_| outcome.keeps()) {
+        match full().filter(|_| decision.outcome.keeps()) {
             Some(full) => {
                 self.metrics.decided.inc();
-                self.cache.insert(full, decided(outcome));
+                self.cache.insert(full, decided(decision));
             }
             None => {
                 self.metrics.uncacheable.inc();

@@ -17,7 +17,7 @@ impl Authorizer {
         }
         let both = previous.map(|previous| self.kept.with(&previous.kept));
         let loaded = Loaded::read(vocabulary, source, &self.rules, Some(both.as_ref().unwrap_or(&self.kept)))?;
-        Ok(Self::assembled(loaded, self.engine.clone(), self.rules.clone(), Metrics::new(), cache_bytes))
+        Ok(Self::assembled(loaded, self.engine.clone(), self.rules.clone(), Metrics::new(), cache_bytes, None))
     }
 }
 
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn a_set_beside_another_decides_by_its_own_policies_over_the_same_inventory() {
-        let inventory = r#"[{"type": "Job", "id": "stage/42", "parents": [{"type": "Collection", "id": "pii"}], "tags": {}}]"#;
+        let inventory = r#"[{"type": "Job", "id": "stage/42", "parents": [{"type": "Collection", "id": "pii"}], "tags": {}}, {"type": "Collection", "id": "pii"}]"#;
         let permit = r#"@id("all") permit (principal, action, resource);"#;
         let live = load_with(permit, inventory);
         let text = format!("{permit}\n@id(\"pii\") forbid (principal, action, resource in Collection::\"pii\");");

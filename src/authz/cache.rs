@@ -7,7 +7,7 @@ use cedar_policy::PolicySet;
 use super::{
     edges::{Edge, Span},
     footprint::Footprint,
-    permit::Outcome,
+    hits::Decision,
 };
 use crate::{
     digest::Fields,
@@ -34,7 +34,7 @@ pub(super) struct Candidates {
 /// What is known under a key.
 #[derive(Clone)]
 pub(super) enum Entry {
-    Decided(Arc<Outcome>, Span),
+    Decided(Arc<Decision>, Span),
     /// The decision depends on more: it stands, if anywhere, under the key extended by the candidates' footprint.
     Depends(Arc<Candidates>),
 }
@@ -135,7 +135,7 @@ impl Entry {
     fn weight(&self) -> u32 {
         const OVERHEAD: usize = 256;
         let own = match self {
-            Self::Decided(outcome, _) => outcome.bytes(),
+            Self::Decided(decision, _) => decision.bytes(),
             Self::Depends(candidates) => candidates.numbers.len() * size_of::<u32>(),
         };
         u32::try_from(own.saturating_add(OVERHEAD)).unwrap_or(u32::MAX)

@@ -186,7 +186,7 @@ pub(super) fn note(placed: &Placed) -> PolicyNote {
     let policy = &placed.compiled;
     PolicyNote {
         id: policy.id.to_string(),
-        effect: if policy.is_forbid() { "forbid" } else { "permit" },
+        effect: policy.effect(),
         reason: policy.reason.clone(),
         owner: policy.owner.clone(),
         file: placed.file.to_path_buf(),

@@ -1,12 +1,14 @@
 //! What this stage counts.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
+
+use super::hits::Board;
 
 /// Handles shared by all authorizers that came from one another by reloads, so that counts go on.
 #[derive(Clone, Debug)]
@@ -15,6 +17,7 @@ pub(super) struct Metrics {
     pub(super) cached: Counter,
     pub(super) decided: Counter,
     pub(super) uncacheable: Counter,
+    pub(super) board: Arc<Board>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,11 +41,13 @@ impl Metrics {
         let lookups = Family::<Lookup, Counter>::default();
         let handle = |result| lookups.get_or_create_owned(&Lookup { result });
         let (cached, decided, uncacheable) = (handle(LookupResult::Cached), handle(LookupResult::Decided), handle(LookupResult::Uncacheable));
-        Self { lookups, cached, decided, uncacheable }
+        Self { lookups, cached, decided, uncacheable, board: Arc::default() }
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("lakegate_authz_cache_lookups", "Decisions looked up in the decision cache", self.lookups.clone());
+        let help = "Decisions that policies without a series of their own in lakegate_policy_hits determined";
+        registry.register("lakegate_policy_hits_unlisted", help, self.board.unlisted.clone());
     }
 }
 

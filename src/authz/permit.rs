@@ -104,6 +104,15 @@ impl Outcome {
         !matches!(self, Self::Refused(refusal) if matches!(refusal.reason, Reason::PolicyError | Reason::Internal))
     }
 
+    /// The ids of the policies that determined it: the permits of an allow, the forbids of a deny. A policy that failed determined nothing.
+    pub(super) fn determining(&self) -> &[String] {
+        match self {
+            Self::Permitted(policies) => policies,
+            Self::Refused(refusal) if matches!(refusal.reason, Reason::PolicyForbids | Reason::PolicyHides) => &refusal.policies,
+            Self::Refused(_) => &[],
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let listed = |ids: &[String]| ids.iter().map(|id| id.len() + size_of::<String>()).sum::<usize>();
         match self {

@@ -90,6 +90,11 @@ impl Compiled {
         self.policy.effect() == Effect::Forbid
     }
 
+    /// `permit` or `forbid`.
+    pub(super) fn effect(&self) -> &'static str {
+        if self.is_forbid() { "forbid" } else { "permit" }
+    }
+
     /// Whether it applies to all principals, and under all conditions, to which `other` applies, as far as their texts say so.
     pub(super) fn applies_where(&self, other: &Self) -> bool {
         let principal = self.principal == Constraint::Any || self.principal == other.principal;

@@ -3,6 +3,7 @@ mod decisions;
 mod equivalence;
 mod faults;
 mod groups;
+mod hits;
 mod ids;
 mod reports;
 mod roles;

@@ -6,7 +6,11 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwap;
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use prometheus_client::{
+    collector::Collector,
+    encoding::DescriptorEncoder,
+    metrics::{counter::Counter, gauge::Gauge},
+};
 use serde::Serialize;
 
 use crate::{
@@ -61,6 +65,10 @@ struct Metrics {
     candidate_degraded: Gauge,
 }
 
+/// Shows the hits of the policies that are served.
+#[derive(Debug)]
+struct PolicyHits(Arc<ArcSwap<Snapshot>>);
+
 // === impl Published ===
 
 impl Published {
@@ -83,7 +91,10 @@ impl Published {
         warn(&warnings);
         let news = Mutex::new(News { warnings, ..News::default() });
         let loaded_ms = AtomicI64::new(clock.now_ms());
-        Self { snapshot: Arc::new(ArcSwap::from_pointee(first)), clock, loaded_ms, news, metrics }
+        first.authorizer.serve_from(clock.now_ms());
+        let snapshot = Arc::new(ArcSwap::from_pointee(first));
+        registry.register_collector(Box::new(PolicyHits(Arc::clone(&snapshot))));
+        Self { snapshot, clock, loaded_ms, news, metrics }
     }
 
     /// The cell that the pipeline reads.
@@ -100,6 +111,7 @@ impl Published {
     /// Serves `next` from the next call on; `restart` names the settings that only a restart applies.
     pub fn publish(&self, next: Snapshot, warnings: Vec<Fault>, restart: Vec<&'static str>) {
         tracing::info!(generation = next.generation, policies = next.authorizer.policy_count(), "a new set is served");
+        next.authorizer.serve_from(self.clock.now_ms());
         warn_of_shadow(&next);
         warn(&warnings);
         let mut news = self.lock();
@@ -171,6 +183,14 @@ fn warn_of_shadow(snapshot: &Snapshot) {
 fn warn(warnings: &[Fault]) {
     for warning in warnings {
         tracing::warn!(%warning, "served, and likely not meant");
+    }
+}
+
+// === impl PolicyHits ===
+
+impl Collector for PolicyHits {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        self.0.load().authorizer.encode_hits(encoder)
     }
 }
 

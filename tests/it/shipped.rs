@@ -219,8 +219,9 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let spans = text.split('`').skip(1).step_by(2);
     let words = |line: &str| line.split_whitespace().map(|word| word.trim_end_matches(['…', '.', ',']).to_owned()).collect::<Vec<_>>();
     let is_command = |line: &&str| {
-        line.strip_prefix("lakegate ")
-            .is_some_and(|rest| ["serve", "check", "explain", "grants", "replay", "test", "token", "why", "can-i", "--"].iter().any(|known| rest.starts_with(known)))
+        line.strip_prefix("lakegate ").is_some_and(|rest| {
+            ["serve", "check", "explain", "grants", "replay", "test", "token", "why", "can-i", "--"].iter().any(|known| rest.starts_with(known))
+        })
     };
     // prose begins lines with `lakegate` too; its verbs are no commands
     lines.chain(spans).filter(is_command).map(words).collect()
