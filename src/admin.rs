@@ -1,6 +1,7 @@
 //! The operator's view over HTTP: alive, ready, metrics, status. No secrets stand here, so nobody is asked who they are; whatever shows callers or changes
 //! state belongs to the control listener.
 
+mod control;
 mod server;
 mod status;
 
@@ -15,6 +16,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
+pub use self::control::{Control, Controls};
 use self::server::Limits;
 use crate::{
     audit::Auditor,

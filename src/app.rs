@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, Control, Controls},
     audit::{self, Auditor},
     clock::Clock,
     config::{AuditSink, Config, Fsync, LogFormat, OnFailure},
@@ -17,7 +17,7 @@ use crate::{
     model::{Fault, SpiffePattern},
     net,
     pipeline::Pipeline,
-    reload::{Compiled, Compiler, Published, Watcher},
+    reload::{self, Compiled, Compiler, Published, Watcher},
     telemetry::{self, logs, trace::Tracer},
 };
 
@@ -27,6 +27,7 @@ pub struct Bound {
     pub addresses: Addresses,
     listener: Listener,
     admin: Admin,
+    control: Option<Control>,
     pipeline: Arc<Pipeline>,
     published: Arc<Published>,
     compiler: Compiler,
@@ -35,7 +36,7 @@ pub struct Bound {
     readiness: Readiness,
     guard: Guard,
     tracer: Tracer,
-    watcher: Watcher,
+    causes: watch::Causes,
 }
 
 /// Where it listens, with the ports that the system chose.
@@ -91,6 +92,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let listener = Listener::bind(check(&config)?, metrics).await.map_err(|error| unbound(&config, error))?;
     let admin = config.listen.admin;
     let admin = TcpListener::bind(admin).await.map_err(|error| failed(&format!("listen.admin `{admin}` cannot be opened"), error))?;
+    let (trigger, requests) = reload::requests();
     // Only a service that has its ports asks anybody for anything.
     snapshot.authenticator.register(&mut registry);
     snapshot.authorizer.register(&mut registry);
@@ -102,13 +104,16 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
         Some(endpoint) => Tracer::otlp(endpoint).map_err(|error| failed("telemetry.otlp", error))?,
         None => Tracer::default(),
     };
-    let pipeline = Arc::new(Pipeline::new(published.cell(), auditor.clone(), clock, tracer.clone(), &mut registry));
+    let pipeline = Arc::new(Pipeline::new(published.cell(), auditor.clone(), clock.clone(), tracer.clone(), &mut registry));
+    let controls = Controls { published: Arc::clone(&published), trigger, clock };
+    let control = config.listen.control.as_deref().map(|path| control(path, controls)).transpose()?;
     let readiness = Readiness::default();
     let guard = readiness.hold("listeners");
     let sources = admin::Sources { readiness: readiness.clone(), published: Arc::clone(&published), auditor, registry };
     let admin = Admin::new(admin, sources);
     let addresses = Addresses { check: listener.local_addr(), admin: admin.local_addr().map_err(|error| failed("listen.admin", error))? };
-    Ok(Bound { addresses, listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, watcher })
+    let causes = watch::Causes { watcher, requests };
+    Ok(Bound { addresses, listener, admin, control, pipeline, published, compiler, config, writer, readiness, guard, tracer, causes })
 }
 
 // === impl Bound ===
@@ -119,14 +124,14 @@ impl Bound {
     /// # Errors
     /// What ended the service early, or that records could not be written.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, admin, pipeline, published, compiler, config, writer, readiness, guard, tracer, watcher, addresses } = self;
+        let Self { listener, admin, control, pipeline, published, compiler, config, writer, readiness, guard, tracer, causes, addresses } = self;
         let (trigger, drain) = lifecycle::drain();
         let (end_admin, admin_drain) = lifecycle::drain();
         let (health, tls, connections) = (listener.health(), listener.tls(), listener.connections());
-        let mut watching = tokio::spawn(watch::follow(compiler, config, published, watcher, tls, drain.clone()));
+        let mut watching = tokio::spawn(watch::follow(compiler, config, published, causes, tls, drain.clone()));
         let telling = tokio::spawn(tell_health(readiness.clone(), health, drain.clone()));
         let mut checks = tokio::spawn(listener.serve(pipeline, drain.clone().begun()));
-        let mut admins = tokio::spawn(admin.serve(admin_drain));
+        let mut admins = tokio::spawn(serve_admin(admin, control, admin_drain));
         tracing::info!(check = %addresses.check, admin = %addresses.admin, "lakegate serves");
         drop(guard);
         // A part that ends by itself takes the process with it: a half-dead service would stay ready.
@@ -163,6 +168,16 @@ impl Bound {
             Ok(Err(_)) | Err(_) => Err(io::Error::other("audit records could not be written in time")),
         })
     }
+}
+
+/// The admin port, and the control socket where there is one.
+async fn serve_admin(admin: Admin, control: Option<Control>, drain: Drain) -> io::Result<()> {
+    let controlled = async {
+        if let Some(control) = control {
+            control.serve(drain.clone()).await;
+        }
+    };
+    tokio::join!(admin.serve(drain.clone()), controlled).0
 }
 
 fn early(what: &str, ended: Result<io::Result<()>, tokio::task::JoinError>) -> io::Error {
@@ -245,6 +260,10 @@ fn audit(config: &Config) -> audit::Config {
         },
         queue: AUDIT_QUEUE,
     }
+}
+
+fn control(path: &Path, controls: Controls) -> Result<Control, StartError> {
+    Control::bind(path, controls).map_err(|error| failed(&format!("listen.control `{}` cannot be opened", path.display()), error))
 }
 
 /// A certificate file that is no good is the operator's; an address that cannot be had is the machine's.

@@ -12,6 +12,7 @@ mod canonical;
 mod configured;
 mod constraint;
 mod coverage;
+mod difference;
 mod edges;
 mod engine;
 mod environments;
@@ -68,6 +69,7 @@ use self::{
 };
 pub use self::{
     configured::Scope,
+    difference::{Difference, Names},
     explain::{Applied, Condition, Explained, Explanation, NearMiss, PolicyNote, Seen},
     judgement::Judgement,
     listed::{Effect, Filter, ListedPolicy, Page},

@@ -3,9 +3,12 @@
 mod asking;
 mod can_i;
 mod check;
+mod control;
 mod explain;
 mod grants;
 mod output;
+mod policies;
+mod reload;
 mod replay;
 mod serve;
 mod test;
@@ -45,6 +48,10 @@ enum Command {
     Test(test::Args),
     /// Decide recorded decisions again with other policies, and tell which would change
     Replay(replay::Args),
+    /// List policies, with how often each decided and when last
+    Policies(policies::Args),
+    /// Have a running lakegate read its files again now
+    Reload(reload::Args),
     /// Say what lakegate makes of a token
     Token(token::Args),
     /// Say why a call of yours was refused, by its decision id
@@ -82,6 +89,8 @@ pub fn run() -> ExitCode {
         Command::Grants(args) => grants::run(&args, &mut output),
         Command::Test(args) => test::run(&args, &mut output),
         Command::Replay(args) => replay::run(&args, &mut output),
+        Command::Policies(args) => policies::run(&args, &mut output),
+        Command::Reload(args) => reload::run(&args, &mut output),
         Command::Token(args) => token::run(&args, &mut output),
         Command::Why(args) => why::run(&args, &mut output),
         Command::CanI(args) => can_i::run(&args, &mut output),

@@ -6,10 +6,12 @@ mod compile;
 mod compose;
 mod listing;
 mod published;
+mod request;
 mod watch;
 
 pub use candidate::{beside, candidate};
 pub use catalog::earlier;
 pub use compile::{Compiled, Compiler};
 pub use published::{Published, ReloadStatus};
+pub use request::{Reloaded, Requests, Trigger, Waiting, requests};
 pub use watch::Watcher;

@@ -1,11 +1,12 @@
-//! HTTP/1 for anyone who reaches the port: few connections at a time, and none for long.
+//! HTTP/1 for anyone who reaches a listener: few connections at a time, and none for long.
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{collections::VecDeque, io, pin::pin, time::Duration};
 
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
@@ -14,7 +15,18 @@ use tower::Service as _;
 
 use crate::lifecycle::Drain;
 
-/// What one port may cost.
+/// Where connections come from: the admin port, or the control socket, which knows who is at the other end.
+pub(super) trait Accept: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    /// Who asks; an extension of each of their requests.
+    type Client: Clone + Send + Sync + 'static;
+
+    /// # Errors
+    /// The system's.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Client)>> + Send;
+}
+
+/// What one listener may cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Open connections. One more ends the oldest: whoever asks in earnest has long been answered, so that silent ones keep nobody out.
@@ -33,7 +45,24 @@ const BUFFER: usize = 16 * 1024;
 /// How long to wait when no connection can be accepted: the usual cause is the limit of open files, which only time cures.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+// === impl TcpListener ===
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+    type Client = ();
+
+    async fn accept(&self) -> io::Result<(TcpStream, ())> {
+        Self::accept(self).await.map(|(stream, _)| (stream, ()))
+    }
+}
+
 // === impl Limits ===
+
+impl Limits {
+    /// Of the control socket: a reload of many policies takes its time, and only those who may end lakegate anyway can take it.
+    pub(super) const CONTROL: Self =
+        Self { connections: 64, head: Duration::from_secs(5), life: Duration::from_mins(5), farewell: Duration::from_millis(500) };
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -42,7 +71,7 @@ impl Default for Limits {
 }
 
 /// Serves `router` until `drain` begins, and then until the answers under way are out or [`Limits::farewell`] has passed.
-pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits, drain: Drain) {
+pub(super) async fn serve(listener: impl Accept, router: Router, limits: Limits, drain: Drain) {
     let tasks = TaskTracker::new();
     let mut open = VecDeque::with_capacity(limits.connections);
     let mut ends = pin!(drain.clone().begun());
@@ -53,7 +82,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
                 failing = false;
                 open.retain(|task: &tokio::task::AbortHandle| !task.is_finished());
                 if open.len() >= limits.connections
@@ -61,11 +90,11 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
                 {
                     oldest.abort();
                 }
-                open.push_back(tasks.spawn(converse(stream, router.clone(), limits, drain.clone())).abort_handle());
+                open.push_back(tasks.spawn(converse(stream, client, router.clone(), limits, drain.clone())).abort_handle());
             }
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, "admin connections cannot be accepted");
+                    tracing::warn!(%error, "connections to the admin port or the control socket cannot be accepted");
                 }
                 sleep(ACCEPT_PAUSE).await;
             }
@@ -76,9 +105,18 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
     tasks.wait().await;
 }
 
-async fn converse(stream: TcpStream, router: Router, limits: Limits, drain: Drain) {
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    client: impl Clone + Send + Sync + 'static,
+    router: Router,
+    limits: Limits,
+    drain: Drain,
+) {
     // An axum router is always ready.
-    let service = service_fn(|request: Request<Incoming>| router.clone().call(request));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client.clone());
+        router.clone().call(request)
+    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(BUFFER);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -8,14 +8,23 @@ use crate::{
     lifecycle::Drain,
     model::Fault,
     pipeline::Snapshot,
-    reload::{self, Compiled, Compiler, Published, Watcher},
+    reload::{self, Compiled, Compiler, Published, Reloaded, Requests, Watcher},
 };
 
 /// How often the key sets of idle issuers are looked at.
 const KEYS: Duration = Duration::from_secs(10);
 
-/// Reloads until `drain` begins. `watcher` looked before `started` was read, so that no change goes unseen.
-pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<Published>, mut watcher: Watcher, tls: Option<Tls>, drain: Drain) {
+/// What tells that the files are to be read again.
+#[derive(Debug)]
+pub(super) struct Causes {
+    /// Looked before the files were first read, so that no change goes unseen.
+    pub(super) watcher: Watcher,
+    pub(super) requests: Requests,
+}
+
+/// Reloads until `drain` begins, beginning with the configuration that was `started` with.
+pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<Published>, causes: Causes, tls: Option<Tls>, drain: Drain) {
+    let Causes { mut watcher, mut requests } = causes;
     let mut config = started.clone();
     // What a configuration that cannot be served names: the mend may be made there.
     let mut awaited = Vec::new();
@@ -29,15 +38,27 @@ pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<P
         tokio::select! {
             () = &mut ends => return,
             _ = keys.tick() => published.snapshot().authenticator.refresh(),
-            () = watcher.changed() => {
-                reload(&compiler, &started, &mut config, &published, tls.as_ref()).await;
-                awaited = if published.status().degraded { named(config.file.clone()).await } else { Vec::new() };
+            () = watcher.changed() => awaited = reload(&compiler, &started, &mut config, &published, tls.as_ref()).await,
+            waiting = requests.next() => {
+                let (before, changed) = (published.snapshot(), watcher.catch_up().await);
+                awaited = reload(&compiler, &started, &mut config, &published, tls.as_ref()).await;
+                let now = Arc::clone(&published);
+                // where this fails, those who wait are told that there is no answer
+                if let Ok(reloaded) = tokio::task::spawn_blocking(move || Reloaded::new(changed, &before, &now)).await {
+                    waiting.answer(reloaded);
+                }
             }
         }
     }
 }
 
-async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, published: &Arc<Published>, tls: Option<&Tls>) {
+/// Returns what the files name that cannot be served; nothing where they are.
+async fn reload(compiler: &Compiler, started: &Config, config: &mut Config, published: &Arc<Published>, tls: Option<&Tls>) -> Vec<PathBuf> {
+    publish(compiler, started, config, published, tls).await;
+    if published.status().degraded { named(config.file.clone()).await } else { Vec::new() }
+}
+
+async fn publish(compiler: &Compiler, started: &Config, config: &mut Config, published: &Arc<Published>, tls: Option<&Tls>) {
     if let Some(Err(error)) = tls.map(Tls::reload) {
         return published.keep(vec![Fault { file: error.file.clone(), line: None, column: None, message: error.message, help: None }]);
     }

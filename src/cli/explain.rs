@@ -1,6 +1,7 @@
 //! Why a call is allowed or denied, stage by stage; or, with `--catalog`, only what a call is. It ends in a report, never in a permit.
 
 mod catalog;
+mod served;
 mod stages;
 
 use std::path::{Path, PathBuf};
@@ -12,8 +13,11 @@ pub(super) use stages::{Offline, rights};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The configuration file; with `--catalog` it may be left out
-    #[arg(long, required_unless_present = "catalog")]
+    #[arg(long, required_unless_present_any = ["catalog", "control"])]
     config: Option<PathBuf>,
+    /// Ask the lakegate that runs, by what it serves now: its control socket (`listen.control`)
+    #[arg(long, value_name = "SOCKET", conflicts_with_all = ["config", "catalog", "batch", "token_file"])]
+    control: Option<PathBuf>,
     /// Say only what the call is: action, level, resources
     #[arg(long)]
     catalog: bool,
@@ -48,6 +52,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     if args.batch {
         return catalog::batch(args, output);
     }
+    if let Some(socket) = &args.control {
+        return served::run(args, socket, output);
+    }
     let request = match request(args) {
         Ok(request) => request,
         Err(error) => return Output::error(Exit::Invalid, error),
@@ -62,6 +69,7 @@ impl Args {
     pub(super) fn of_call(config: &Path, call: [&str; 2], body: Option<&str>, asker: Offline<'_>) -> Self {
         Self {
             config: Some(config.to_owned()),
+            control: None,
             catalog: false,
             batch: false,
             call: call.into_iter().chain(body).map(str::to_owned).collect(),
@@ -76,12 +84,17 @@ impl Args {
     }
 }
 
-fn request(args: &Args) -> Result<Request, String> {
-    let (method, url, body) = match args.call.as_slice() {
+/// Method, URL and body.
+fn call(args: &Args) -> (String, String, Option<String>) {
+    match args.call.as_slice() {
         [method, url] => (method.clone(), url.clone(), None),
         [method, url, body] => (method.clone(), url.clone(), Some(body.clone())),
         _ => (args.method.clone().unwrap_or_default(), args.url.clone().unwrap_or_default(), args.body.clone()),
-    };
+    }
+}
+
+fn request(args: &Args) -> Result<Request, String> {
+    let (method, url, body) = call(args);
     let headers: Result<Vec<_>, _> = args.headers.iter().map(|text| header(text)).collect();
     Request::new(method, &url, headers?, body)
 }

@@ -52,15 +52,21 @@ impl Output {
         }
         match self.format {
             Format::Json => Self::json(&Report { faults }),
-            Format::Text => {
-                for fault in faults {
-                    Self::complain(fault);
-                }
-                let count = faults.len();
-                Self::complain(format_args!("{count} fault{}", if count == 1 { "" } else { "s" }));
-            }
+            Format::Text => self.complaints(faults),
         }
         Exit::Invalid
+    }
+
+    /// The same beside a result that has them: only people are told them again.
+    pub(super) fn complaints(&mut self, faults: &[Fault]) {
+        if self.format == Format::Json {
+            return;
+        }
+        for fault in faults {
+            Self::complain(fault);
+        }
+        let count = faults.len();
+        Self::complain(format_args!("{count} fault{}", if count == 1 { "" } else { "s" }));
     }
 
     /// Prints what went wrong.

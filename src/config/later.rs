@@ -21,7 +21,6 @@ const OTHER_PROVIDER: &str = "use `generic` and say the claims";
 const OTHER_MODE: &str = "use `passthrough` or `strip`";
 
 const LATER: &[Later] = &[
-    key("listen.control", "remove it: every command works on files"),
     key("peers.proxies", "remove it: every proxy is believed for `source.principal` alone"),
     word("peers.source", "xfcc", "use `principal`"),
     word("peers.source", "connection", "use `principal`"),
@@ -54,6 +53,13 @@ const LATER: &[Later] = &[
     word("services[].trust", "assertion", "remove it from the list"),
     key("trust.assertion", "remove it: no assertion is signed"),
 ];
+
+/// What to write in place of `text` as `listen.control`, where it is an address, which this version does not have there.
+pub(super) fn control_help(text: &str) -> Option<&'static str> {
+    let (host, port) = text.rsplit_once(':')?;
+    let address = !host.contains('/') && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    address.then_some("name a Unix socket, as `lakegate.sock`; `kubectl exec` reaches it in a pod")
+}
 
 /// What to do in place of the key at `pattern`, where this version does not have it.
 pub(super) fn key_help(pattern: &str) -> Option<&'static str> {

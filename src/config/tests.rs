@@ -22,6 +22,7 @@ listen:
   check: 0.0.0.0:9191
   tls: { cert: tls.crt, key: tls.key, client_ca: ca.crt, allow: ["spiffe://cluster.local/ns/istio-egress/sa/*"] }
   admin: "[::1]:9192"
+  control: lakegate.sock
 peers: { trust_domains: [cluster.local, b.example], source: principal, required: false }
 issuers:
   - { name: corp, issuer: "http://127.0.0.1:8080/realms/ml", provider: keycloak, audiences: [lakegate, other], jwks_file: corp.jwks.json, roles_claim: [a, b] }
@@ -107,7 +108,7 @@ const MARK: &str = "<!-- reference: generated from the JSON Schema; a test compa
 fn the_least_configuration_has_the_defaults_of_the_design() {
     let config = parse(GOOD).unwrap();
     assert_eq!(config.listen.admin, "127.0.0.1:9192".parse().unwrap());
-    assert_eq!((config.listen.insecure, &config.listen.tls), (false, &None));
+    assert_eq!((config.listen.insecure, &config.listen.tls, &config.listen.control), (false, &None, &None));
     assert!(config.peers.required);
     assert_eq!((config.policy.mode, config.explain_to_caller), (Mode::Enforce, Explain::Own));
     assert_eq!(config.trust_prefix, "x-lakegate-");
@@ -133,7 +134,7 @@ fn every_key_is_read() {
         client_ca: at("ca.crt"),
         allow: vec!["spiffe://cluster.local/ns/istio-egress/sa/*".to_owned()],
     };
-    assert_eq!(config.listen.tls, Some(tls));
+    assert_eq!((config.listen.tls.clone(), config.listen.control.clone()), (Some(tls), Some(at("lakegate.sock"))));
     assert_eq!(config.peers.trust_domains, ["cluster.local", "b.example"]);
     assert!(!config.peers.required);
     let [corp, ci] = config.issuers.as_slice() else { panic!("two issuers") };

@@ -100,12 +100,16 @@ impl TryFrom<Line> for Request {
     type Error = String;
 
     fn try_from(line: Line) -> Result<Self, String> {
-        let text = |value: Value| match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let headers = line.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), text(value))).collect();
-        let body = if line.body.is_null() { None } else { Some(text(line.body)) };
+        let headers = line.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), text_of(value))).collect();
+        let body = if line.body.is_null() { None } else { Some(text_of(line.body)) };
         Self::new(line.method, &line.url, headers, body)
+    }
+}
+
+/// The text of a string, and any other value as JSON.
+pub(super) fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
     }
 }

@@ -1,7 +1,7 @@
 use std::{fmt, path::PathBuf};
 
 /// One thing wrong in what an operator wrote: where, what, and what would be right.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Fault {
     pub file: PathBuf,
     /// From 1; `None` where the whole file is meant.

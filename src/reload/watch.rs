@@ -133,6 +133,19 @@ impl Watcher {
         }
     }
 
+    /// Looks now, without waiting that anything holds still. What it sees counts as reported; returns whether that is otherwise than before.
+    pub async fn catch_up(&mut self) -> bool {
+        let Some(now) = self.look().await else { return true };
+        let changed = now != self.seen;
+        if changed {
+            let paths = Arc::clone(&self.paths);
+            let folders = in_background(move || folders(&paths)).await.unwrap_or_default();
+            self.watch(folders);
+            self.seen = now;
+        }
+        changed
+    }
+
     /// How everything looks once it holds still; `None` where that is as it was.
     async fn settled(&mut self) -> Option<Vec<Look>> {
         let mut last = self.look().await?;

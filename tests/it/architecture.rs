@@ -50,7 +50,7 @@ const HOUSE: &[(&str, &[&str])] = &[
         ],
     ),
     ("envoy", &["model", "clock", "telemetry", "lifecycle", "pipeline"]),
-    ("admin", &["model", "clock", "telemetry", "lifecycle", "authn", "audit", "pipeline", "reload"]),
+    ("admin", &["model", "text", "clock", "telemetry", "lifecycle", "authn", "authz", "audit", "pipeline", "inquiry", "reload"]),
     ("app", &["model", "clock", "telemetry", "lifecycle", "net", "authn", "audit", "pipeline", "config", "reload", "envoy", "admin"]),
     (
         "cli",

@@ -10,6 +10,7 @@ mod architecture;
 mod asking;
 mod beyond;
 mod candidate;
+mod control;
 mod every_call;
 mod policy_tests;
 mod reload;

@@ -104,6 +104,7 @@ fn the_base_of_the_manifests_is_good() {
             fs::copy(file.path(), etc.path().join(folder).join(file.file_name())).unwrap();
         }
     }
+    fs::create_dir(etc.path().join("run")).unwrap();
     let tls = etc.path().join("tls");
     let authority = Authority::new(&tls).unwrap();
     let identity = authority.issue("lakegate", &Names::uri("spiffe://cluster.local/ns/lakegate-system/sa/lakegate")).unwrap();
@@ -220,7 +221,9 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let words = |line: &str| line.split_whitespace().map(|word| word.trim_end_matches(['…', '.', ',']).to_owned()).collect::<Vec<_>>();
     let is_command = |line: &&str| {
         line.strip_prefix("lakegate ").is_some_and(|rest| {
-            ["serve", "check", "explain", "grants", "replay", "test", "token", "why", "can-i", "--"].iter().any(|known| rest.starts_with(known))
+            ["serve", "check", "explain", "grants", "policies --", "reload --", "replay", "test", "token", "why", "can-i", "--"]
+                .iter()
+                .any(|known| rest.starts_with(known))
         })
     };
     // prose begins lines with `lakegate` too; its verbs are no commands

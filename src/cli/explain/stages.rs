@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Args, Exit, Output};
 use crate::{
@@ -34,7 +34,7 @@ pub(in crate::cli) enum Failed {
 pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
     match report(args, request) {
         Ok(report) => {
-            output.result(&report, || lines(&report));
+            output.result(&report, || lines(&json!(report)));
             exit(report.decision, report.reason)
         }
         Err(failed) => failed.tell(output),
@@ -82,7 +82,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
 }
 
 /// A fault of ours, or of an issuer, says nothing about the call.
-fn exit(decision: &str, reason: &str) -> Exit {
+pub(super) fn exit(decision: &str, reason: &str) -> Exit {
     let fault = Reason::ALL.into_iter().any(|known| known.code() == reason && known.is_fault());
     match decision {
         "deny" if fault => Exit::Failure,
@@ -91,14 +91,10 @@ fn exit(decision: &str, reason: &str) -> Exit {
     }
 }
 
-/// The claims of a token that nobody has: it is good for five more minutes where they do not say otherwise.
 fn claims(file: &Path) -> Result<Vec<u8>, Failed> {
     let wrong = |error: &dyn std::fmt::Display| Failed::Error(Exit::Invalid, format!("{}: {error}", file.display()));
     let text = std::fs::read(file).map_err(|error| wrong(&error))?;
-    crate::json::read(&text).map_err(|error| wrong(&error))?;
-    let mut claims: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
-    claims.entry("exp").or_insert_with(|| (Clock::default().now() + 300).into());
-    serde_json::to_vec(&claims).map_err(|error| wrong(&error))
+    inquiry::claims(&text, Clock::default().now()).map_err(|error| wrong(&error))
 }
 
 fn read_token(file: &Path) -> Result<String, Failed> {
@@ -106,13 +102,13 @@ fn read_token(file: &Path) -> Result<String, Failed> {
     Ok(token::bare(&text).to_owned())
 }
 
-fn lines(report: &Report) -> String {
-    let mut out = told::lines(&json!(report));
-    if let Some(explanation) = &report.explanation {
-        let explanation = json!(explanation);
-        let applicable: Vec<String> = told::items(&explanation, "applicable").map(|policy| told::text(policy, "id")).collect();
+/// A report in lines of text, whoever made it.
+pub(super) fn lines(report: &Value) -> String {
+    let mut out = told::lines(report);
+    if let Some(explanation) = report.get("explanation").filter(|explanation| !explanation.is_null()) {
+        let applicable: Vec<String> = told::items(explanation, "applicable").map(|policy| told::text(policy, "id")).collect();
         out.push(format!("{:<10} {}", "in scope", if applicable.is_empty() { "no policy".to_owned() } else { applicable.join(", ") }));
-        out.extend(told::conditions(&explanation));
+        out.extend(told::conditions(explanation));
     }
     out.join("\n")
 }

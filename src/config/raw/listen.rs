@@ -20,6 +20,10 @@ pub struct Listen {
     /// Liveness, readiness, metrics and status, over plain HTTP: an address and a port. Nothing secret is shown there.
     #[schemars(extend("default" = "127.0.0.1:9192"))]
     pub admin: Option<String>,
+    /// The Unix socket that shows callers and changes state (`lakegate policies`, `reload`, `explain --control`): a file that lakegate makes, at most
+    /// 107 bytes with its folder. Only root and the user that lakegate runs as may use it. None unless given.
+    #[schemars(example = &"lakegate.sock")]
+    pub control: Option<PathBuf>,
 }
 
 /// Mutual TLS on the check port.

@@ -109,7 +109,13 @@ fn what_this_version_does_not_have() {
         ("version: 1", "version: 1\ntrust: {assertion: {keys: [a.pem]}}", &["`trust.assertion` is not available in this version"]),
         ("peers:", "peers:\n  source: xfcc", &["source `xfcc` is not available in this version; use `principal`"]),
         ("peers:", "peers:\n  proxies: []", &["`peers.proxies` is not available in this version"]),
-        ("listen:", "listen:\n  control: lakegate.sock", &["`listen.control` is not available in this version"]),
+        (
+            "listen:",
+            "listen:\n  control: 127.0.0.1:9193",
+            &["3:12 an address as `listen.control`, `127.0.0.1:9193`, is not available in this version; name a Unix socket, as `lakegate.sock`"],
+        ),
+        ("listen:", "listen:\n  control: \"[::1]:9193\"", &["an address as `listen.control`, `[::1]:9193`, is not available in this version"]),
+        ("listen:", "listen:\n  control: localhost:9193", &["an address as `listen.control`, `localhost:9193`, is not available"]),
     ]);
     for provider in ["okta", "entra", "google", "github-actions", "kubernetes", "databricks", "aws", "spiffe"] {
         let report = faults(&GOOD.replace("generic", provider));
@@ -285,6 +291,9 @@ fn the_rest() {
         ("version: 1", "version: 1\ntrust: {prefix: x-Lake-}", &["is not a prefix of trust headers"]),
         ("version: 1", "version: 1\ntrust: {prefix: x-}", &["is not a prefix of trust headers"]),
         ("version: 1", "version: 1\ntrust: {prefix: x-databricks-}", &["claims headers of others"]),
+        ("  check:", "  control: none/x.sock\n  check:", &["3:12 there is no folder"]),
+        ("  check:", "  control: policies\n  check:", &["3:12 `policies` is a folder, not a file"]),
+        ("  check:", "  control: ca.crt\n  check:", &["3:12 `ca.crt` is there and is no socket; name a file that lakegate may make"]),
         ("version: 1", "version: 1\naudit: {file: none/audit.jsonl}", &["there is no folder"]),
         ("version: 1", "version: 1\naudit: {file: policies}", &["`policies` is a folder, not a file"]),
         ("version: 1", "version: 1\nhelp_url: \"https://w/{id}\"", &["has an unknown placeholder; the only placeholder is `{decision}`"]),
@@ -296,6 +305,29 @@ fn the_rest() {
         ("version: 1", "version: 1\nlimits: {streams: 0, connections: 100000}", &["`limits.streams` is 0", "`limits.connections` is 100000"]),
         ("version: 1", "version: 1\nfaults: {visible_after: 1h}", &["longer than 10m"]),
     ]);
+}
+
+#[test]
+fn the_name_of_a_socket_is_as_long_as_the_system_takes() {
+    let folder = folder();
+    let longest = 107 - folder.path().as_os_str().len() - 1;
+    for (length, good) in [(longest, true), (longest + 1, false), (250, false)] {
+        let name = "s".repeat(length);
+        let parsed = Config::parse(&folder.path().join("lakegate.yaml"), &GOOD.replacen("  check:", &format!("  control: {name}\n  check:"), 1));
+        match parsed {
+            Ok(config) => assert!(good && config.listen.control == Some(folder.path().join(name)), "{length}"),
+            Err(faults) => {
+                let said = faults.iter().map(ToString::to_string).collect::<String>();
+                assert!(
+                    !good && said.contains("bytes; the name of a socket has at most 107") && said.contains("write a shorter path"),
+                    "{length}: {said}"
+                );
+            }
+        }
+    }
+    // what the system itself says of it
+    let bind = |length: usize| std::os::unix::net::UnixListener::bind(folder.path().join("s".repeat(length)));
+    assert!(bind(longest).is_ok() && bind(longest + 1).is_err());
 }
 
 #[test]
