@@ -75,11 +75,12 @@ impl Authorizer {
         Page { policies, next }
     }
 
-    /// The policy with this id, and its text as it was written, where it has one of its own.
+    /// The policy with this id, and its text in Cedar, where it has one of its own: a link of a role has none.
     #[must_use]
     pub fn listed_policy(&self, id: &str) -> Option<(ListedPolicy, Option<String>)> {
         let (placed, hits) = self.numbered(*self.by_id.get(id)?)?;
-        let text = cedar_policy::Policy::from(placed.compiled.policy.clone()).to_cedar().map(|text| text.trim().to_owned());
+        let policy = &placed.compiled.policy;
+        let text = policy.is_static().then(|| policy.to_string().trim().to_owned());
         Some((self.listed(placed, hits), text))
     }
 

@@ -214,8 +214,8 @@ fn lines(list: &List) -> String {
     let mut text = format!("{:<6}  {:>counts$}  {:<20}  {:<ids$}  policy\n", "effect", "hits", "last hit", "id");
     for row in &list.policies {
         let Row { id, effect, file, line, principal, action, resource, last_hit, .. } = row;
-        let (hits, last) = (hits(row), last_hit.as_deref().unwrap_or("-"));
-        let _ = writeln!(text, "{effect:<6}  {hits:>counts$}  {last:<20}  {id:<ids$}  {file}:{line} ({principal}, {action}, {resource})");
+        let (count, when) = (hits(row), last_hit.as_deref().unwrap_or("-"));
+        let _ = writeln!(text, "{effect:<6}  {count:>counts$}  {when:<20}  {id:<ids$}  {file}:{line} ({principal}, {action}, {resource})");
     }
     let of = if list.generation.is_some() { "served" } else { "written" };
     let _ = write!(text, "{} of {} policies {of}", list.policies.len(), list.served);

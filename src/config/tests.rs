@@ -134,7 +134,7 @@ fn every_key_is_read() {
         client_ca: at("ca.crt"),
         allow: vec!["spiffe://cluster.local/ns/istio-egress/sa/*".to_owned()],
     };
-    assert_eq!((config.listen.tls.clone(), config.listen.control.clone()), (Some(tls), Some(at("lakegate.sock"))));
+    assert_eq!((&config.listen.tls, &config.listen.control), (&Some(tls), &Some(at("lakegate.sock"))));
     assert_eq!(config.peers.trust_domains, ["cluster.local", "b.example"]);
     assert!(!config.peers.required);
     let [corp, ci] = config.issuers.as_slice() else { panic!("two issuers") };

@@ -79,3 +79,42 @@ impl Inquiry {
         inquire(snapshot, &self.request, Asker { peer: self.peer.as_deref(), claims: self.claims.as_deref() }, now_ms).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Inquiry, String> {
+        Inquiry::read(text.as_bytes(), 1000)
+    }
+
+    #[test]
+    fn an_inquiry_is_laid_out_as_a_check_would_be() {
+        let inquiry =
+            read(r#"{"method":"GET","url":"https://a/b?c","headers":{"X-A":["1","2"],"b":3},"peer":"spiffe://x/y","claims":{"sub":"alice"}}"#)
+                .unwrap();
+        let raw = inquiry.request.raw(inquiry.peer.as_deref()).unwrap();
+        assert_eq!((raw.method(), raw.host(), raw.path()), (&b"GET"[..], &b"a"[..], &b"/b?c"[..]));
+        let headers: Vec<_> = raw.headers().map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value))).collect();
+        assert_eq!(headers, [("x-a".into(), "1".into()), ("x-a".into(), "2".into()), ("b".into(), "3".into())]);
+        let claims: Value = serde_json::from_slice(inquiry.claims.as_deref().unwrap()).unwrap();
+        assert_eq!(claims, serde_json::json!({ "sub": "alice", "exp": 1300 }), "good for five minutes unless they say otherwise");
+    }
+
+    #[test]
+    fn no_credential_is_taken_or_echoed() {
+        for header in CREDENTIALS.into_iter().chain(["Authorization", "X-Databricks-OAuth-Token"]) {
+            let error = read(&format!(r#"{{"method":"GET","url":"https://a/b","headers":{{"{header}":"s3cret"}}}}"#)).unwrap_err();
+            assert!(error.contains("is for credentials") && !error.contains("s3cret"), "{header}: {error}");
+        }
+        for text in [
+            r#"{"method":"GET","url":"https://a/b?t=eyJhbGciOiJSUzI1NiJ9"}"#,
+            r#"{"method":"GET","url":"https://a/b","body":"dapi0123456789abcdef"}"#,
+            r#"{"method":"GET","url":"https://a/b","peer":"eyJhbGciOiJSUzI1NiJ9"}"#,
+            r#"{"method":"eyJhbGciOiJSUzI1NiJ9","url":"nonsense"}"#,
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains("looks like a credential") && !error.contains("eyJ") && !error.contains("dapi"), "{text}: {error}");
+        }
+    }
+}

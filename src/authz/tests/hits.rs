@@ -7,7 +7,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, regis
 use super::world::{NOW_MS, alice, facts, intent, load, source, vocabulary, with_field};
 use crate::{
     authz::{
-        Authorizer, Effect, Filter, ListedPolicy, Page,
+        Authorizer, Difference, Effect, Filter, ListedPolicy, Names, Page,
         hits::{Board, Hits, LISTED_MOST},
     },
     model::{FieldValue, Intent, RequestFacts},
@@ -213,6 +213,21 @@ fn policies_are_listed_by_id_a_page_at_a_time() {
     let unused = page(Filter { unused: true, ..Filter::default() }, None, 3);
     assert_eq!((ids(&unused), unused.next.as_deref()), (vec!["breaks", "closed", "late"], Some("late")));
     assert_eq!(ids(&page(Filter { unused: true, ..Filter::default() }, unused.next.as_deref(), 3)), ["vault"]);
+}
+
+#[test]
+fn what_became_of_policies_is_told() {
+    let before = load(POLICIES);
+    let after = POLICIES.replace(r#"@id("sales") permit"#, r#"@id("sold") permit"#).replace("under audit", "under review");
+    // neither a comment nor where it stands is a change
+    let after = reloaded(&format!("// all of it\n{}", after.replace("@id(\"query\")", "@id(\"query\") // whom it is for\n")), &before);
+    let names = |count, first: &[&str]| Names { count, first: first.iter().map(|id| (*id).to_owned()).collect() };
+    let difference = after.difference(&before);
+    assert_eq!(difference, Difference { added: names(1, &["sold"]), removed: names(1, &["sales"]), changed: names(1, &["closed"]) });
+    assert_eq!(after.difference(&after), Difference::default());
+    let many: Vec<String> = (0..30).map(|number| format!("@id(\"p{number:02}\") permit (principal, action, resource);")).collect();
+    let all = load(&many.join("\n")).difference(&before).added;
+    assert_eq!((all.count, all.first.len(), all.first[19].as_str()), (30, 20, "p19"));
 }
 
 #[test]

@@ -226,3 +226,22 @@ fn a_burst_is_reported_once_it_is_over() {
         writer.await.unwrap();
     });
 }
+
+#[test]
+fn what_was_looked_at_on_request_is_not_reported_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lakegate.yaml");
+    fs::write(&file, "1").unwrap();
+    run(async {
+        let mut watcher = Watcher::new(vec![file.clone()]);
+        assert!(!watcher.catch_up().await);
+        fs::write(&file, "22").unwrap();
+        assert!(watcher.catch_up().await);
+        assert!(!watcher.catch_up().await);
+        let twice = DEBOUNCE * 2 + POLL;
+        assert!(timeout(twice, watcher.changed()).await.is_err());
+        fs::write(&file, "333").unwrap();
+        timeout(PATIENCE, watcher.changed()).await.unwrap();
+        assert!(!watcher.catch_up().await);
+    });
+}
