@@ -107,6 +107,12 @@ mod tests {
         tokio::spawn(async move { trigger.reload().await })
     }
 
+    async fn until_waiting(trigger: &Trigger, count: usize) {
+        while trigger.0.max_capacity() - trigger.0.capacity() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn reloaded(generation: u64) -> Reloaded {
         let status = ReloadStatus { generation, age_s: 0, degraded: false, faults: Vec::new(), warnings: Vec::new(), restart_needed_for: Vec::new() };
         Reloaded { changed: false, status, policies: 0, difference: Difference::default() }
@@ -116,10 +122,10 @@ mod tests {
     async fn one_reload_answers_all_that_asked_before_it_began() {
         let (trigger, mut requests) = requests();
         let asked: Vec<_> = (0..3).map(|_| waiting(&trigger)).collect();
-        tokio::task::yield_now().await;
+        until_waiting(&trigger, 3).await;
         let first = requests.next().await;
         let late = waiting(&trigger);
-        tokio::task::yield_now().await;
+        until_waiting(&trigger, 1).await;
         first.answer(reloaded(2));
         for asked in asked {
             assert_eq!(asked.await.unwrap().unwrap().status.generation, 2);
@@ -132,7 +138,7 @@ mod tests {
     async fn nobody_waits_for_what_never_comes() {
         let (trigger, requests) = requests();
         let all: Vec<_> = (0..=WAITING_MOST).map(|_| waiting(&trigger)).collect();
-        tokio::task::yield_now().await;
+        until_waiting(&trigger, WAITING_MOST).await;
         drop(requests);
         for waiting in all {
             assert!(waiting.await.unwrap().is_none());
@@ -144,7 +150,7 @@ mod tests {
     async fn too_many_are_turned_away() {
         let (trigger, _requests) = requests();
         let all: Vec<_> = (0..WAITING_MOST).map(|_| waiting(&trigger)).collect();
-        tokio::task::yield_now().await;
+        until_waiting(&trigger, WAITING_MOST).await;
         assert!(trigger.reload().await.is_none());
         assert!(all.iter().all(|waiting| !waiting.is_finished()));
     }
