@@ -29,7 +29,7 @@ struct One {
     generation: u64,
     #[serde(flatten)]
     policy: ListedPolicy,
-    /// As it was written, annotations and all.
+    /// In Cedar, annotations and all; none for a link of a role.
     text: Option<String>,
 }
 

@@ -37,6 +37,7 @@ fn world() -> World {
         POLICIES,
         &json!([
             { "type": "Cluster", "id": "stage/0101-abc", "parents": [{ "type": "Collection", "id": "guarded" }], "tags": { "owner": "risk" } },
+            { "type": "Collection", "id": "guarded" },
             { "type": "Group", "id": "corp/eng", "parents": [{ "type": "Group", "id": "corp/everybody" }], "tags": {} },
         ]),
     )
