@@ -256,7 +256,7 @@ fn what_may_be_hidden_is_told_by_the_id_and_the_inventory() {
             true,
         ),
     ];
-    let inventory = r#"[{"type": "Job", "id": "stage/7", "parents": [{"type": "Collection", "id": "pii"}]}]"#;
+    let inventory = r#"[{"type": "Job", "id": "stage/7", "parents": [{"type": "Collection", "id": "pii"}]}, {"type": "Collection", "id": "pii"}]"#;
     for (hiding, scope, hidden) in cases {
         let text = format!("@hide @id(\"h\") forbid (principal, action, {hiding}); @id(\"p\") permit (principal, action, {scope});");
         let rights = load_with(&text, inventory).rights(&alice()).unwrap();
