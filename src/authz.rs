@@ -18,6 +18,7 @@ mod engine;
 mod environments;
 mod explain;
 mod footprint;
+mod granted;
 mod hits;
 mod index;
 mod inventory;
@@ -71,6 +72,7 @@ pub use self::{
     configured::Scope,
     difference::{Difference, Names},
     explain::{Applied, Condition, Explained, Explanation, NearMiss, PolicyNote, Seen},
+    granted::{GrantNote, GrantState},
     judgement::Judgement,
     listed::{Effect, Filter, ListedPolicy, Page},
     load::Grant,

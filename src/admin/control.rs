@@ -1,6 +1,7 @@
 //! What shows callers or changes state: HTTP with JSON over a Unix socket, for root and the user that lakegate runs as.
 
 mod explain;
+mod grants;
 mod policies;
 mod socket;
 
@@ -59,6 +60,7 @@ impl Control {
         let router = Router::new()
             .route("/v1/policies", get(policies::list))
             .route("/v1/policies/{id}", get(policies::one))
+            .route("/v1/grants", get(grants::list))
             .route("/v1/reload", post(reload))
             .route("/v1/explain", post(explain::explain))
             .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is no such path; see docs/operations.md"))

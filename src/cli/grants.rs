@@ -1,96 +1,74 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use serde::Serialize;
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use serde::Deserialize;
 
-use super::{Exit, output::Output};
-use crate::{authz::Grant, clock::Clock, net, reload::Compiler};
+use super::{Exit, control::Client, output::Output};
+use crate::{
+    authz::{GrantNote, GrantState},
+    clock::Clock,
+    net,
+    reload::Compiler,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration file
-    #[arg(long)]
-    config: PathBuf,
+    /// The configuration file whose grants are listed, served or not
+    #[arg(long, required_unless_present = "control")]
+    config: Option<PathBuf>,
+    /// The control socket of the lakegate whose grants are listed (`listen.control`)
+    #[arg(long, value_name = "SOCKET", conflicts_with = "config")]
+    control: Option<PathBuf>,
     /// Also those that have ended
     #[arg(long)]
     all: bool,
 }
 
-/// Where a grant is in its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Active,
-    Pending,
-    Ended,
-}
-
-/// One grant, for one holder.
-#[derive(Debug, Serialize)]
-struct Row {
-    id: String,
-    state: State,
-    gives: Vec<String>,
-    to: String,
-    on: Option<String>,
-    /// RFC 3339, UTC.
-    from: String,
-    until: String,
-    why: String,
-    requested_by: Option<String>,
-    approved_by: String,
-    file: PathBuf,
-    line: usize,
+/// As the control listener lists them.
+#[derive(Debug, Deserialize)]
+struct Granted {
+    grants: Vec<GrantNote>,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
-    let client = match net::Client::new(&net::Config::default()) {
-        Ok(client) => client,
-        Err(error) => return Output::error(Exit::Failure, error),
+    let listed = match (&args.control, &args.config) {
+        (Some(socket), _) => served(socket, args.all),
+        (None, Some(config)) => written(config, args.all, output),
+        (None, None) => Err(Output::error(Exit::Invalid, "name the configuration: --config <file>")),
     };
-    let clock = Clock::default();
-    let compiled = match Compiler::new(&args.config, client, clock.clone()).and_then(|compiler| compiler.compile(None)) {
-        Ok(compiled) => compiled,
-        Err(faults) => return output.faults(&faults),
-    };
-    let now = clock.now_ms();
-    let mut rows: Vec<Row> = compiled.snapshot.authorizer.grants().iter().map(|grant| row(grant, now)).collect();
-    rows.retain(|row| args.all || row.state != State::Ended);
-    rows.sort_by(|one, other| (one.state, &one.until, &one.id).cmp(&(other.state, &other.until, &other.id)));
-    output.result(&rows, || rows.iter().map(lines).collect::<Vec<_>>().join("\n"));
-    Exit::Yes
-}
-
-fn row(grant: &Grant, now: i64) -> Row {
-    let time = |ms| Timestamp::from_millisecond(ms).unwrap_or_default().to_string();
-    Row {
-        id: grant.id.to_string(),
-        state: match () {
-            () if now < grant.from_ms => State::Pending,
-            () if now < grant.until_ms => State::Active,
-            () => State::Ended,
-        },
-        gives: grant.gives.clone(),
-        to: grant.to.to_string(),
-        on: grant.on.as_ref().map(ToString::to_string),
-        from: time(grant.from_ms),
-        until: time(grant.until_ms),
-        why: grant.why.clone(),
-        requested_by: grant.requested_by.as_ref().map(ToString::to_string),
-        approved_by: grant.approved_by.to_string(),
-        file: grant.file.clone(),
-        line: grant.line,
+    match listed {
+        Ok(grants) => {
+            output.result(&grants, || grants.iter().map(lines).collect::<Vec<_>>().join("\n"));
+            Exit::Yes
+        }
+        Err(exit) => exit,
     }
 }
 
-fn lines(row: &Row) -> String {
-    let state = match row.state {
-        State::Active => "active",
-        State::Pending => "pending",
-        State::Ended => "ended",
+fn served(socket: &Path, all: bool) -> Result<Vec<GrantNote>, Exit> {
+    let target = if all { "/v1/grants?all" } else { "/v1/grants" };
+    let answer = Client::connect(socket).and_then(|mut client| client.ask(Method::GET, target, Bytes::new()));
+    let granted: Granted = answer.map_err(|error| Output::error(Exit::Failure, error))?.read(&[StatusCode::OK])?;
+    Ok(granted.grants)
+}
+
+fn written(config: &Path, all: bool, output: &mut Output) -> Result<Vec<GrantNote>, Exit> {
+    let client = net::Client::new(&net::Config::default()).map_err(|error| Output::error(Exit::Failure, error))?;
+    let clock = Clock::default();
+    let compiled =
+        Compiler::new(config, client, clock.clone()).and_then(|compiler| compiler.compile(None)).map_err(|faults| output.faults(&faults))?;
+    Ok(compiled.snapshot.authorizer.granted(clock.now_ms(), all))
+}
+
+fn lines(grant: &GrantNote) -> String {
+    let state = match grant.state {
+        GrantState::Active => "active",
+        GrantState::Pending => "pending",
+        GrantState::Ended => "ended",
     };
-    let on = row.on.as_ref().map_or_else(String::new, |on| format!(" on {on}"));
-    let Row { id, to, from, until, why, approved_by, line, .. } = row;
-    let (gives, file) = (row.gives.join(", "), row.file.display());
+    let on = grant.on.as_ref().map_or_else(String::new, |on| format!(" on {on}"));
+    let GrantNote { id, to, from, until, why, approved_by, line, .. } = grant;
+    let (gives, file) = (grant.gives.join(", "), grant.file.display());
     format!("{state:<8} {id}  {gives} to {to}{on}\n         {from} to {until}, approved by {approved_by}: {why} ({file}:{line})")
 }

@@ -200,13 +200,16 @@ async fn what_it_does_not_have_it_says() {
         ("GET", "/v1/policies/none", 404),
         ("GET", "/v1/policies?unusd=true", 400),
         ("GET", "/v1/policies?limit=2", 200),
+        ("GET", "/v1/grants", 200),
+        ("GET", "/v1/grants?all", 200),
+        ("GET", "/v1/grants?al", 400),
     ] {
         let (have, answer) = ask(&world, method, target, "").await;
         assert_eq!((have, answer["error"].is_string()), (status, status != 200), "{method} {target}: {answer}");
     }
     assert_eq!(ids(&ask(&world, "GET", "/v1/policies?limit=2", "").await.1).len(), 2);
     // the admin port has none of it
-    for target in ["/v1/policies", "/v1/reload", "/v1/explain"] {
+    for target in ["/v1/policies", "/v1/grants", "/v1/reload", "/v1/explain"] {
         assert_eq!(world.admin(target).await.unwrap().0, 404, "{target}");
     }
 }

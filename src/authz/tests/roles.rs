@@ -116,6 +116,26 @@ fn a_grant_holds_from_its_first_to_its_last_millisecond_cached_or_not() {
 }
 
 #[test]
+fn grants_are_listed_by_where_they_are_in_their_time() {
+    use crate::authz::GrantState::{Active, Ended, Pending};
+    let later = TODAY.replace("T00:00:00Z, until: 2026-01-01T08:00:00Z", "T06:00:00Z, until: 2026-01-01T10:00:00Z");
+    let named = |id: &str, grant: &str| format!("- {}\n", grant.replacen('{', &format!("{{ id: {id},"), 1));
+    let authorizer = loaded(&with("- { role: reader, to: { Issuer: corp } }", &(named("one", TODAY) + &named("two", &later))), None);
+    let listed = |hour: i64, ended| {
+        let notes = authorizer.granted(NOW_MS + hour * 3_600_000, ended).into_iter();
+        notes.map(|note| (note.id, note.state)).collect::<Vec<_>>()
+    };
+    let both = |one, two| vec![("one".to_owned(), one), ("two".to_owned(), two)];
+    assert_eq!(listed(-1, false), both(Pending, Pending));
+    assert_eq!(listed(0, false), both(Active, Pending));
+    assert_eq!(listed(7, false), both(Active, Active));
+    assert_eq!(listed(8, true), [("two".to_owned(), Active), ("one".to_owned(), Ended)]);
+    assert_eq!((listed(8, false).len(), listed(10, false).len(), listed(10, true)), (1, 0, both(Ended, Ended)));
+    let note = authorizer.granted(NOW_MS, true).remove(0);
+    assert_eq!((note.until.as_str(), note.to.as_str(), note.gives), ("2026-01-01T08:00:00Z", "User::\"corp/alice\"", vec!["runner".to_owned()]));
+}
+
+#[test]
 fn who_approves_of_a_grant_does_not_have_it() {
     let group = TODAY.replace("User: corp/alice", "Group: corp/ml-engineers");
     let authorizer = loaded(&with("", &format!("- {group}")), None);
