@@ -1,3 +1,4 @@
+mod corpus;
 mod coverage;
 mod decisions;
 mod equivalence;
