@@ -37,6 +37,17 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Where a reader of the text would see something else than there is: a carriage return that ends no line in most editors, and the characters that turn the
+/// direction of writing (CVE-2021-42574). With what it is.
+#[must_use]
+pub fn deception(text: &str) -> Option<(usize, &'static str)> {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let lone = text.match_indices('\r').map(|(at, _)| at).find(|at| !text.get(at + 1..).unwrap_or_default().starts_with('\n'));
+    let lone = lone.map(|at| (at, "a carriage return that ends no line"));
+    let turned = text.find(turns).map(|at| (at, "a character that turns the direction of writing"));
+    lone.into_iter().chain(turned).min()
+}
+
 /// The one of `known` that `word` was likely meant to be: at most one typing error in four letters, and one more.
 /// Capitals, and `_` for `-`, are no errors.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {

@@ -8,7 +8,10 @@ use std::path::Path;
 use serde_json::Value as Json;
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 
-use crate::{model::Fault, text::quoted};
+use crate::{
+    model::Fault,
+    text::{deception, quoted},
+};
 
 /// How deeply lists and mappings may nest; the deepest key of any file of ours stands at six.
 const MAX_DEPTH: usize = 32;
@@ -68,6 +71,13 @@ pub struct YamlFault {
 pub fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
     let mut options = granit_parser::options! { disallow_directives: true, emit_unresolved_aliases: true, flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
     options.set_emit_comments(false);
+    if let Some((at, what)) = deception(text) {
+        let before = text.get(..at).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let place = Place { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 };
+        let fault = YamlFault { place: Some(place), message: format!("{what} hides what is written"), help: Some("remove it") };
+        return (None, vec![fault]);
+    }
     let mut reader = Reader { events: Parser::new_from_str_with_options(text, options), faults: Vec::new() };
     let node = match reader.document() {
         Ok(node) => node,

@@ -13,8 +13,8 @@ mod grant;
 use std::{path::Path, sync::Arc};
 
 use self::entry::Entry;
-pub(super) use self::grant::{Approved, Grants, text};
-use super::role::{Holder, Role};
+pub(super) use self::grant::{Approved, Grants, role_of};
+use super::role::Holder;
 use crate::{
     digest::Fields,
     model::{EntityRef, Fault, Vocabulary},
@@ -46,13 +46,6 @@ pub(super) struct Assignment {
 pub(super) enum Gives {
     Role(String),
     Actions(Vec<EntityRef>),
-}
-
-/// The same, found.
-#[derive(Clone, Copy)]
-pub(super) enum Given<'r> {
-    Role(&'r Arc<Role>),
-    Actions(&'r [EntityRef]),
 }
 
 /// Reads the text of one file.
@@ -99,14 +92,22 @@ fn empty(path: &Path) -> Fault {
     }
 }
 
-/// The id of the policy that an entry becomes for one holder: `base`, and where nothing else tells it from others, a digest of whom and on what.
-fn link_id(base: &str, holder: &Holder) -> Arc<str> {
+/// The id of the policy that an entry becomes for one holder: `base`, and a digest of all that tells it from others.
+fn link_id(base: &str, gives: &Gives, holder: &Holder, approved: Option<&Approved>) -> Arc<str> {
     let mut fields = Fields::new();
     for entity in [Some(&holder.principal), holder.resource.as_ref()].into_iter().flatten() {
         fields.text(entity.kind.as_str()).text(&entity.id);
     }
-    let [a, b, c, d, ..] = fields.finish();
-    format!("{base}.{:08x}", u32::from_be_bytes([a, b, c, d])).into()
+    if let Gives::Actions(actions) = gives {
+        for action in actions {
+            fields.text(&action.id);
+        }
+    }
+    if let Some(Approved { from, until, .. }) = approved {
+        fields.bytes(&from.to_be_bytes()).bytes(&until.to_be_bytes());
+    }
+    let digest = fields.finish().into_iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(byte));
+    format!("{base}.{digest:016x}").into()
 }
 
 // === impl Wrong ===

@@ -43,10 +43,10 @@ impl Authorizer {
     /// What holds at `now_ms`, then what is to come, then, where `ended` is asked for too, what was; each in the order of their ends.
     #[must_use]
     pub fn granted(&self, now_ms: i64, ended: bool) -> Vec<GrantNote> {
-        let mut notes: Vec<GrantNote> = self.grants().iter().map(|grant| note(grant, now_ms)).collect();
-        notes.retain(|note| ended || note.state != GrantState::Ended);
-        notes.sort_by(|one, other| (one.state, &one.until, &one.id).cmp(&(other.state, &other.until, &other.id)));
-        notes
+        let mut notes: Vec<(i64, GrantNote)> = self.grants().iter().map(|grant| (grant.until_ms, note(grant, now_ms))).collect();
+        notes.retain(|(_, note)| ended || note.state != GrantState::Ended);
+        notes.sort_by(|(one_ends, one), (other_ends, other)| (one.state, one_ends, &one.id).cmp(&(other.state, other_ends, &other.id)));
+        notes.into_iter().map(|(_, note)| note).collect()
     }
 }
 

@@ -53,6 +53,9 @@ struct Entry {
     offset: usize,
 }
 
+/// What one entity may be in, by the inventory and group files.
+const ANCESTORS: usize = 1000;
+
 const KEYS: [&str; 5] = ["type", "id", "parents", "tags", "same_as"];
 
 // === impl Inventory ===
@@ -68,7 +71,7 @@ impl Inventory {
             (Ok(listed), Ok(read)) => (listed, read),
             (listed, read) => return Err([listed.err(), read.err()].into_iter().flatten().flatten().collect()),
         };
-        let mut faults = Vec::new();
+        let mut faults = ways_in(&listed, &memberships, &closed);
         let items = flatten(&listed, &memberships, &mut faults);
         if faults.is_empty() { Ok(Self { items, same: Arc::new(listed.same), closed }) } else { Err(faults) }
     }
@@ -170,6 +173,25 @@ fn dangling(entries: &[Entry], places: &HashMap<EntityRef, Fault>) -> Vec<Mark> 
     marks
 }
 
+/// Ways into a group of which its file alone says who is in it, that are open to others: a group in it that tokens may name, and the inventory.
+fn ways_in(listed: &Listed, memberships: &[Membership], closed: &HashSet<EntityRef>) -> Vec<Fault> {
+    let open = |membership: &&Membership| {
+        let Membership { member, group, .. } = membership;
+        closed.contains(group) && member.kind.as_str() == "Group" && !closed.contains(member)
+    };
+    let by_group = memberships.iter().filter(open).map(|Membership { member, group, place }| {
+        let message =
+            format!("`{}` is filled by its file alone, and tokens may name `{}`, which is in it", shown_entity(group), shown_entity(member));
+        Fault { message, help: Some("write `source: file` there too, or list its members here".to_owned()), ..place.clone() }
+    });
+    let by_inventory = listed.entries.iter().filter_map(|entry| {
+        let group = entry.parents.iter().find(|parent| closed.contains(*parent))?;
+        let message = format!("`{}` is filled by its file alone", shown_entity(group));
+        Some(Fault { message, help: Some("list its members there".to_owned()), ..listed.places.get(&entry.entity)?.clone() })
+    });
+    by_group.chain(by_inventory).collect()
+}
+
 /// Entities with all their ancestors. What is in itself is a fault.
 fn flatten(listed: &Listed, memberships: &[Membership], faults: &mut Vec<Fault>) -> HashMap<EntityRef, Item> {
     let mut parents: HashMap<EntityRef, Vec<EntityRef>> = listed.entries.iter().map(|entry| (entry.entity.clone(), entry.parents.clone())).collect();
@@ -183,6 +205,12 @@ fn flatten(listed: &Listed, memberships: &[Membership], faults: &mut Vec<Fault>)
     let mut items = HashMap::with_capacity(parents.len());
     for entity in parents.keys() {
         let ancestors = ancestors_of(entity, &parents);
+        if ancestors.len() > ANCESTORS {
+            let told = memberships.iter().find(|membership| membership.member == *entity).map(|membership| &membership.place);
+            let message = format!("`{}` is in more than {ANCESTORS} others", shown_entity(entity));
+            faults.extend(listed.places.get(entity).or(told).cloned().map(|place| Fault { message, help: Some("nest less".to_owned()), ..place }));
+            break;
+        }
         if ancestors.contains(entity) {
             let told = memberships.iter().find(|membership| membership.member == *entity).map(|membership| &membership.place);
             let message = format!("`{}` is in itself, by way of its parents", shown_entity(entity));
@@ -198,7 +226,7 @@ fn flatten(listed: &Listed, memberships: &[Membership], faults: &mut Vec<Fault>)
 fn ancestors_of(entity: &EntityRef, parents: &HashMap<EntityRef, Vec<EntityRef>>) -> Vec<EntityRef> {
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
     let mut open: Vec<&EntityRef> = parents.get(entity).into_iter().flatten().collect();
-    while let Some(next) = open.pop() {
+    while let Some(next) = open.pop().filter(|_| found.len() <= ANCESTORS) {
         if seen.insert(next) {
             found.push(next.clone());
             open.extend(parents.get(next).into_iter().flatten());

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     digest::Fields,
     model::{Fault, Vocabulary},
+    text::deception,
 };
 
 /// What policies are checked against, kept across reloads while the catalog is the same.
@@ -66,8 +67,9 @@ impl Rules {
     /// A fault of the catalog: its words make no Cedar schema.
     pub(super) fn new(vocabulary: &Vocabulary, previous: Option<&Arc<Self>>) -> Result<Arc<Self>, Fault> {
         let json = schema_json(vocabulary);
-        // the forms of ids are rules too, though Cedar does not know them
-        let digest = sha256([json.to_string().as_bytes(), format!("{:?}", vocabulary.types).as_bytes(), b""]);
+        // the forms of ids and the other names of actions are rules too, though Cedar does not know them
+        let (types, aliases) = (format!("{:?}", vocabulary.types), format!("{:?}", vocabulary.aliases));
+        let digest = sha256([json.to_string().as_bytes(), types.as_bytes(), aliases.as_bytes()]);
         if let Some(same) = previous.filter(|previous| previous.digest == digest) {
             return Ok(same.clone());
         }
@@ -129,6 +131,9 @@ impl Loaded {
             let path: Arc<Path> = path.as_path().into();
             if pieces.is_empty() {
                 self.faults.push(empty(&path));
+            }
+            if let Some((at, what)) = deception(text) {
+                self.faults.push(Mark::new(at, format!("{what} hides what is written"), Some("remove it".to_owned())).fault(&path, text, 0));
             }
             let mut lines = Lines::new(text);
             for ((key, piece), compiled) in pieces.iter().zip(compiled.by_ref()) {

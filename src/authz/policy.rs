@@ -133,7 +133,7 @@ impl Checker<'_> {
         match policy {
             _ if !faults.is_empty() => Err(faults),
             Ok(policy) => Ok(Written::Policy(Arc::new(Compiled::new(policy, id, warnings)))),
-            Err(_) => Ok(Written::Role(Arc::new(Role::new(template, id, piece, warnings)))),
+            Err(_) => Ok(Written::Role(Arc::new(Role::new(template, id, warnings)))),
         }
     }
 

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
-use cedar_policy_core::ast::{Effect, Policy, PolicyID, PrincipalConstraint, ResourceConstraint, SlotId, Template};
+use cedar_policy_core::{
+    ast::{Effect, Expr, Policy, PolicyID, PrincipalConstraint, ResourceConstraint, SlotId, Template},
+    parser::parse_policy_or_template,
+};
 
 use super::{
     constraint::{Constraint, entity_ref},
@@ -14,7 +17,10 @@ use super::{
     text::{Mark, Piece},
     validate::Validation,
 };
-use crate::model::{EntityRef, TypeName};
+use crate::{
+    digest::Fields,
+    model::{EntityRef, TypeName},
+};
 
 /// A template without fault: `permit (principal in ?principal, …)`.
 #[derive(Clone, Debug)]
@@ -22,8 +28,6 @@ pub(super) struct Role {
     template: Arc<Template>,
     /// From `@id`.
     pub(super) id: Arc<str>,
-    /// As it is written, from `@id` to before the last `;`.
-    pub(super) text: Box<str>,
     reason: Option<String>,
     owner: Option<String>,
     footprint: Footprint,
@@ -75,12 +79,10 @@ pub(super) fn faults(template: &Template, piece: &Piece<'_>) -> Vec<Mark> {
 // === impl Role ===
 
 impl Role {
-    pub(super) fn new(template: Arc<Template>, id: Arc<str>, piece: &Piece<'_>, warnings: Vec<Mark>) -> Self {
+    pub(super) fn new(template: Arc<Template>, id: Arc<str>, warnings: Vec<Mark>) -> Self {
         let edges = Edge::of(&template);
-        let text = piece.text.get(piece.start..).unwrap_or_default().trim_end().trim_end_matches(';');
         Self {
             id,
-            text: text.into(),
             reason: annotation(&template, "reason").map(str::to_owned),
             owner: annotation(&template, "owner").map(str::to_owned),
             footprint: Footprint::of(&template, edges.is_some()),
@@ -91,14 +93,36 @@ impl Role {
         }
     }
 
-    /// The same under a name that no other template has.
-    pub(super) fn renamed(&self, digest: &[u8; 32]) -> Self {
+    /// The role where `clauses` hold, too: looked at first, so that where they do not, nothing of the role can fail.
+    ///
+    /// # Errors
+    /// What keeps the clauses from being Cedar.
+    pub(super) fn within(&self, clauses: &str) -> Result<Self, String> {
+        let parsed =
+            parse_policy_or_template(None, &format!("permit (principal, action, resource)\n{clauses};")).map_err(|error| error.to_string())?;
+        let own = self.template.non_scope_constraints().cloned();
+        let both = match (parsed.non_scope_constraints().cloned(), own) {
+            (Some(clauses), Some(own)) => Some(Expr::and(clauses, own)),
+            (one, other) => one.or(other),
+        };
+        // A name that no other template has, since links of both stand in one set.
         let mut name = "grant:".to_owned();
-        for byte in digest {
+        let mut fields = Fields::new();
+        fields.text(self.template.id().as_ref()).text(clauses);
+        for byte in fields.finish() {
             let _ = write!(name, "{byte:02x}");
         }
-        let template = Arc::new(self.template.new_id(PolicyID::from_string(name)));
-        Self { template, ..self.clone() }
+        let template = Template::new_shared(
+            PolicyID::from_string(name),
+            None,
+            Arc::clone(self.template.annotations_arc()),
+            self.template.effect(),
+            self.template.principal_constraint().clone(),
+            self.template.action_constraint().clone(),
+            self.template.resource_constraint().clone(),
+            both.map(Arc::new),
+        );
+        Ok(Self::new(Arc::new(template), Arc::clone(&self.id), Vec::new()))
     }
 
     /// Whether who is given the role is given it on something: it has `?resource`.

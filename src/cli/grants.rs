@@ -39,7 +39,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     };
     match listed {
         Ok(grants) => {
-            output.result(&grants, || grants.iter().map(lines).collect::<Vec<_>>().join("\n"));
+            let none = "no grants".to_owned();
+            output.result(&grants, || if grants.is_empty() { none } else { grants.iter().map(lines).collect::<Vec<_>>().join("\n") });
             Exit::Yes
         }
         Err(exit) => exit,

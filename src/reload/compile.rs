@@ -105,21 +105,35 @@ fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
     part.map_err(|faults| all.extend(faults)).ok()
 }
 
-/// The policies in `dir`, who has them, and the inventory, each read whole and unchanged while reading.
+/// The policies in `dir`, who has them, and the inventory, as they once stood on disk together.
 pub(super) fn source(config: &Config, dir: &Path) -> Result<Source, Vec<Fault>> {
-    let listing = listing::read_stable(dir, Meant::Policies).map_err(|fault| vec![fault])?;
-    let inventory = match &config.policy.entities {
+    let policy = &config.policy;
+    let grants = policy.grants.as_ref().map(|grants| grants.dir.as_path());
+    let further = [policy.entities.as_deref(), policy.groups.as_deref(), policy.access.as_deref(), grants];
+    let paths: Vec<&Path> = [Some(dir)].into_iter().chain(further).flatten().collect();
+    listing::read_together(&paths, || parts(config, dir))
+}
+
+fn parts(config: &Config, dir: &Path) -> Result<Source, Vec<Fault>> {
+    let policy = &config.policy;
+    let read = |dir: &Path, meant| listing::read_stable(dir, meant).map(|listing| listing.files).map_err(|fault| vec![fault]);
+    let yaml = |dir: Option<&Path>| dir.map_or_else(|| Ok(Vec::new()), |dir| read(dir, Meant::Yaml));
+    let inventory = match &policy.entities {
         Some(file) => Some((file.clone(), listing::read_stable_file(file).map_err(|fault| vec![fault])?)),
         None => None,
     };
-    let yaml = |dir: &Path| listing::read_stable(dir, Meant::Yaml).map(|listing| listing.files).map_err(|fault| vec![fault]);
-    let grants = config.policy.grants.as_ref();
+    let groups = yaml(policy.groups.as_deref())?;
+    // Without its files, groups that only they may fill would be open to tokens.
+    if let Some(dir) = policy.groups.as_ref().filter(|_| groups.is_empty()) {
+        let help = Some("write at least one group, or remove `policy.groups`".to_owned());
+        return Err(vec![Fault { file: dir.clone(), line: None, column: None, message: "there is no `*.yaml` file".to_owned(), help }]);
+    }
     Ok(Source {
-        files: listing.files,
+        files: read(dir, Meant::Policies)?,
         inventory,
-        groups: config.policy.groups.as_deref().map_or_else(|| Ok(Vec::new()), yaml)?,
-        access: config.policy.access.as_deref().map_or_else(|| Ok(Vec::new()), yaml)?,
-        grants: grants.map_or_else(|| Ok(Vec::new()), |grants| yaml(&grants.dir))?,
-        longest_grant: grants.map_or(Duration::ZERO, |grants| grants.longest),
+        groups,
+        access: yaml(policy.access.as_deref())?,
+        grants: yaml(policy.grants.as_ref().map(|grants| grants.dir.as_path()))?,
+        longest_grant: policy.grants.as_ref().map_or(Duration::ZERO, |grants| grants.longest),
     })
 }

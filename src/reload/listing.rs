@@ -78,6 +78,25 @@ pub(super) fn read_stable_file(path: &Path) -> Result<String, Fault> {
     Ok(listing.files.into_iter().map(|(_, text)| text).collect())
 }
 
+/// What `read` makes of several files and folders, all the same before and after: read one by one while a change of several goes on, a set could have one
+/// part of it and lack another.
+///
+/// # Errors
+/// Those of `read`, and a [`Fault`] that names the first path where they do not hold still.
+pub(super) fn read_together<T>(paths: &[&Path], mut read: impl FnMut() -> Result<T, Vec<Fault>>) -> Result<T, Vec<Fault>> {
+    let look = |path: &&Path| if path.is_dir() { stamps_now(path).ok() } else { single(path, CAPS).ok() };
+    for _ in 0..ATTEMPTS {
+        let before: Vec<_> = paths.iter().map(look).collect();
+        let made = read();
+        if paths.iter().map(look).collect::<Vec<_>>() == before {
+            return made;
+        }
+        thread::sleep(PAUSE);
+    }
+    let first = paths.first().copied().unwrap_or(Path::new(""));
+    Err(vec![fault(first, "it and what is read with it do not hold still".to_owned(), "write beside them and move what is complete in their place")])
+}
+
 fn insist(path: &Path, mut read: impl FnMut() -> Result<Listing, Trouble>) -> Result<Listing, Fault> {
     for _ in 0..ATTEMPTS {
         match read() {

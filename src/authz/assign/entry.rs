@@ -1,5 +1,7 @@
 //! One entry of a file, key by key.
 
+use std::collections::HashSet;
+
 use super::{Assignment, Gives, Kind, Wrong, grant, link_id};
 use crate::{
     authz::{
@@ -34,6 +36,9 @@ enum Side {
     On,
 }
 
+/// Policies that one entry may be, so that no line costs more than its reader sees.
+const PAIRS: usize = 1000;
+
 const ACCESS_KEYS: &[&str] = &["role", "to", "on", "id", "owner", "why"];
 const GRANT_KEYS: &[&str] = &["role", "action", "to", "on", "id", "owner", "why", "from", "until", "requested_by", "approved_by"];
 
@@ -49,6 +54,9 @@ struct Reader<'n, 'v> {
 
 impl Entry {
     pub(super) fn read(node: &Node, kind: Kind, vocabulary: &Vocabulary) -> Result<Self, Vec<Wrong>> {
+        if node.value == Value::Refused {
+            return Err(Vec::new());
+        }
         let Value::Map(entries) = &node.value else {
             return Err(vec![Wrong::new(node.place, format!("an entry is a mapping, not {}", node.kind()), "begin it with `- role:`")]);
         };
@@ -83,10 +91,22 @@ impl Entry {
             let none = self.on.is_empty().then_some(None);
             self.on.iter().map(Some).chain(none).map(|resource| Holder { principal: principal.clone(), resource: resource.cloned() })
         });
+        let count = self.to.len().saturating_mul(self.on.len().max(1));
+        if count > PAIRS {
+            let message = format!("the entry would be {count} policies");
+            return Err(vec![Wrong::new(
+                self.place,
+                message,
+                format!("name at most {PAIRS} pairs of `to` and `on`, or groups and what holds the resources"),
+            )]);
+        }
         let pairs: Vec<Holder> = pairs.collect();
         let base = self.id.as_deref().unwrap_or_else(|| if let Gives::Role(role) = &self.gives { role } else { "grant" });
         let alone = self.id.is_some() && pairs.len() == 1;
-        let holders = pairs.into_iter().map(|holder| (if alone { base.into() } else { link_id(base, &holder) }, holder)).collect();
+        let holders = pairs
+            .into_iter()
+            .map(|holder| (if alone { base.into() } else { link_id(base, &self.gives, &holder, approved.as_ref()) }, holder))
+            .collect();
         Ok(Assignment { place: self.place, gives: self.gives, holders, owner: self.owner, why: self.why, approved })
     }
 }
@@ -188,7 +208,7 @@ impl<'n> Reader<'n, '_> {
             Value::List(items) => items.as_slice(),
             _ => std::slice::from_ref(node),
         };
-        let mut found = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
         for map in maps {
             let Value::Map(entries) = &map.value else {
                 if map.value != Value::Refused {
@@ -200,7 +220,9 @@ impl<'n> Reader<'n, '_> {
             for (kind, ids) in entries {
                 for (id, place) in self.texts(&kind.text, ids) {
                     match self.entity(&kind.text, id, side) {
-                        Ok(entity) if found.contains(&entity) => self.wrong(place, format!("`{}` stands twice", shown_entity(&entity)), "remove one"),
+                        Ok(entity) if !seen.insert(entity.clone()) => {
+                            self.wrong(place, format!("`{}` stands twice", shown_entity(&entity)), "remove one");
+                        }
                         Ok(entity) => found.push(entity),
                         Err((message, help)) => self.wrong(place, message, help),
                     }

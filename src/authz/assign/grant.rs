@@ -5,8 +5,11 @@ use std::time::Duration;
 use cedar_policy::EntityId;
 use jiff::Timestamp;
 
-use super::{Given, Wrong};
-use crate::{model::EntityRef, yaml::Place};
+use super::Wrong;
+use crate::{
+    model::{EntityRef, TypeName},
+    yaml::Place,
+};
 
 /// What holds of all grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +36,15 @@ pub(in crate::authz) struct Approved {
     pub(in crate::authz) by: EntityRef,
 }
 
-/// Milliseconds since the epoch of a time of RFC 3339, which has an offset.
+/// Milliseconds since the epoch of a time of RFC 3339 (§5.6), which has seconds and an offset.
 pub(super) fn moment(text: &str) -> Option<i64> {
-    // Other forms of ISO 8601 name a time zone in brackets, or leave the seconds out.
-    let plain = text.len() >= "2026-11-22T08:00:00Z".len() && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:+.TZ".contains(&byte));
-    text.parse::<Timestamp>().ok().filter(|_| plain).map(Timestamp::as_millisecond)
+    let digits = |byte: u8| if byte.is_ascii_digit() { b'0' } else { byte };
+    let shape: Vec<u8> = text.bytes().map(digits).collect();
+    let rest = shape.strip_prefix(b"0000-00-00T00:00:00")?;
+    let fraction = rest.strip_prefix(b".").map(|rest| rest.iter().take_while(|byte| **byte == b'0').count());
+    let offset = rest.get(fraction.map_or(0, |count| count + 1)..)?;
+    let whole = matches!(offset, b"Z" | b"+00:00" | b"-00:00") && fraction != Some(0) && text.get(17..19)? != "60";
+    text.parse::<Timestamp>().ok().filter(|_| whole).map(Timestamp::as_millisecond)
 }
 
 // === impl Grants ===
@@ -61,8 +68,10 @@ impl Grants {
             wrong.push(Wrong::new(*end, message, "write an earlier `until`; `policy.grants.longest` says how long grants may be"));
         }
         let requester = times.requested_by.as_ref().map(|(user, _)| user);
-        let same = |user: &EntityRef| user.kind == approver.kind && user.id.to_lowercase() == approver.id.to_lowercase();
-        if to.iter().chain(requester).any(same) {
+        // Of either kind: which one a caller is, the issuer's tokens say.
+        let is_one = |entity: &&EntityRef| matches!(entity.kind.as_str(), "User" | "ServicePrincipal");
+        let same = |one: &EntityRef| one.id.to_lowercase() == approver.id.to_lowercase();
+        if to.iter().filter(is_one).chain(requester).any(same) {
             wrong.push(Wrong::new(*signed, format!("`{}` would approve of an own grant", approver.id), "let somebody else approve of it"));
         }
         if !wrong.is_empty() {
@@ -75,24 +84,23 @@ impl Grants {
 // === impl Approved ===
 
 impl Approved {
-    /// The clauses that hold for this time alone, and for everybody but the approver.
-    fn clauses(&self) -> String {
+    /// That it is this time, and nobody whom the approver is or acts as, in Cedar.
+    pub(in crate::authz) fn clauses(&self) -> String {
         let (from, until) = (datetime(self.from), datetime(self.until));
-        let when = format!("when {{ context.request.time >= datetime(\"{from}\") && context.request.time < datetime(\"{until}\") }}");
-        format!("{when}\nunless {{ principal == {} }}", in_cedar(&self.by))
+        let (user, id) = (in_cedar(&self.by), EntityId::new(&self.by.id));
+        let same = in_cedar(&EntityRef::new(&TypeName::new("ServicePrincipal"), &self.by.id));
+        format!(
+            "when {{ context.request.time >= datetime(\"{from}\") && context.request.time < datetime(\"{until}\") }}\n\
+             unless {{ principal in [{user}, {same}] || (context has actor && context.actor == \"{}\") }}",
+            id.escaped()
+        )
     }
 }
 
-/// The template, in Cedar, that an assignment is a link of where its role alone does not say it.
-pub(in crate::authz) fn text(given: Given<'_>, approved: Option<&Approved>) -> String {
-    let given = match given {
-        Given::Role(role) => role.text.to_string(),
-        Given::Actions(actions) => {
-            let actions: Vec<String> = actions.iter().map(in_cedar).collect();
-            format!("@id(\"grant\")\npermit (principal in ?principal, action in [{}], resource in ?resource)", actions.join(", "))
-        }
-    };
-    format!("{given}\n{};", approved.map_or_else(String::new, Approved::clauses))
+/// The role that gives these actions on whatever it is given on, in Cedar.
+pub(in crate::authz) fn role_of(actions: &[EntityRef]) -> String {
+    let actions: Vec<String> = actions.iter().map(in_cedar).collect();
+    format!("@id(\"the-actions\")\npermit (principal in ?principal, action in [{}], resource in ?resource);", actions.join(", "))
 }
 
 /// With all that must be escaped.

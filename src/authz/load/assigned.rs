@@ -8,7 +8,7 @@ use std::{
 use super::{Kept, Loaded, Placed, Rules};
 use crate::{
     authz::{
-        assign::{self, Assignment, Given, Gives},
+        assign::{self, Assignment, Gives},
         policy::{Checker, Written},
         role::{Holder, Linker, Role},
         text::{Mark, Piece},
@@ -81,7 +81,7 @@ impl<'l> Assigning<'l> {
         let role = self.role(assignment)?;
         for (id, holder) in &assignment.holders {
             match (&holder.resource, role.takes_resource()) {
-                (None, true) => return Err((format!("`{}` is given on something", role.id), Some("add `on:`".to_owned()))),
+                (None, true) => return Err(("what the entry gives is given on something".to_owned(), Some("add `on:`".to_owned()))),
                 (Some(_), false) => return Err((format!("`{}` says itself on what it is", role.id), Some("remove `on`".to_owned()))),
                 _ => {}
             }
@@ -95,32 +95,29 @@ impl<'l> Assigning<'l> {
 
     /// What is linked: the role itself, or what holds for the time of a grant.
     fn role(&mut self, assignment: &Assignment) -> Result<Arc<Role>, Wrong> {
-        let given = match &assignment.gives {
-            Gives::Actions(actions) => Given::Actions(actions),
-            Gives::Role(name) => Given::Role(self.loaded.roles.get(name.as_str()).ok_or_else(|| self.unknown(name))?),
+        let role = match &assignment.gives {
+            Gives::Actions(actions) => self.role_of(actions)?,
+            Gives::Role(name) => Arc::clone(self.loaded.roles.get(name.as_str()).ok_or_else(|| self.unknown(name))?),
         };
-        if let (Given::Role(role), None) = (given, &assignment.approved) {
-            return Ok(Arc::clone(role));
+        match &assignment.approved {
+            None => Ok(role),
+            Some(approved) => Ok(Arc::new(role.within(&approved.clauses()).map_err(|message| (message, None))?)),
         }
-        let text = assign::text(given, assignment.approved.as_ref());
-        let key = self.rules.key("assigned", &text);
+    }
+
+    /// The role that actions are, checked like one that is written.
+    fn role_of(&mut self, actions: &[EntityRef]) -> Result<Arc<Role>, Wrong> {
+        let text = assign::role_of(actions);
+        let key = self.rules.key("actions", &text);
         let known = self.loaded.kept.written.get(&key).or_else(|| self.previous?.written.get(&key)).cloned();
-        let written = known.map_or_else(|| self.compile(&text, &key), Ok)?;
+        let first = |marks: Vec<Mark>| marks.into_iter().next().map_or_else(|| (String::new(), None), |mark| (mark.message, mark.help));
+        let compile = || self.checker.compile(&Piece { text: &text, offset: 0, start: 0 }).map_err(first);
+        let written = known.map_or_else(compile, Ok)?;
         self.loaded.kept.written.insert(key, written.clone());
         match written {
             Written::Role(role) => Ok(role),
             Written::Policy(_) => Err(("the entry gives nothing".to_owned(), None)),
         }
-    }
-
-    /// A template under a name of its own, since its links stand beside those of the role.
-    fn compile(&self, text: &str, key: &[u8; 32]) -> Result<Written, Wrong> {
-        let first = |marks: Vec<Mark>| marks.into_iter().next().map_or_else(|| (String::new(), None), |mark| (mark.message, mark.help));
-        let written = self.checker.compile(&Piece { text, offset: 0, start: 0 }).map_err(first)?;
-        Ok(match written {
-            Written::Role(role) => Written::Role(Arc::new(role.renamed(key))),
-            Written::Policy(policy) => Written::Policy(policy),
-        })
     }
 
     fn unknown(&self, name: &str) -> Wrong {

@@ -15,7 +15,7 @@ fn faults(groups: &str) -> String {
 #[test]
 fn tokens_and_files_say_who_is_in_a_group_unless_the_file_alone_does() {
     let both = "- { group: corp/team, members: { User: [corp/bob], Group: corp/interns } }";
-    let file = "- { group: corp/team, source: file, members: { User: corp/bob, Group: corp/interns } }";
+    let file = "- { group: corp/team, source: file, members: { User: corp/bob, Group: corp/interns } }\n- { group: corp/interns, source: file, members: { User: corp/dan } }";
     let (nested, narrowed) =
         ("- { group: corp/all, members: { Group: corp/team } }", "- { group: corp/all, source: file, members: { Group: corp/team } }");
     let who = |name: &str, groups: &[&str]| caller(Some(token(name, groups)), None);
@@ -27,12 +27,13 @@ fn tokens_and_files_say_who_is_in_a_group_unless_the_file_alone_does() {
         (file.to_owned(), "corp/team", who("bob", &[]), true),
         (file.to_owned(), "corp/team", who("bob", &["team"]), true),
         (file.to_owned(), "corp/team", who("eve", &["team"]), false),
-        (file.to_owned(), "corp/team", who("eve", &["interns"]), true),
+        (file.to_owned(), "corp/team", who("eve", &["interns"]), false),
+        (file.to_owned(), "corp/team", who("dan", &[]), true),
         (format!("{both}\n{nested}"), "corp/all", who("bob", &[]), true),
         (format!("{both}\n{nested}"), "corp/all", who("eve", &["team"]), true),
         (format!("{both}\n{nested}"), "corp/all", who("eve", &["all"]), true),
-        (format!("{both}\n{narrowed}"), "corp/all", who("eve", &["all"]), false),
-        (format!("{both}\n{narrowed}"), "corp/all", who("eve", &["team"]), true),
+        (format!("{file}\n{narrowed}"), "corp/all", who("eve", &["all", "team"]), false),
+        (format!("{file}\n{narrowed}"), "corp/all", who("bob", &[]), true),
         (format!("{file}\n{nested}"), "corp/all", who("eve", &["team"]), false),
     ];
     for (groups, group, caller, want) in cases {
@@ -47,7 +48,14 @@ fn tokens_and_files_say_who_is_in_a_group_unless_the_file_alone_does() {
 
 #[test]
 fn every_bad_group_is_placed_and_mended() {
-    let cases: [(&str, &[&str]); 16] = [
+    let cases: [(&str, &[&str]); 17] = [
+        (
+            "- { group: corp/a, source: file, members: { Group: corp/b } }\n- { group: corp/b, members: { User: corp/u } }",
+            &[
+                "team.yaml:1:52: `Group::\"corp/a\"` is filled by its file alone, and tokens may name `Group::\"corp/b\"`",
+                "write `source: file` there too",
+            ],
+        ),
         ("", &["groups/team.yaml: the file holds no group", "delete the file"]),
         ("[]", &["the file holds no group"]),
         ("group: corp/a", &["team.yaml:1:1: the file is a mapping, not a list of groups"]),
@@ -90,6 +98,15 @@ fn a_circle_through_both_and_a_dangling_collection_are_faults() {
     let slip = inventory(&format!(r#"[{job}, {{ "type": "Collection", "id": "payroll" }}]"#));
     assert_eq!(faults(&slip), "entities.json:1:2: `Collection::\"payrol\"` is not listed; did you mean `payroll`?\n");
     assert!(faults(&inventory(&format!("[{job}]"))).contains("list it too"));
+    let entered = Source {
+        groups: vec![("g.yaml".into(), "- { group: corp/b, source: file, members: { User: corp/u } }".to_owned())],
+        ..inventory(r#"[{ "type": "User", "id": "corp/eve", "parents": [{ "type": "Group", "id": "corp/b" }] }]"#)
+    };
+    assert!(
+        faults(&entered).contains("entities.json:1:2: `Group::\"corp/b\"` is filled by its file alone; list its members there"),
+        "{}",
+        faults(&entered)
+    );
     // A policy on such a collection is told of.
     let source = Source {
         files: vec![("base.cedar".into(), r#"@id("p") permit (principal, action, resource in Collection::"payroll");"#.to_owned())],

@@ -144,6 +144,92 @@ fn who_approves_of_a_grant_does_not_have_it() {
     assert!(authorizer.authorize(&bob(), &run, &facts()).is_err(), "the approver is in the group too");
 }
 
+/// Neither as one's service principal nor by an agent that acts for somebody else.
+#[test]
+fn an_approver_has_no_grant_in_another_guise() {
+    let group = TODAY.replace("User: corp/alice", "Group: corp/ml-engineers");
+    let authorizer = loaded(&with("", &format!("- {group}")), None);
+    let run = intent("jobs.run_now", &[("Job", "stage/1")]);
+    let mut service = token("bob", &["ml-engineers"]);
+    service.kind = crate::model::PrincipalKind::ServicePrincipal;
+    let mut acting = token("alice", &["ml-engineers"]);
+    acting.actors = vec!["bob".to_owned()];
+    let mut other = token("alice", &["ml-engineers"]);
+    other.actors = vec!["carol".to_owned()];
+    for (mut token, want) in [(service, false), (acting, false), (other, true)] {
+        super::world::seal(&mut token);
+        let caller = caller(Some(token), None);
+        assert_eq!(authorizer.authorize(&caller, &run, &facts()).is_ok(), want, "{caller:?}");
+    }
+}
+
+/// The time is looked at first: a role that would fail denies nothing once the grant is over.
+#[test]
+fn a_grant_that_has_ended_fails_nothing() {
+    let failing = r#"@id("failing") permit (principal in ?principal, action, resource in ?resource) when { context.request.path == "" || 9223372036854775807 + 1 == 0 };"#;
+    let plain = r#"@id("plain") permit (principal, action, resource);"#;
+    let grant = TODAY.replace("role: runner", "role: failing");
+    let source = Source { files: vec![("f.cedar".into(), format!("{failing}\n{plain}"))], ..with("", &format!("- {grant}")) };
+    let authorizer = loaded(&source, None);
+    let run = intent("jobs.run_now", &[("Job", "stage/1")]);
+    assert_eq!(authorizer.authorize(&alice(), &run, &facts()).unwrap_err().reason.code(), "POLICY_ERROR");
+    assert!(authorizer.authorize(&alice(), &run, &at(NOW_MS + 8 * 3_600_000)).is_ok());
+}
+
+#[test]
+fn grants_that_differ_in_time_or_actions_alone_stand_beside_each_other() {
+    let later = TODAY.replace("T00:00:00Z, until: 2026-01-01T08:00:00Z", "T08:00:00Z, until: 2026-01-01T10:00:00Z");
+    let actions = ["jobs.get", "jobs.run_now"].map(|action| TODAY.replace("role: runner", &format!("action: {action}")));
+    let text: Vec<String> = [TODAY.to_owned(), later].iter().chain(&actions).map(|grant| format!("- {grant}")).collect();
+    let access = "- { role: runner, to: { User: corp/alice }, on: { Job: stage/1 } }";
+    assert_eq!(loaded(&with(access, &text.join("\n")), None).policy_count(), 5);
+    // A pair that shares the first 32 bits of a digest.
+    let pair = [("team-151", "endpoint-6"), ("team-272", "endpoint-43")];
+    let lines =
+        pair.map(|(team, endpoint)| format!("- {{ role: user, to: {{ Group: corp/{team} }}, on: {{ ServingEndpoint: stage/{endpoint} }} }}\n"));
+    let role = r#"@id("user") permit (principal in ?principal, action, resource in ?resource);"#;
+    let source = Source { files: vec![("r.cedar".into(), role.to_owned())], ..with(&lines.concat(), "") };
+    assert_eq!(loaded(&source, None).policy_count(), 2);
+}
+
+/// What a name of an action stands for is a rule that policies were checked by.
+#[test]
+fn a_name_that_stands_for_another_action_now_is_looked_up_anew() {
+    let source = source(r#"@id("a") permit (principal, action == Action::"jobs.start", resource);"#);
+    let first = loaded(&source, None);
+    let mut moved = vocabulary();
+    moved.aliases = [("jobs.start".into(), "jobs.get".into())].into();
+    let second = Authorizer::load(&moved, &source, 1 << 20, Some(&first)).unwrap_or_else(|faults| panic!("{}", said(&faults)));
+    let allowed = |authorizer: &Authorizer, action| authorizer.authorize(&alice(), &intent(action, &[("Job", "stage/1")]), &facts()).is_ok();
+    assert_eq!((allowed(&first, "jobs.run_now"), allowed(&first, "jobs.get")), (true, false));
+    assert_eq!((allowed(&second, "jobs.run_now"), allowed(&second, "jobs.get")), (false, true));
+    assert!(Authorizer::load(&crate::model::Vocabulary { aliases: [].into(), ..vocabulary() }, &source, 1 << 20, Some(&first)).is_err());
+}
+
+#[test]
+fn what_hides_from_a_reader_is_refused() {
+    let hidden = "# the team tries its models\r- { role: reader, to: { Issuer: corp } }\n- { role: reader, to: { Group: corp/a } }";
+    assert!(
+        faults(&with(hidden, "")).contains("team.yaml:1:28: a carriage return that ends no line hides what is written"),
+        "{}",
+        faults(&with(hidden, ""))
+    );
+    let turned = "- { role: reader, to: { Group: \"corp/a\u{202e}b\" } }";
+    assert!(faults(&with(turned, "")).contains("turns the direction of writing"), "{}", faults(&with(turned, "")));
+    let windows = "# fine\r\n- { role: reader, to: { Issuer: corp } }\r\n";
+    assert_eq!(loaded(&with(windows, ""), None).policy_count(), 1);
+    let policy = "// nobody may\r@id(\"a\") permit (principal, action, resource);";
+    assert!(faults(&source(policy)).contains("base.cedar:1:14: a carriage return"), "{}", faults(&source(policy)));
+}
+
+#[test]
+fn one_line_is_no_more_policies_than_its_reader_sees() {
+    let many = |count: usize| (0..count).map(|number| format!("corp/u{number}")).collect::<Vec<_>>().join(", ");
+    let line = |users: usize| format!("- {{ role: runner, to: {{ User: [{}] }}, on: {{ Job: [stage/1, stage/2] }} }}", many(users));
+    assert_eq!(loaded(&with(&line(500), ""), None).policy_count(), 1000);
+    assert!(faults(&with(&line(501), "")).contains("the entry would be 1002 policies"));
+}
+
 #[test]
 fn a_grant_may_give_actions_without_a_role() {
     let grant = TODAY.replace("role: runner", "action: [jobs.get, jobs.start]");
@@ -197,7 +283,7 @@ fn every_bad_entry_is_placed_and_mended() {
         ("- runner", &["team.yaml:1:3: an entry is a mapping, not a text"]),
         ("- { to: { User: corp/a }, on: { Job: stage/1 } }", &["team.yaml:1:3: the entry lacks `role`", "role: endpoint-user"]),
         ("- { role: runner, on: { Job: stage/1 } }", &["the entry lacks `to`", "to: { Group: corp/ml-engineers }"]),
-        ("- { role: runner, to: { User: corp/a } }", &["`runner` is given on something", "add `on:`"]),
+        ("- { role: runner, to: { User: corp/a } }", &["what the entry gives is given on something", "add `on:`"]),
         ("- { role: reader, to: { User: corp/a }, on: { Job: stage/1 } }", &["`reader` says itself on what it is", "remove `on`"]),
         ("- { role: runer, to: { User: corp/a }, on: { Job: stage/1 } }", &["there is no role `runer`", "did you mean `runner`?"]),
         ("- { role: x, to: { User: corp/a }, on: { Job: stage/1 } }", &["there is no role `x`", "principal in ?principal"]),
@@ -234,7 +320,14 @@ fn every_bad_entry_is_placed_and_mended() {
 
 #[test]
 fn every_bad_grant_is_placed_and_mended() {
-    let cases: [(&str, &str, &[&str]); 13] = [
+    let cases: [(&str, &str, &[&str]); 20] = [
+        ("User: corp/alice", "ServicePrincipal: corp/bob", &["`corp/bob` would approve of an own grant"]),
+        ("T08:00:00Z", "T08:00Z", &["`until` is no time of RFC 3339"]),
+        ("T08:00:00Z", "T08:00:00+01", &["`until` is no time of RFC 3339"]),
+        ("T08:00:00Z", "T07:59:60Z", &["`until` is no time of RFC 3339"]),
+        ("2026-01-01T08:00:00Z", "20260101T080000.0000Z", &["`until` is no time of RFC 3339"]),
+        ("2026-01-01T08:00:00Z", "-000001-01-01T08:00:00Z", &["`until` is no time of RFC 3339"]),
+        ("role: runner, to: { User: corp/alice }, on: { Job: stage/1 }", "action: jobs.get, to: { User: corp/alice }", &["is given on something"]),
         ("from: 2026-01-01T00:00:00Z, ", "", &["today.yaml:1:3: the entry lacks `from`", "from: 2026-11-22T08:00:00Z"]),
         ("until: 2026-01-01T08:00:00Z, ", "", &["lacks `until`"]),
         (", approved_by: corp/bob", "", &["lacks `approved_by`"]),

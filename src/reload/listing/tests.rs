@@ -158,3 +158,36 @@ fn a_folder_that_never_holds_still_is_refused() {
     assert!(read.expect_err("it should be refused").message.contains("does not hold still"));
     assert_eq!(readings, ATTEMPTS);
 }
+
+/// Two folders of which a link swaps both at once: what was read of one state is never put together with what was read of the other.
+#[test]
+fn what_changes_while_it_is_read_together_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one.yaml"), folder.path().join("other.yaml"));
+    let write = |text: &str| [&one, &other].into_iter().for_each(|file| fs::write(file, text).unwrap());
+    write("first");
+    let mut reads = 0;
+    let read = read_together(&[&one, &other], || {
+        reads += 1;
+        let before = read_stable_file(&one).unwrap();
+        if reads == 1 {
+            write("second!");
+        }
+        Ok((before, read_stable_file(&other).unwrap()))
+    });
+    assert_eq!((read.unwrap(), reads), (("second!".to_owned(), "second!".to_owned()), 2));
+    let mut size = 0;
+    let restless = read_together(&[&one], || {
+        size += 1;
+        fs::write(&one, "x".repeat(size)).unwrap();
+        Ok(())
+    });
+    assert!(restless.unwrap_err()[0].to_string().contains("do not hold still"));
+    // What is in the way of one of them is told, not tried again.
+    let gone = folder.path().join("gone");
+    assert_eq!(read_together(&[&gone], || Err::<(), _>(vec![refused(&gone)])).unwrap_err(), [refused(&gone)]);
+}
+
+fn refused(path: &Path) -> Fault {
+    fault(path, "it is gone".to_owned(), "restore it")
+}
