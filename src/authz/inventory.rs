@@ -71,7 +71,7 @@ impl Inventory {
             (Ok(listed), Ok(read)) => (listed, read),
             (listed, read) => return Err([listed.err(), read.err()].into_iter().flatten().flatten().collect()),
         };
-        let mut faults = ways_in(&listed, &memberships, &closed);
+        let mut faults = groups::ways_in(&listed, &memberships, &closed);
         let items = flatten(&listed, &memberships, &mut faults);
         if faults.is_empty() { Ok(Self { items, same: Arc::new(listed.same), closed }) } else { Err(faults) }
     }
@@ -171,25 +171,6 @@ fn dangling(entries: &[Entry], places: &HashMap<EntityRef, Fault>) -> Vec<Mark> 
         }
     }
     marks
-}
-
-/// Ways into a group of which its file alone says who is in it, that are open to others: a group in it that tokens may name, and the inventory.
-fn ways_in(listed: &Listed, memberships: &[Membership], closed: &HashSet<EntityRef>) -> Vec<Fault> {
-    let open = |membership: &&Membership| {
-        let Membership { member, group, .. } = membership;
-        closed.contains(group) && member.kind.as_str() == "Group" && !closed.contains(member)
-    };
-    let by_group = memberships.iter().filter(open).map(|Membership { member, group, place }| {
-        let message =
-            format!("`{}` is filled by its file alone, and tokens may name `{}`, which is in it", shown_entity(group), shown_entity(member));
-        Fault { message, help: Some("write `source: file` there too, or list its members here".to_owned()), ..place.clone() }
-    });
-    let by_inventory = listed.entries.iter().filter_map(|entry| {
-        let group = entry.parents.iter().find(|parent| closed.contains(*parent))?;
-        let message = format!("`{}` is filled by its file alone", shown_entity(group));
-        Some(Fault { message, help: Some("list its members there".to_owned()), ..listed.places.get(&entry.entity)?.clone() })
-    });
-    by_group.chain(by_inventory).collect()
 }
 
 /// Entities with all their ancestors. What is in itself is a fault.

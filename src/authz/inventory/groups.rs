@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::Listed;
 use crate::{
     authz::{canonical, text::shown_entity},
     model::{EntityRef, Fault, TypeName, Vocabulary},
@@ -60,6 +61,25 @@ pub(super) fn read(files: &[(PathBuf, String)], vocabulary: &Vocabulary) -> Resu
         reader.text(text);
     }
     if reader.faults.is_empty() { Ok((reader.memberships, reader.closed)) } else { Err(reader.faults) }
+}
+
+/// Ways into a group of which its file alone says who is in it, that are open to others: a group in it that tokens may name, and the inventory.
+pub(super) fn ways_in(listed: &Listed, memberships: &[Membership], closed: &HashSet<EntityRef>) -> Vec<Fault> {
+    let open = |membership: &&Membership| {
+        let Membership { member, group, .. } = membership;
+        closed.contains(group) && member.kind.as_str() == "Group" && !closed.contains(member)
+    };
+    let by_group = memberships.iter().filter(open).map(|Membership { member, group, place }| {
+        let message =
+            format!("`{}` is filled by its file alone, and tokens may name `{}`, which is in it", shown_entity(group), shown_entity(member));
+        Fault { message, help: Some("write `source: file` there too, or list its members here".to_owned()), ..place.clone() }
+    });
+    let by_inventory = listed.entries.iter().filter_map(|entry| {
+        let group = entry.parents.iter().find(|parent| closed.contains(*parent))?;
+        let message = format!("`{}` is filled by its file alone", shown_entity(group));
+        Some(Fault { message, help: Some("list its members there".to_owned()), ..listed.places.get(&entry.entity)?.clone() })
+    });
+    by_group.chain(by_inventory).collect()
 }
 
 // === impl Reader ===
