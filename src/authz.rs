@@ -38,6 +38,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod text;
+mod together;
 mod validate;
 
 use std::{

@@ -10,7 +10,10 @@ use cedar_policy_core::{
     },
 };
 
-use super::{numbers::Numbers, reading::Lens};
+use super::{
+    numbers::Numbers,
+    reading::{Lens, View},
+};
 
 /// Every environment of one schema: each action with each type of principal and of resource that it applies to.
 #[derive(Default)]
@@ -20,9 +23,13 @@ pub(super) struct Environments {
     /// Every type of a context.
     pub(super) contexts: Vec<Type>,
     shapes: Vec<Shape>,
+    /// For each type that can stand in a scope, which of the types are it or can be within it.
+    within: HashMap<EntityType, Vec<bool>>,
     /// In the order in which messages would name them, so that of alike environments the first has the first message.
     actions: Vec<Applied>,
     groups: HashMap<EntityUID, Group>,
+    /// The places of all actions.
+    all: Members,
 }
 
 /// What an action applies to, as places in `types`. Most actions share theirs.
@@ -44,8 +51,17 @@ struct Applied {
 struct Group {
     /// Its own place in `actions`, unless it is only a group.
     own: Option<usize>,
-    /// The places of all that is in it, itself among them.
-    members: Vec<usize>,
+    /// All that is in it, itself among them.
+    members: Members,
+}
+
+/// Some actions.
+#[derive(Clone, Default)]
+struct Members {
+    /// Their places in `actions`, in order.
+    places: Vec<usize>,
+    /// Among those the first with its shape and its context: they stand for all to whom it makes no difference which action it is.
+    kinds: Vec<usize>,
 }
 
 /// What a scope admits.
@@ -53,8 +69,7 @@ pub(super) struct Slice {
     /// For each of the types, whether a principal of it is admitted.
     principals: Vec<bool>,
     resources: Vec<bool>,
-    /// Places in `actions`, in order.
-    actions: Vec<usize>,
+    actions: Members,
 }
 
 /// One of the two that a scope admits by their types.
@@ -86,10 +101,16 @@ impl Environments {
             let own = places.get(action.name()).copied();
             let mut members: Vec<usize> = action.descendants().filter_map(|member| places.get(member).copied()).chain(own).collect();
             members.sort_unstable();
-            (action.name().clone(), Group { own, members })
+            (action.name().clone(), Group { own, members: Members::new(members, &actions) })
         };
         let groups = named.iter().map(|(_, action)| group(action)).collect();
-        Self { types: types.list(), contexts: contexts.list(), shapes: shapes.list(), actions, groups }
+        let all = Members::new((0..actions.len()).collect(), &actions);
+        let types = types.list();
+        let inside = |container: &ValidatorEntityType| {
+            types.iter().map(|name| name == container.name() || container.has_descendant_entity_type(name)).collect()
+        };
+        let within = schema.entity_types().map(|container| (container.name().clone(), inside(container))).collect();
+        Self { types, contexts: contexts.list(), shapes: shapes.list(), within, actions, groups, all }
     }
 
     pub(super) fn slice(&self, schema: &ValidatorSchema, template: &Template) -> Slice {
@@ -103,7 +124,8 @@ impl Environments {
     /// One environment of the slice for each kind that the lens can tell from others: the one whose action is first.
     pub(super) fn through<'e>(&'e self, slice: &Slice, lens: &Lens) -> Vec<RequestEnv<'e>> {
         let (mut kinds, mut alike, mut found) = (HashSet::new(), HashSet::new(), Vec::new());
-        for place in &slice.actions {
+        let places = if matches!(lens.action, View::Blind) { &slice.actions.kinds } else { &slice.actions.places };
+        for place in places {
             let Some(applied) = self.actions.get(*place) else { continue };
             let seen = (lens.action.class(*place), lens.context.class(applied.context));
             if !alike.insert((applied.shape, seen)) {
@@ -122,7 +144,7 @@ impl Environments {
     /// Whether a scope that demands an entity would admit something if it demanded what is in the entity.
     pub(super) fn in_would_help(&self, schema: &ValidatorSchema, slice: &Slice, party: Party, constraint: &PrincipalOrResourceConstraint) -> bool {
         let PrincipalOrResourceConstraint::Eq(EntityReference::EUID(uid)) = constraint else { return false };
-        let applied = slice.actions.iter().filter_map(|place| self.shapes.get(self.actions.get(*place)?.shape));
+        let applied = slice.actions.kinds.iter().filter_map(|place| self.shapes.get(self.actions.get(*place)?.shape));
         let places = applied.flat_map(|shape| match party {
             Party::Principal => &shape.principals,
             Party::Resource => &shape.resources,
@@ -134,7 +156,7 @@ impl Environments {
 
     /// The places of an action, if requests can be made for it, and of all actions in it.
     pub(super) fn members(&self, action: &EntityUID) -> &[usize] {
-        self.groups.get(action).map_or(&[], |group| &group.members)
+        self.groups.get(action).map_or(&[], |group| &group.members.places)
     }
 
     /// The place of an action that requests can be made for.
@@ -184,22 +206,43 @@ impl Environments {
 
     fn within(&self, schema: &ValidatorSchema, entity: &EntityReference) -> Vec<bool> {
         let Some(container) = known(schema, entity) else { return vec![true; self.types.len()] };
-        let spec = schema.get_entity_type(container);
-        self.types.iter().map(|name| name == container || spec.is_some_and(|spec| spec.has_descendant_entity_type(name))).collect()
+        self.within.get(container).cloned().unwrap_or_else(|| self.types.iter().map(|name| name == container).collect())
     }
 
     /// The same of actions. Of a single action that the schema does not know, the typechecker finds that no other is it.
-    fn admitted_actions(&self, constraint: &ActionConstraint) -> Vec<usize> {
+    fn admitted_actions(&self, constraint: &ActionConstraint) -> Members {
         match constraint {
-            ActionConstraint::Eq(action) => self.place(action).into_iter().collect(),
-            ActionConstraint::In(actions) if actions.iter().all(|action| self.groups.contains_key(&**action)) => {
-                let mut members: Vec<usize> = actions.iter().flat_map(|action| self.members(action)).copied().collect();
-                members.sort_unstable();
-                members.dedup();
-                members
+            ActionConstraint::Eq(action) => Members::new(self.place(action).into_iter().collect(), &self.actions),
+            ActionConstraint::In(actions) => {
+                let groups: Option<Vec<&Group>> = actions.iter().map(|action| self.groups.get(&**action)).collect();
+                groups.map_or_else(|| self.all.clone(), |groups| Members::together(groups.into_iter().map(|group| &group.members)))
             }
-            ActionConstraint::Any | ActionConstraint::In(_) => (0..self.actions.len()).collect(),
+            ActionConstraint::Any => self.all.clone(),
         }
+    }
+}
+
+// === impl Members ===
+
+impl Members {
+    fn new(places: Vec<usize>, actions: &[Applied]) -> Self {
+        let mut kinds = HashSet::new();
+        let mut first = |place: &usize| actions.get(*place).is_some_and(|applied| kinds.insert((applied.shape, applied.context)));
+        Self { kinds: places.iter().copied().filter(|place| first(place)).collect(), places }
+    }
+
+    /// Of each kind the first of each group, so the first of all among them.
+    fn together<'m>(groups: impl Iterator<Item = &'m Self>) -> Self {
+        let mut both = Self::default();
+        for group in groups {
+            both.places.extend(&group.places);
+            both.kinds.extend(&group.kinds);
+        }
+        for places in [&mut both.places, &mut both.kinds] {
+            places.sort_unstable();
+            places.dedup();
+        }
+        both
     }
 }
 
@@ -207,7 +250,7 @@ impl Environments {
 
 impl Slice {
     pub(super) fn is_empty(&self, environments: &Environments) -> bool {
-        let mut applied = self.actions.iter().filter_map(|place| environments.actions.get(*place));
+        let mut applied = self.actions.kinds.iter().filter_map(|place| environments.actions.get(*place));
         !applied.any(|applied| environments.pairs(self, applied, (false, false)).next().is_some())
     }
 }

@@ -17,6 +17,7 @@ use super::{
     role::Role,
     schema::schema_json,
     text::{Lines, Mark, Piece, pieces},
+    together,
     validate::Validation,
 };
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
 
 /// What policies are checked against, kept across reloads while the catalog is the same.
 pub(super) struct Rules {
+    vocabulary: Vocabulary,
     validator: Validator,
     environments: Environments,
     digest: [u8; 32],
@@ -66,13 +68,13 @@ impl Rules {
     /// # Errors
     /// A fault of the catalog: its words make no Cedar schema.
     pub(super) fn new(vocabulary: &Vocabulary, previous: Option<&Arc<Self>>) -> Result<Arc<Self>, Fault> {
+        if let Some(same) = previous.filter(|previous| previous.vocabulary == *vocabulary) {
+            return Ok(same.clone());
+        }
         let json = schema_json(vocabulary);
         // the forms of ids and the other names of actions are rules too, though Cedar does not know them
         let (types, aliases) = (format!("{:?}", vocabulary.types), format!("{:?}", vocabulary.aliases));
         let digest = sha256([json.to_string().as_bytes(), types.as_bytes(), aliases.as_bytes()]);
-        if let Some(same) = previous.filter(|previous| previous.digest == digest) {
-            return Ok(same.clone());
-        }
         let schema = Schema::from_json_value(json).map_err(|error| Fault {
             file: "lakegate.cedarschema".into(),
             line: None,
@@ -81,7 +83,7 @@ impl Rules {
             help: None,
         })?;
         let environments = Environments::new(schema.as_ref());
-        Ok(Arc::new(Self { validator: Validator::new(schema), environments, digest }))
+        Ok(Arc::new(Self { vocabulary: vocabulary.clone(), validator: Validator::new(schema), environments, digest }))
     }
 
     /// Under which a text of a kind is known, as long as the rules are these.
@@ -123,10 +125,10 @@ impl Loaded {
 
     fn read_policies(&mut self, checker: &Checker<'_>, source: &Source, rules: &Rules, previous: Option<&Kept>) {
         let key = |piece: &Piece<'_>| rules.key("policy", piece.text);
-        let pieces: Vec<Vec<_>> = source.files.iter().map(|(_, text)| pieces(text).into_iter().map(|piece| (key(&piece), piece)).collect()).collect();
-        let all: Vec<_> = pieces.iter().flatten().collect();
         let known = |key| previous.and_then(|previous| previous.written.get(key)).cloned();
-        let mut compiled = parallel::map(&all, |(key, piece)| known(key).map_or_else(|| checker.compile(piece), Ok)).into_iter();
+        let pieces: Vec<Vec<_>> = source.files.iter().map(|(_, text)| pieces(text).into_iter().map(|piece| (key(&piece), piece)).collect()).collect();
+        let new: Vec<Piece<'_>> = pieces.iter().flatten().filter(|(key, _)| known(key).is_none()).map(|(_, piece)| *piece).collect();
+        let mut new = parallel::map(&together::pages(&new), |page| checker.compile_page(page)).into_iter().flatten();
         for ((path, text), pieces) in source.files.iter().zip(&pieces) {
             let path: Arc<Path> = path.as_path().into();
             if pieces.is_empty() {
@@ -136,9 +138,9 @@ impl Loaded {
                 self.faults.push(Mark::new(at, format!("{what} hides what is written"), Some("remove it".to_owned())).fault(&path, text, 0));
             }
             let mut lines = Lines::new(text);
-            for ((key, piece), compiled) in pieces.iter().zip(compiled.by_ref()) {
+            for (key, piece) in pieces {
                 let line = lines.of(piece.offset + piece.start);
-                match compiled {
+                match known(key).map(Ok).or_else(|| new.next()).unwrap_or_else(|| checker.compile(piece)) {
                     Ok(written) => self.add((&path, line), text, piece, *key, written),
                     Err(marks) => self.faults.extend(marks.iter().map(|mark| mark.fault(&path, text, piece.offset))),
                 }

@@ -6,12 +6,9 @@ use std::{
     thread,
 };
 
-/// How many things are worth a thread: starting one takes about as long as checking a policy.
-const WORTH_A_THREAD: usize = 8;
-
-/// What `work` makes of each item, in their order.
+/// What `work` makes of each item, in their order. Each is worth a thread.
 pub(super) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, Into::into).min(items.len() / WORTH_A_THREAD);
+    let threads = thread::available_parallelism().map_or(1, Into::into).min(items.len());
     if threads < 2 {
         return items.iter().map(work).collect();
     }

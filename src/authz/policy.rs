@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy_core::{
-    ast::{Effect, EntityUID, Policy, PolicyID, Template},
-    parser::parse_policy_or_template,
-};
+use cedar_policy_core::ast::{Effect, EntityUID, Policy, PolicyID, Template};
 use miette::Diagnostic;
 
 use super::{
@@ -16,6 +13,7 @@ use super::{
     reading::literals,
     role::{self, Role},
     text::{Mark, Piece, shown_entity},
+    together::{self, Parsed},
     validate::{Findings, Validation},
 };
 use crate::{
@@ -113,8 +111,16 @@ impl Checker<'_> {
     /// # Errors
     /// Every fault of the piece, at offsets into its text.
     pub(super) fn compile(&self, piece: &Piece<'_>) -> Result<Written, Vec<Mark>> {
-        let template =
-            parse_policy_or_template(None, piece.text).map_err(|errors| errors.iter().map(|error| mark(error, piece)).collect::<Vec<_>>())?;
+        self.check(piece, together::alone(piece)?)
+    }
+
+    /// Each piece of a page.
+    pub(super) fn compile_page(&self, page: &[Piece<'_>]) -> Vec<Result<Written, Vec<Mark>>> {
+        let check = |Parsed { piece, template }| self.check(&piece, template?);
+        together::parsed(page).into_iter().map(check).collect()
+    }
+
+    fn check(&self, piece: &Piece<'_>, template: Template) -> Result<Written, Vec<Mark>> {
         let mut faults = annotation_faults(&template, piece);
         let id: Arc<str> = annotation(&template, "id").unwrap_or_default().into();
         let template = match alias::resolved(&template, &self.vocabulary.aliases) {
@@ -162,7 +168,7 @@ impl Checker<'_> {
         let fault = |uid: &EntityUID| {
             let entity = entity_ref(uid);
             let (message, right) = canonical::fault_of(&entity, self.vocabulary)?;
-            let offset = if let Some(loc) = uid.loc() { loc.start() } else { piece.start };
+            let offset = uid.loc().map_or(piece.start, |place| piece.within(place.start()));
             let right = right.map(|id| format!("did you mean `{}`?", EntityRef::new(&entity.kind, &id)));
             Some(Mark::new(offset, format!("`{}` can name nothing: {message}", shown_entity(&entity)), right))
         };
@@ -232,7 +238,7 @@ fn annotation_offset(piece: &Piece<'_>, name: &str) -> usize {
 }
 
 pub(super) fn mark(error: &dyn Diagnostic, piece: &Piece<'_>) -> Mark {
-    let offset = error.labels().and_then(|mut labels| labels.next()).map_or(piece.start, |label| label.offset());
+    let offset = error.labels().and_then(|mut labels| labels.next()).map_or(piece.start, |label| piece.within(label.offset()));
     let message = error.to_string();
     // Cedar names the policy first; the fault already says where it stands
     let message = match message.strip_prefix("for policy `").and_then(|rest| rest.split_once("`, ")) {

@@ -12,7 +12,7 @@ use std::{
 
 use cedar_policy::pst::SmolStr;
 use cedar_policy_core::{
-    ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Template, Var},
+    ast::{ActionConstraint, BinaryOp, EntityReference, EntityUID, Expr, ExprKind, Literal, PrincipalOrResourceConstraint, Template, Var},
     validator::types::{OpenTag, Type},
 };
 
@@ -247,7 +247,23 @@ fn action_test(expr: &Expr) -> Option<ActionTest<'_>> {
 
 /// Every entity that a policy names, in its scope and its conditions.
 pub(super) fn literals(template: &Template) -> Vec<EntityUID> {
-    template.condition().subexpressions().filter_map(literal).cloned().collect()
+    let (principal, resource) = (template.principal_constraint().as_inner(), template.resource_constraint().as_inner());
+    let actions: &[Arc<EntityUID>] = match template.action_constraint() {
+        ActionConstraint::Any => &[],
+        ActionConstraint::Eq(action) => std::slice::from_ref(action),
+        ActionConstraint::In(actions) => actions,
+    };
+    let scope = demanded(principal).into_iter().chain(actions).chain(demanded(resource)).map(|uid| &**uid);
+    scope.chain(template.non_scope_constraints().into_iter().flat_map(Expr::subexpressions).filter_map(literal)).cloned().collect()
+}
+
+/// The entity that a scope names for one of the parties.
+fn demanded(constraint: &PrincipalOrResourceConstraint) -> Option<&Arc<EntityUID>> {
+    use PrincipalOrResourceConstraint::{Any, Eq, In, Is, IsIn};
+    match constraint {
+        Eq(EntityReference::EUID(uid)) | In(EntityReference::EUID(uid)) | IsIn(_, EntityReference::EUID(uid)) => Some(uid),
+        Eq(_) | In(_) | IsIn(..) | Is(_) | Any => None,
+    }
 }
 
 fn literal(expr: &Expr) -> Option<&EntityUID> {

@@ -8,8 +8,6 @@ use crate::{
 };
 
 /// The text of one policy, with the comments before it, and where it stands in its file.
-///
-/// A file is parsed piecewise because one parse tree of a large file would cost many times its policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'t> {
     pub(super) text: &'t str,
@@ -17,6 +15,8 @@ pub(super) struct Piece<'t> {
     pub(super) offset: usize,
     /// The byte offset in `text` of the first thing that is neither blank nor a comment.
     pub(super) start: usize,
+    /// The byte offset of `text` in what the parser was given, which can be more.
+    pub(super) base: usize,
 }
 
 /// Something wrong at a place in a text.
@@ -33,7 +33,7 @@ pub(super) fn pieces(file: &str) -> Vec<Piece<'_>> {
     let (mut found, mut begin) = (Vec::new(), 0);
     while let Some(first) = first_token(file, begin) {
         let end = policy_end(file, first);
-        found.push(Piece { text: file.get(begin..end).unwrap_or_default(), offset: begin, start: first - begin });
+        found.push(Piece { text: file.get(begin..end).unwrap_or_default(), offset: begin, start: first - begin, base: 0 });
         begin = end;
     }
     found
@@ -112,6 +112,15 @@ fn string_length(text: &str) -> usize {
         }
     }
     text.len()
+}
+
+// === impl Piece ===
+
+impl Piece<'_> {
+    /// Where in `text` something stands that the parser found at `offset` of what it was given.
+    pub(super) fn within(&self, offset: usize) -> usize {
+        offset.saturating_sub(self.base)
+    }
 }
 
 // === impl Mark ===

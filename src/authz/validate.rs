@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cedar_policy_core::{
     ast::{ActionConstraint, PolicySet, Template},
+    parser::Loc,
     validator::{
         ValidationError, ValidationMode, ValidationWarning, Validator, ValidatorSchema, confusable_string_checks,
         typecheck::{PolicyCheck, Typechecker},
@@ -127,9 +128,21 @@ impl<'r> Validation<'r> {
         if !possible {
             warnings.push(ImpossiblePolicy { source_loc, policy_id }.into());
         }
-        warnings.extend(confusable_string_checks(std::iter::once(template)));
+        if !template.loc().and_then(Loc::snippet).is_some_and(is_plain_text) {
+            warnings.extend(confusable_string_checks(std::iter::once(template)));
+        }
         warnings
     }
+}
+
+/// Whether nothing in a policy's names and strings can look like something else, told faster than by looking at each: all is ASCII, none is escaped, and
+/// there are no control characters but between tokens. A string that went on in the next line would leave its own with an odd number of quotes.
+fn is_plain_text(text: &str) -> bool {
+    text.split(['\n', '\r']).all(|line| {
+        let line = line.trim_start_matches(['\t', ' ']).as_bytes();
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+        line.iter().all(plain) && memchr::memchr_iter(b'"', line).count().is_multiple_of(2)
+    })
 }
 
 /// Whether the scope's actions are words that the typechecker takes without complaint. About `action in []` it complains in environments that the
@@ -137,4 +150,35 @@ impl<'r> Validation<'r> {
 fn is_plain(actions: &ActionConstraint) -> bool {
     let ActionConstraint::In(actions) = actions else { return true };
     actions.first().is_some_and(|first| actions.iter().all(|action| action.entity_type() == first.entity_type()))
+}
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy_core::parser::parse_policy_or_template;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FRAGMENTS: [&str; 16] =
+        ["a", "\u{430}", "\t", "\n", "\r", "\\u{202e}", "\\t", "\u{202e}", "\"", "//", " ", "\u{7f}", "\u{200b}", "\\\"", "x.y", "\u{0}"];
+
+    proptest! {
+        #[test]
+        fn of_plain_text_there_is_nothing_to_say(
+            id in proptest::collection::vec(proptest::sample::select(&FRAGMENTS[..]), 0..5),
+            between in proptest::collection::vec(proptest::sample::select(&FRAGMENTS[..]), 0..5),
+            value in proptest::collection::vec(proptest::sample::select(&FRAGMENTS[..]), 0..5),
+        ) {
+            let (id, between, value) = (id.concat(), between.concat(), value.concat());
+            let text = format!("permit (principal == User::\"{id}\", action, resource) // {between}\n\twhen {{ \"{value}\" == \"b\" }};");
+            let Ok(policy) = parse_policy_or_template(None, &text) else { return Ok(()) };
+            let said = confusable_string_checks(std::iter::once(&policy)).count();
+            prop_assert!(said == 0 || !is_plain_text(policy.loc().unwrap().snippet().unwrap()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn usual_text_is_plain() {
+        assert!(is_plain_text("permit (principal, // with \"words\"\n\taction, resource)\r\n    when { context.request.method == \"GET\" };"));
+    }
 }

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Action, IdForm, TypeName};
 
 /// Every word a policy may use about calls: what the catalog knows, as plain data for the schema, the documentation and the checks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vocabulary {
     /// Resource types in order of name; `Workspace`, `Account`, `Service` and `Environment` are among them.
     pub types: Vec<TypeSpec>,
@@ -28,7 +28,7 @@ pub struct TypeSpec {
 }
 
 /// One action with what it applies to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionSpec {
     pub action: Arc<Action>,
     /// In order of name, never empty.

@@ -111,7 +111,7 @@ impl<'l> Assigning<'l> {
         let key = self.rules.key("actions", &text);
         let known = self.loaded.kept.written.get(&key).or_else(|| self.previous?.written.get(&key)).cloned();
         let first = |marks: Vec<Mark>| marks.into_iter().next().map_or_else(|| (String::new(), None), |mark| (mark.message, mark.help));
-        let compile = || self.checker.compile(&Piece { text: &text, offset: 0, start: 0 }).map_err(first);
+        let compile = || self.checker.compile(&Piece { text: &text, offset: 0, start: 0, base: 0 }).map_err(first);
         let written = known.map_or_else(compile, Ok)?;
         self.loaded.kept.written.insert(key, written.clone());
         match written {
