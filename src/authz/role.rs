@@ -108,7 +108,8 @@ impl Role {
         // A name that no other template has, since links of both stand in one set.
         let mut name = "grant:".to_owned();
         let mut fields = Fields::new();
-        fields.text(self.template.id().as_ref()).text(clauses);
+        // Of all its text: roles that are actions alone share an id.
+        fields.text(&self.template.to_string()).text(clauses);
         for byte in fields.finish() {
             let _ = write!(name, "{byte:02x}");
         }

@@ -192,6 +192,21 @@ fn grants_that_differ_in_time_or_actions_alone_stand_beside_each_other() {
     assert_eq!(loaded(&source, None).policy_count(), 2);
 }
 
+/// Links of all of them stand in one set, where no two templates may have one name.
+#[test]
+fn grants_of_other_actions_for_the_same_time_are_decided_together() {
+    let actions = ["jobs.get", "[jobs.get, jobs.run_now]"];
+    let text = actions.map(|actions| format!("- {}\n", TODAY.replace("role: runner", &format!("action: {actions}"))));
+    let authorizer = loaded(&with("", &text.concat()), None);
+    for (action, want) in [("jobs.get", 2), ("jobs.run_now", 1)] {
+        let permitted = summary(authorizer.authorize(&alice(), &intent(action, &[("Job", "stage/1")]), &facts()));
+        assert_eq!(permitted.map(|policies| policies.len()), Ok(want), "{action}");
+    }
+    // That the types of one fit says nothing of the other.
+    let other = TODAY.replace("role: runner", "action: serving_endpoints.query");
+    assert!(faults(&with("", &format!("{}- {other}", text.concat()))).contains("can never apply to"), "{other}");
+}
+
 /// What a name of an action stands for is a rule that policies were checked by.
 #[test]
 fn a_name_that_stands_for_another_action_now_is_looked_up_anew() {
