@@ -1,22 +1,23 @@
 //! Ways around a `forbid`: calls that reach what it guards without naming it, and that some policy permits.
+//!
+//! What permits leave open is found out once for all objects of a type in a target, and then for those alone that name the guarded object by its id:
+//! to look at each permit for each `forbid` would take hours where both are many.
+
+mod acting;
+mod classes;
+mod other;
+mod place;
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{
-    Authorizer, Scope,
-    constraint::Constraint,
-    load::Placed,
-    node::{Node, action_node},
-    policy::Compiled,
-    schema::COLLECTION,
+use self::{
+    acting::Actions,
+    classes::{Class, Classes, Names, reached},
+    other::OtherTypes,
+    place::{Place, WHOLE, named},
 };
+use super::{Authorizer, Scope, constraint::Constraint, load::Placed, node::action_node, schema::COLLECTION};
 use crate::model::{Action, ActionSpec, EntityRef, Fault, Mark, TypeName, Vocabulary};
-
-/// Names in one message before the rest is counted.
-const NAMED: usize = 3;
-
-/// What stands for every object of a target: a `forbid` on one of these reaches whatever a request names.
-const WHOLE: [&str; 4] = ["Workspace", "Account", "Service", "Environment"];
 
 // === impl Authorizer ===
 
@@ -31,185 +32,129 @@ impl Authorizer {
     /// A warning for each `forbid` on a name that an id without a name, or code that the request does not show, can go around.
     #[must_use]
     pub fn ways_around(&self, vocabulary: &Vocabulary, scope: &Scope) -> Vec<Fault> {
-        let actions: Vec<(&ActionSpec, Node)> = vocabulary.actions.iter().map(|spec| (spec, action_node(&spec.action))).collect();
-        let risky: Vec<&(&ActionSpec, Node)> = actions.iter().filter(|(spec, _)| !spec.orphans.is_empty() || executes(spec)).collect();
-        let permits: Vec<&Placed> = self.policies.iter().filter(|placed| !placed.compiled.is_forbid()).collect();
-        let forbids: Vec<&Placed> = self.policies.iter().filter(|placed| placed.compiled.is_forbid()).collect();
-        let second_names = self.second_names();
+        let (forbids, permits): (Vec<&Placed>, Vec<&Placed>) = self.policies.iter().partition(|placed| placed.compiled.is_forbid());
+        let mut actions = Actions::new(vocabulary);
+        let closing = Classes::new(&forbids, &mut actions);
+        let permits = Classes::new(&permits, &mut actions);
+        let mut others = OtherTypes::new(vocabulary, self.second_names(), &closing, &permits);
+        let mut around = Around { vocabulary, permits: &permits, wider: wider(vocabulary), by_id: HashMap::new(), by_code: HashMap::new() };
         let mut found = Vec::new();
-        for forbid in &forbids {
-            found.extend(narrower(vocabulary, forbid));
+        for forbid in forbids {
+            found.extend(around.narrower(forbid));
             for guarded in guarded(vocabulary, forbid) {
-                let reach = Reach { vocabulary, scope, permits: &permits, forbid, guarded };
-                found.extend(reach.by_id(&risky));
-                found.extend(reach.by_other_type(second_names, &forbids, &actions));
-                found.extend(reach.by_code(&risky));
+                let way = Way { forbid, guarded, place: Place::of(guarded, scope), actions: actions.admitted(&forbid.compiled.action) };
+                found.extend(around.by_id(&way, &actions));
+                found.extend(others.around(&way, &actions));
+                found.extend(around.by_code(&way, &actions));
             }
         }
         found
     }
 }
 
-/// One `forbid`, and what may reach the object it names.
-struct Reach<'a> {
-    vocabulary: &'a Vocabulary,
-    scope: &'a Scope,
-    permits: &'a [&'a Placed],
+/// One `forbid`, and one object that it names.
+struct Way<'a> {
     forbid: &'a Placed,
     guarded: &'a EntityRef,
+    place: Place<'a>,
+    /// The number of the set of actions that it is about.
+    actions: usize,
 }
 
-// === impl Reach ===
+/// What goes around a `forbid`, as a message names it.
+struct Open {
+    calls: String,
+    permits: String,
+}
 
-impl Reach<'_> {
+/// Where ways are looked for, and what was found already for objects that are alike in that.
+struct Around<'a> {
+    vocabulary: &'a Vocabulary,
+    permits: &'a Classes<'a>,
+    /// The actions that each action holds, as messages name them.
+    wider: HashMap<&'a str, BTreeSet<String>>,
+    /// By the actions that are forbidden, and by the type and the target of the object.
+    by_id: HashMap<(usize, &'a TypeName, Option<&'a str>), Option<Open>>,
+    /// By the target.
+    by_code: HashMap<Option<&'a str>, Option<Open>>,
+}
+
+// === impl Around ===
+
+impl<'a> Around<'a> {
+    /// A `forbid` of one action that holds others: those have names of their own, and pass.
+    fn narrower(&self, forbid: &Placed) -> Option<Fault> {
+        let Constraint::Eq(action) = &forbid.compiled.action else { return None };
+        let names = self.wider.get(&*action.id)?;
+        let message = format!("`{}` does not forbid {}, which `{}` holds", forbid.compiled.id, listed(names), action.id);
+        Some(fault(forbid, message, format!("write `action in {action}`")))
+    }
+
     /// Calls it is meant for, that name the object, or what is in it, by an id which does not say so.
-    fn by_id(&self, actions: &[&(&ActionSpec, Node)]) -> Option<Fault> {
-        let (mut calls, mut permits) = (BTreeSet::new(), BTreeSet::new());
-        for (spec, node) in actions.iter().filter(|(_, node)| self.forbid.compiled.action.matches(node)) {
-            let related = |kind: &&TypeName| self.is_collection() || self.vocabulary.belongs(kind, &self.guarded.kind);
-            for kind in spec.orphans.iter().filter(related) {
-                let open = self.permitting(node, |permit| self.may_hold(&permit.compiled.resource, kind));
-                if !open.is_empty() {
-                    calls.insert(format!("`{}` ({kind})", spec.action.name));
-                    permits.extend(open);
-                }
-            }
-        }
+    fn by_id(&mut self, way: &Way<'a>, actions: &Actions<'a>) -> Option<Fault> {
+        let known = self.by_id.entry((way.actions, &way.guarded.kind, way.place.target));
+        let (vocabulary, permits) = (self.vocabulary, self.permits);
+        let open = known.or_insert_with(|| {
+            let related = |kind: &&TypeName| way.place.target.is_none() || vocabulary.belongs(kind, &way.guarded.kind);
+            let unnamed =
+                actions.of(way.actions).flat_map(|(number, spec)| spec.orphans.iter().filter(related).map(move |kind| (number, spec, kind)));
+            let unnamed: Vec<(usize, &ActionSpec, &TypeName)> = unnamed.collect();
+            let (calls, permits) = reached(permits.wide(), &unnamed, |class: &Class<'_>, (number, _, kind)| {
+                actions.has(class.actions, *number) && way.place.may_hold(class.resource, kind)
+            });
+            Open::new(calls.map(|(_, spec, kind)| format!("`{}` ({kind})", spec.action.name)), &permits)
+        });
+        let Open { calls, permits } = open.as_ref()?;
         let message = format!(
-            "`{}` does not reach {}, where the request says neither name nor parent of the object (permitted by {})",
-            self.forbid.compiled.id,
-            listed(&calls),
-            listed(&permits)
+            "`{}` does not reach {calls}, where the request says neither name nor parent of the object (permitted by {permits})",
+            way.forbid.compiled.id
         );
         let help = "permit such ids one by one, or forbid these actions where the object stands; where it is the object's own second id, say so in the inventory (`same_as`)";
-        (!calls.is_empty()).then(|| self.fault(message, help))
-    }
-
-    /// Calls that name the object by its id, and by another type: a vector index is a table to Unity Catalog.
-    fn by_other_type(&self, second_names: &HashMap<EntityRef, EntityRef>, forbids: &[&Placed], actions: &[(&ActionSpec, Node)]) -> Option<Fault> {
-        let (mut calls, mut permits, mut mends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for kind in self.vocabulary.type_named(self.guarded.kind.as_str()).into_iter().flat_map(|spec| &spec.seen_as) {
-            let other = EntityRef { kind: kind.clone(), id: self.guarded.id.clone() };
-            if second_names.get(&other) == Some(self.guarded) {
-                continue;
-            }
-            let acting = actions.iter().filter(|(spec, node)| spec.resources.contains(kind) && self.forbid.compiled.action.matches(node));
-            for (spec, node) in acting {
-                let covers = |compiled: &Compiled| compiled.action.matches(node) && self.holds_other(&compiled.resource, &other);
-                let closed = forbids.iter().any(|forbid| covers(&forbid.compiled) && forbid.compiled.applies_where(&self.forbid.compiled));
-                let open = self.permitting(node, |permit| self.holds_other(&permit.compiled.resource, &other));
-                if !closed && !open.is_empty() {
-                    calls.insert(format!("`{}`", spec.action.name));
-                    permits.extend(open);
-                    mends.insert(format!("`{other}`"));
-                }
-            }
-        }
-        let message = format!(
-            "`{}` does not reach {}, to which the object is {} (permitted by {})",
-            self.forbid.compiled.id,
-            listed(&calls),
-            listed(&mends),
-            listed(&permits)
-        );
-        let help = "forbid the same there too, or say in the inventory that both are one (`same_as`)";
-        (!calls.is_empty()).then(|| self.fault(message, help))
-    }
-
-    /// Whether a policy on `resource` may be about `other`.
-    fn holds_other(&self, resource: &Constraint, other: &EntityRef) -> bool {
-        let above = |entity: &EntityRef| {
-            entity == other || self.stands_in(entity) || other.id.strip_prefix(&*entity.id).is_some_and(|rest| rest.starts_with(['.', '/']))
-        };
-        match resource {
-            Constraint::Any => true,
-            Constraint::Is(kind) => *kind == other.kind,
-            Constraint::Eq(entity) => entity == other,
-            Constraint::In(entity) => above(entity),
-            Constraint::IsIn(kind, entity) => *kind == other.kind && above(entity),
-            Constraint::InAny(entities) => entities.iter().any(above),
-        }
+        Some(fault(way.forbid, message, help.to_owned()))
     }
 
     /// Calls that run what the request does not show: it can do whatever its caller may do in Databricks.
-    fn by_code(&self, actions: &[&(&ActionSpec, Node)]) -> Option<Fault> {
-        let (mut calls, mut permits) = (BTreeSet::new(), BTreeSet::new());
-        for (spec, node) in actions.iter().filter(|(spec, _)| executes(spec)) {
-            // Whatever it runs on, a warehouse or a job, stands beside what is guarded.
-            let near = |permit: &Placed| named(&permit.compiled.resource).is_some_and(|on| self.is_collection() || self.target() == target_of(on));
-            let open =
-                self.permitting(node, |permit| near(permit) || spec.resources.iter().any(|kind| self.may_hold(&permit.compiled.resource, kind)));
-            if !open.is_empty() {
-                calls.insert(format!("`{}`", spec.action.name));
-                permits.extend(open);
-            }
-        }
+    fn by_code(&mut self, way: &Way<'a>, actions: &Actions<'a>) -> Option<Fault> {
+        let permits = self.permits;
+        let open = self.by_code.entry(way.place.target).or_insert_with(|| {
+            let running: Vec<(usize, &ActionSpec)> = actions.all().filter(|(_, spec)| spec.action.marks.contains(&Mark::Executes)).collect();
+            let classes = permits.wide().chain(permits.in_target(way.place.target));
+            let (calls, permits) = reached(classes, &running, |class: &Class<'_>, (number, spec)| {
+                // Whatever it runs on, a warehouse or a job, stands beside what is guarded.
+                let holds = || way.place.is_near(class.resource) || spec.resources.iter().any(|kind| way.place.may_hold(class.resource, kind));
+                actions.has(class.actions, *number) && holds()
+            });
+            Open::new(calls.map(|(_, spec)| format!("`{}`", spec.action.name)), &permits)
+        });
+        let Open { calls, permits } = open.as_ref()?;
         let message = format!(
-            "what `{}` guards can be reached by code that {} may run (permitted by {}): the request does not show it",
-            self.forbid.compiled.id,
-            listed(&calls),
-            listed(&permits)
+            "what `{}` guards can be reached by code that {calls} may run (permitted by {permits}): the request does not show it",
+            way.forbid.compiled.id
         );
         let help = "guard the object in Databricks itself, or let fewer callers do what is in `Action::\"executes\"`";
-        (!calls.is_empty()).then(|| self.fault(message, help))
-    }
-
-    fn permitting(&self, action: &Node, holds: impl Fn(&Placed) -> bool) -> Vec<String> {
-        let fitting = self.permits.iter().filter(|permit| permit.compiled.action.matches(action) && holds(permit));
-        fitting.map(|permit| format!("`{}`", permit.compiled.id)).collect()
-    }
-
-    /// Whether a permit on `resource` may be about an object of type `kind` in the target of what is guarded, without naming that object.
-    fn may_hold(&self, resource: &Constraint, kind: &TypeName) -> bool {
-        match resource {
-            Constraint::Any => true,
-            Constraint::Is(wanted) => wanted == kind,
-            Constraint::Eq(entity) | Constraint::In(entity) => self.stands_in(entity),
-            Constraint::IsIn(wanted, entity) => wanted == kind && self.stands_in(entity),
-            Constraint::InAny(entities) => entities.iter().any(|entity| self.stands_in(entity)),
-        }
-    }
-
-    /// Whether `entity` is what the guarded object stands in: its target, or the environment of that.
-    fn stands_in(&self, entity: &EntityRef) -> bool {
-        let target = self.target();
-        match entity.kind.as_str() {
-            // What is in a collection may stand anywhere, and so may what a permit names by one.
-            _ if self.is_collection() => WHOLE.contains(&entity.kind.as_str()),
-            COLLECTION => true,
-            "Workspace" | "Account" | "Service" => *entity.id == *target,
-            "Environment" => {
-                let configured = self.scope.targets.iter().filter(|known| known.name.as_str() == target);
-                let mut environments = configured.filter_map(|known| known.environment.as_ref()).peekable();
-                // A target that is not configured may be in any environment.
-                environments.peek().is_none() || environments.any(|environment| environment.0.as_str() == &*entity.id)
-            }
-            _ => false,
-        }
-    }
-
-    fn is_collection(&self) -> bool {
-        self.guarded.kind.as_str() == COLLECTION
-    }
-
-    fn target(&self) -> &str {
-        target_of(self.guarded)
-    }
-
-    fn fault(&self, message: String, help: &str) -> Fault {
-        Fault { file: self.forbid.file.to_path_buf(), line: Some(self.forbid.line), column: None, message, help: Some(help.to_owned()) }
+        Some(fault(way.forbid, message, help.to_owned()))
     }
 }
 
-/// A `forbid` of one action that holds others: those have names of their own, and pass.
-fn narrower(vocabulary: &Vocabulary, forbid: &Placed) -> Option<Fault> {
-    let Constraint::Eq(action) = &forbid.compiled.action else { return None };
-    let within = vocabulary.actions.iter().filter(|spec| spec.action.within.iter().any(|wider| **wider == *action.id));
-    let names: BTreeSet<String> = within.map(|spec| format!("`{}`", spec.action.name)).collect();
-    let message = format!("`{}` does not forbid {}, which `{}` holds", forbid.compiled.id, listed(&names), action.id);
-    let mend = format!("write `action in {action}`");
-    let fault = Fault { file: forbid.file.to_path_buf(), line: Some(forbid.line), column: None, message, help: Some(mend) };
-    (!names.is_empty()).then_some(fault)
+// === impl Open ===
+
+impl Open {
+    /// `None` where no call goes around.
+    fn new(calls: impl Iterator<Item = String>, permits: &Names) -> Option<Self> {
+        let calls: BTreeSet<String> = calls.collect();
+        (!calls.is_empty()).then(|| Self { calls: listed(&calls), permits: permits.to_string() })
+    }
+}
+
+/// The actions that each action holds.
+fn wider(vocabulary: &Vocabulary) -> HashMap<&str, BTreeSet<String>> {
+    let mut wider: HashMap<&str, BTreeSet<String>> = HashMap::new();
+    for spec in &vocabulary.actions {
+        for name in &spec.action.within {
+            wider.entry(name).or_default().insert(format!("`{}`", spec.action.name));
+        }
+    }
+    wider
 }
 
 /// The objects that `forbid` is about: the one of its scope, or else those that its conditions name.
@@ -224,28 +169,13 @@ fn guarded<'f>(vocabulary: &Vocabulary, forbid: &'f Placed) -> Vec<&'f EntityRef
     forbid.compiled.literals.iter().filter(object).collect()
 }
 
-/// The target that the id of an object begins with.
-fn target_of(entity: &EntityRef) -> &str {
-    entity.id.split_once('/').map_or(&*entity.id, |(target, _)| target)
-}
-
-/// The object that a scope names, where it names one.
-fn named(resource: &Constraint) -> Option<&EntityRef> {
-    let (Constraint::Eq(entity) | Constraint::In(entity) | Constraint::IsIn(_, entity)) = resource else { return None };
-    (!WHOLE.contains(&entity.kind.as_str())).then_some(entity)
-}
-
-fn executes(spec: &ActionSpec) -> bool {
-    spec.action.marks.contains(&Mark::Executes)
+fn fault(forbid: &Placed, message: String, help: String) -> Fault {
+    Fault { file: forbid.file.to_path_buf(), line: Some(forbid.line), column: None, message, help: Some(help) }
 }
 
 /// The first of `names`, and how many more there are.
 fn listed(names: &BTreeSet<String>) -> String {
-    let first: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
-    match names.len().saturating_sub(NAMED) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
+    Names { first: names.iter().take(classes::NAMED).cloned().collect(), count: names.len() }.to_string()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use cedar_policy_core::ast::{ActionConstraint, EntityReference, EntityType, Enti
 use super::node::Node;
 use crate::model::{EntityRef, TypeName};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Constraint {
     Any,
     Is(TypeName),

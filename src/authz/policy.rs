@@ -93,13 +93,6 @@ impl Compiled {
         if self.is_forbid() { "forbid" } else { "permit" }
     }
 
-    /// Whether it applies to all principals, and under all conditions, to which `other` applies, as far as their texts say so.
-    pub(super) fn applies_where(&self, other: &Self) -> bool {
-        let principal = self.principal == Constraint::Any || self.principal == other.principal;
-        let [own, others] = [self, other].map(|policy| policy.policy.non_scope_constraints());
-        principal && own.is_none_or(|own| others.is_some_and(|others| own.eq_shape(others)))
-    }
-
     pub(super) fn scope(&self) -> [&Constraint; 3] {
         [&self.principal, &self.action, &self.resource]
     }
