@@ -70,6 +70,15 @@ pub fn read(text: &[u8]) -> Result<Value<'_>, JsonError> {
     read_keeping(text, Keep::<Named<'_>>::All)
 }
 
+/// Reads `text`, an array, and gives `take` each of its items with the byte at which it begins. Each may hold [`MAX_VALUES`], and memory is taken for one at a
+/// time: for files that an operator wrote, whose length somebody bounds.
+///
+/// # Errors
+/// [`JsonError`] where `text` is not one strict JSON array; the items before the fault have been given then.
+pub fn read_items<'a>(text: &'a str, take: impl FnMut(usize, Value<'a>)) -> Result<(), JsonError> {
+    reader::read_items(text, take).map_err(|fault| JsonError(fault.at_place_in(text)))
+}
+
 /// Reads `text` whole and keeps what `keep` says; memory grows with what is kept, not with the text.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Keep, MAX_DEPTH, MAX_VALUES, Object, Pick, Value, scan, seen::Seen};
+use super::{Keep, MAX_DEPTH, MAX_VALUES, Named, Object, Pick, Value, scan, seen::Seen};
 use crate::text::quoted;
 
 const NO_VALUE: &str = "a value was expected";
@@ -25,10 +25,26 @@ struct Reader<'a> {
 }
 
 pub(super) fn read<P: Pick>(text: &str, keep: Keep<P>) -> Result<Value<'_>, Fault> {
-    let mut reader = Reader { text, at: 0, left: MAX_VALUES, spare: Vec::new() };
+    let mut reader = Reader::new(text);
     let value = reader.value(keep, 0)?;
+    reader.end().map(|()| value)
+}
+
+/// The same of an array, one item at a time.
+pub(super) fn read_items<'a>(text: &'a str, mut take: impl FnMut(usize, Value<'a>)) -> Result<(), Fault> {
+    let mut reader = Reader::new(text);
     reader.space();
-    if reader.at == text.len() { Ok(value) } else { reader.fault("something stands behind the value") }
+    if reader.peek() != Some(b'[') {
+        return reader.fault("an array was expected");
+    }
+    reader.items(0, |reader, depth| {
+        reader.left = MAX_VALUES;
+        reader.space();
+        let at = reader.at;
+        take(at, reader.value(Keep::<Named<'_>>::All, depth)?);
+        Ok(())
+    })?;
+    reader.end()
 }
 
 // === impl Fault ===
@@ -46,6 +62,15 @@ impl Fault {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0, left: MAX_VALUES, spare: Vec::new() }
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        self.space();
+        if self.at == self.text.len() { Ok(()) } else { self.fault("something stands behind the value") }
+    }
+
     /// The value that comes next, `depth` levels deep.
     fn value<P: Pick>(&mut self, keep: Keep<P>, depth: u8) -> Result<Value<'a>, Fault> {
         self.space();

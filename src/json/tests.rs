@@ -87,6 +87,35 @@ fn a_document_of_too_many_values_is_refused_whether_they_are_kept_or_not() {
 }
 
 #[test]
+fn an_array_read_by_items_may_be_long_but_no_item_of_it() {
+    let list = |count: u32| format!("[{}0]", "0,".repeat(count as usize - 1));
+    let mut count = 0;
+    read_items(&format!("[{0}, {0}, {0}]", list(MAX_VALUES - 1)), |_, _| count += 1).unwrap();
+    assert_eq!(count, 3);
+    assert!(read_items(&format!("[1, {}]", list(MAX_VALUES + 1)), |_, _| ()).is_err());
+    for text in ["", "{}", "1", "[1", "[1] 2", "[1,]", "[[1]", &("[".repeat(33) + &"]".repeat(33))] {
+        assert!(read_items(text, |_, _| ()).is_err(), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn items_are_those_of_the_array_at_their_places(text in r#"[ \n]?\[[ \n]?(("[a-z\[\],é\\]{0,4}"|[0-9]{1,3}|\{\}|\{"a": ?\[1, ?"\]"\]\}|null),[ \n]?){0,6}(true|\[\]|1\.5)? ?\][ \n]?"#) {
+        let mut items = Vec::new();
+        let read_so = read_items(&text, |at, item| items.push((at, item)));
+        prop_assert_eq!(read_so.clone().err(), read(text.as_bytes()).err());
+        if let (Ok(()), Ok(whole)) = (read_so, read(text.as_bytes())) {
+            let found: Vec<_> = items.iter().map(|(_, item)| item.clone()).collect();
+            prop_assert_eq!(whole.as_list().unwrap(), found.as_slice());
+            for (at, item) in items {
+                let rest = text.get(at..).unwrap();
+                prop_assert!((1..=rest.len()).any(|end| rest.get(..end).and_then(|text| read(text.as_bytes()).ok()) == Some(item.clone())), "{} at {}", text, at);
+            }
+        }
+    }
+}
+
+#[test]
 fn only_what_was_asked_for_is_kept() {
     let value = read_keeping(br#"{"job_id":42,"pad":[1,2,{"x":"y"}],"n":1.5}"#, Keep::Members(Named(&["job_id"]))).unwrap();
     let object = value.as_object().unwrap();
