@@ -32,6 +32,7 @@ mod parallel;
 mod permit;
 mod policy;
 mod reading;
+mod repeated;
 mod rights;
 mod role;
 mod schema;
@@ -81,7 +82,7 @@ pub use self::{
     rights::{Right, Rights},
     schema::schema,
 };
-use crate::model::{Caller, EntityRef, Fault, Intent, Reason, Refusal, RequestFacts, Vocabulary};
+use crate::model::{Caller, EntityRef, Fault, Faults, Intent, Reason, Refusal, RequestFacts, Vocabulary};
 
 /// What an operator wrote, read from disk by whoever watches it.
 #[derive(Clone, Debug, Default)]
@@ -128,7 +129,7 @@ impl Authorizer {
     /// to be without fault, and counters.
     ///
     /// # Errors
-    /// Every fault of every file at once; and where there is no file at all, since an empty set is never served.
+    /// Every fault of every file at once, counted where they are many; and where there is no file at all, since an empty set is never served.
     pub fn load(vocabulary: &Vocabulary, source: &Source, cache_bytes: u64, previous: Option<&Self>) -> Result<Self, Vec<Fault>> {
         if source.files.is_empty() {
             return Err(vec![no_files()]);
@@ -138,7 +139,11 @@ impl Authorizer {
         let inventory = Inventory::load(source.inventory.as_ref(), &source.groups, vocabulary);
         let (loaded, inventory) = match (loaded, inventory) {
             (Ok(loaded), Ok(inventory)) => (loaded, inventory),
-            (loaded, inventory) => return Err([loaded.err(), inventory.err()].into_iter().flatten().flatten().collect()),
+            (loaded, inventory) => {
+                let mut faults = Faults::default();
+                [loaded.err(), inventory.err()].into_iter().flatten().for_each(|found| faults.append(found));
+                return Err(faults.into_vec());
+            }
         };
         let metrics = previous.map_or_else(Metrics::new, |previous| previous.metrics.clone());
         Ok(Self::assembled(loaded, Arc::new(Engine::new(vocabulary, inventory)), rules, metrics, cache_bytes, previous))
@@ -159,7 +164,7 @@ impl Authorizer {
             cache: Cache::new(cache_bytes),
             policies,
             metrics,
-            warnings,
+            warnings: warnings.into_vec(),
             kept,
             rules,
             grants,

@@ -23,7 +23,7 @@ pub use call::{ApiPath, Body, BodyFault, Call, Headers, MediaType, Query, Repeat
 pub use caller::{Caller, Principal, PrincipalKind, Token};
 pub use entity::{EntityRef, TypeName};
 pub use facts::RequestFacts;
-pub use fault::Fault;
+pub use fault::{Fault, Faults};
 pub use form::{FormError, IdForm};
 pub use host::{Host, HostError};
 pub use intent::{Action, Field, FieldValue, Intent, Level, Mark, Resource};

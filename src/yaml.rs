@@ -3,7 +3,10 @@
 //! YAML is read narrowly: what stands in the file is what is meant. Anchors, aliases, merge keys and tags are refused, since they make a value mean
 //! something that is not written where a reader looks (and small files grow large); so are a second document and a key that stands twice.
 
-use std::path::Path;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    path::Path,
+};
 
 use serde_json::Value as Json;
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
@@ -15,6 +18,9 @@ use crate::{
 
 /// How deeply lists and mappings may nest; the deepest key of any file of ours stands at six.
 const MAX_DEPTH: usize = 32;
+
+/// Faults of content that are kept: a file of another kind could have millions.
+const FAULTS: usize = 100;
 
 /// One step down a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +84,7 @@ pub fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
         let fault = YamlFault { place: Some(place), message: format!("{what} hides what is written"), help: Some("remove it") };
         return (None, vec![fault]);
     }
-    let mut reader = Reader { events: Parser::new_from_str_with_options(text, options), faults: Vec::new() };
+    let mut reader = Reader { events: Parser::new_from_str_with_options(text, options), faults: Vec::new(), more: 0 };
     let node = match reader.document() {
         Ok(node) => node,
         Err(stop) => {
@@ -86,6 +92,9 @@ pub fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
             None
         }
     };
+    if reader.more > 0 {
+        reader.faults.push(YamlFault { place: None, message: format!("and {} more", reader.more), help: None });
+    }
     (node, reader.faults)
 }
 
@@ -93,6 +102,8 @@ pub fn read(text: &str) -> (Option<Node>, Vec<YamlFault>) {
 struct Reader<'t> {
     events: Parser<'t, StrInput<'t>>,
     faults: Vec<YamlFault>,
+    /// How many were not kept.
+    more: usize,
 }
 
 /// One event that is, or begins, a node.
@@ -235,6 +246,7 @@ impl<'t> Reader<'t> {
 
     fn map(&mut self) -> Result<Vec<(Key, Node)>, ScanError> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut lines = HashMap::new();
         while let Some(start) = self.start()? {
             let place = start.place;
             let text = if let Event::Scalar(text, ..) = &start.event { Some(text.to_string()) } else { None };
@@ -245,23 +257,27 @@ impl<'t> Reader<'t> {
                 _ if refused => {}
                 None => self.fault(place, "a key must be a word", Some("write `key: value`")),
                 Some(text) if text == "<<" => self.fault(place, "merge keys are not read", Some("write the keys out")),
-                Some(text) => self.enter(&mut entries, Key { place, text }, node),
+                Some(text) => match lines.entry(text.clone()) {
+                    Entry::Occupied(first) => {
+                        let message = format!("{} stands twice, first in line {}", quoted(&text), first.get());
+                        self.fault(place, &message, Some("remove one of them"));
+                    }
+                    Entry::Vacant(free) => {
+                        free.insert(place.line);
+                        entries.push((Key { place, text }, node));
+                    }
+                },
             }
         }
         Ok(entries)
     }
 
-    fn enter(&mut self, entries: &mut Vec<(Key, Node)>, key: Key, node: Node) {
-        if let Some((first, _)) = entries.iter().find(|(have, _)| have.text == key.text) {
-            let message = format!("{} stands twice, first in line {}", quoted(&key.text), first.place.line);
-            self.fault(key.place, &message, Some("remove one of them"));
-        } else {
-            entries.push((key, node));
-        }
-    }
-
     fn fault(&mut self, place: Place, message: &str, help: Option<&'static str>) {
-        self.faults.push(YamlFault { place: Some(place), message: message.to_owned(), help });
+        if self.faults.len() < FAULTS {
+            self.faults.push(YamlFault { place: Some(place), message: message.to_owned(), help });
+        } else {
+            self.more += 1;
+        }
     }
 }
 
@@ -310,6 +326,16 @@ mod tests {
             prop_assert_eq!(faults, []);
             prop_assert_eq!(node.unwrap().json(), Some(value));
         }
+    }
+
+    #[test]
+    fn the_first_faults_of_many_are_kept() {
+        let (node, faults) = read(&"- *x\n".repeat(5000));
+        assert!(matches!(node.unwrap().value, Value::List(items) if items.len() == 5000));
+        assert_eq!((faults.len(), faults.last().unwrap().message.as_str()), (101, "and 4900 more"));
+        let (node, faults) = read(&(0..5000).map(|key| format!("k{key}: 1\nk{}: 2\n", key / 2)).collect::<String>());
+        assert!(matches!(node.unwrap().value, Value::Map(entries) if entries.len() == 5000));
+        assert_eq!((faults[0].message.as_str(), faults.len()), ("`k0` stands twice, first in line 1", 101));
     }
 
     #[test]

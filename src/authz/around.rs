@@ -17,7 +17,7 @@ use self::{
     place::{Place, WHOLE, named},
 };
 use super::{Authorizer, Scope, constraint::Constraint, load::Placed, node::action_node, schema::COLLECTION};
-use crate::model::{Action, ActionSpec, EntityRef, Fault, Mark, TypeName, Vocabulary};
+use crate::model::{Action, ActionSpec, EntityRef, Fault, Faults, Mark, TypeName, Vocabulary};
 
 // === impl Authorizer ===
 
@@ -38,7 +38,7 @@ impl Authorizer {
         let permits = Classes::new(&permits, &mut actions);
         let mut others = OtherTypes::new(vocabulary, self.second_names(), &closing, &permits);
         let mut around = Around { vocabulary, permits: &permits, wider: wider(vocabulary), by_id: HashMap::new(), by_code: HashMap::new() };
-        let mut found = Vec::new();
+        let mut found = Faults::default();
         for forbid in forbids {
             found.extend(around.narrower(forbid));
             for guarded in guarded(vocabulary, forbid) {
@@ -48,7 +48,7 @@ impl Authorizer {
                 found.extend(around.by_code(&way, &actions));
             }
         }
-        found
+        found.into_vec()
     }
 }
 

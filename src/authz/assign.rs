@@ -17,7 +17,7 @@ pub(super) use self::grant::{Approved, Grants, role_of};
 use super::role::Holder;
 use crate::{
     digest::Fields,
-    model::{EntityRef, Fault, Vocabulary},
+    model::{EntityRef, Fault, Faults, Vocabulary},
     yaml::{self, Node, Place, Value},
 };
 
@@ -52,9 +52,10 @@ pub(super) enum Gives {
 ///
 /// # Errors
 /// Every fault of the file, in its order.
-pub(super) fn read(path: &Path, text: &str, kind: Kind, vocabulary: &Vocabulary) -> Result<Vec<Assignment>, Vec<Fault>> {
+pub(super) fn read(path: &Path, text: &str, kind: Kind, vocabulary: &Vocabulary) -> Result<Vec<Assignment>, Faults> {
     let (root, found) = yaml::read(text);
-    let mut faults: Vec<Fault> = found.into_iter().map(|found| found.fault(path)).collect();
+    let mut faults = Faults::default();
+    faults.extend(found.into_iter().map(|found| found.fault(path)));
     let mut assignments = Vec::new();
     match root {
         Some(Node { value: Value::List(items), .. }) if !items.is_empty() => {
@@ -65,13 +66,15 @@ pub(super) fn read(path: &Path, text: &str, kind: Kind, vocabulary: &Vocabulary)
                 }
             }
         }
-        Some(Node { value: Value::List(_), .. }) | None if faults.is_empty() => faults.push(empty(path)),
+        Some(Node { value: Value::List(_), .. }) | None if faults.is_empty() => faults.add(|| empty(path)),
         Some(Node { value: Value::Refused | Value::List(_), .. }) | None => {}
-        Some(node) => faults
-            .push(Wrong::new(node.place, format!("the file is {}, not a list of entries", node.kind()), "begin each with `- role:`").fault(path)),
+        Some(node) => {
+            let wrong = || Wrong::new(node.place, format!("the file is {}, not a list of entries", node.kind()), "begin each with `- role:`");
+            faults.add(|| wrong().fault(path));
+        }
     }
-    faults.sort_by_key(|fault| (fault.line, fault.column));
-    if faults.is_empty() { Ok(assignments) } else { Err(faults) }
+    faults.sort();
+    faults.or(assignments)
 }
 
 /// Something wrong at a place of the file.

@@ -1,7 +1,7 @@
 //! A second set of policies beside one that is served: to be held against it, never to decide.
 
 use super::{Authorizer, Source, load::Loaded, metrics::Metrics, no_files};
-use crate::model::{Fault, Vocabulary};
+use crate::model::{Fault, Faults, Vocabulary};
 
 // === impl Authorizer ===
 
@@ -16,7 +16,7 @@ impl Authorizer {
             return Err(vec![no_files()]);
         }
         let both = previous.map(|previous| self.kept.with(&previous.kept));
-        let loaded = Loaded::read(vocabulary, source, &self.rules, Some(both.as_ref().unwrap_or(&self.kept)))?;
+        let loaded = Loaded::read(vocabulary, source, &self.rules, Some(both.as_ref().unwrap_or(&self.kept))).map_err(Faults::into_vec)?;
         Ok(Self::assembled(loaded, self.engine.clone(), self.rules.clone(), Metrics::new(), cache_bytes, None))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Authorizer, canonical::NO_PEER, schema::COLLECTION, text::shown_entity};
 use crate::{
-    model::{EntityRef, Fault, Name, SpiffeId, Target, TargetKind},
+    model::{EntityRef, Fault, Faults, Name, SpiffeId, Target, TargetKind},
     text::{nearest, shown},
 };
 
@@ -55,13 +55,13 @@ impl Authorizer {
     /// A warning for each name in a policy that `scope` does not have, at the policy's place.
     #[must_use]
     pub fn unknown_names(&self, scope: &Scope) -> Vec<Fault> {
-        let mut found = Vec::new();
+        let mut found = Faults::default();
         for placed in &self.policies {
             for literal in &placed.compiled.literals {
                 let unlisted = literal.kind.as_str() == COLLECTION && !self.engine.inventory.has(literal);
                 let collection = unlisted.then(|| ("collection", shown(&literal.id), None));
                 let Some((noun, name, near)) = collection.or_else(|| scope.unknown(literal)) else { continue };
-                found.push(Fault {
+                found.add(|| Fault {
                     file: placed.file.to_path_buf(),
                     line: Some(placed.line),
                     column: None,
@@ -70,7 +70,7 @@ impl Authorizer {
                 });
             }
         }
-        found
+        found.into_vec()
     }
 }
 

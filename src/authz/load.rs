@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     digest::Fields,
-    model::{Fault, Vocabulary},
+    model::{Fault, Faults, Vocabulary},
     text::deception,
 };
 
@@ -55,8 +55,8 @@ pub(super) struct Loaded {
     pub(super) policies: Vec<Placed>,
     pub(super) grants: Vec<Grant>,
     pub(super) kept: Kept,
-    pub(super) warnings: Vec<Fault>,
-    faults: Vec<Fault>,
+    pub(super) warnings: Faults,
+    faults: Faults,
     roles: HashMap<Arc<str>, Arc<Role>>,
     /// Where each id was first written.
     ids: HashMap<Arc<str>, (Arc<Path>, usize)>,
@@ -111,7 +111,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Every fault of every file, in order.
-    pub(super) fn read(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Kept>) -> Result<Self, Vec<Fault>> {
+    pub(super) fn read(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Kept>) -> Result<Self, Faults> {
         let checker = Checker { vocabulary, validation: Validation::new(&rules.validator, &rules.environments) };
         let mut loaded = Self::default();
         loaded.read_policies(&checker, source, rules, previous);
@@ -120,7 +120,7 @@ impl Loaded {
         if loaded.faults.is_empty() {
             Assigning::new(&checker, rules, previous, &mut loaded).all(&assigned);
         }
-        if loaded.faults.is_empty() { Ok(loaded) } else { Err(loaded.faults) }
+        std::mem::take(&mut loaded.faults).or(loaded)
     }
 
     fn read_policies(&mut self, checker: &Checker<'_>, source: &Source, rules: &Rules, previous: Option<&Kept>) {
@@ -132,17 +132,18 @@ impl Loaded {
         for ((path, text), pieces) in source.files.iter().zip(&pieces) {
             let path: Arc<Path> = path.as_path().into();
             if pieces.is_empty() {
-                self.faults.push(empty(&path));
+                self.faults.add(|| empty(&path));
             }
             if let Some((at, what)) = deception(text) {
-                self.faults.push(Mark::new(at, format!("{what} hides what is written"), Some("remove it".to_owned())).fault(&path, text, 0));
+                let hidden = || Mark::new(at, format!("{what} hides what is written"), Some("remove it".to_owned()));
+                self.faults.add(|| hidden().fault(&path, text, 0));
             }
             let mut lines = Lines::new(text);
             for (key, piece) in pieces {
                 let line = lines.of(piece.offset + piece.start);
                 match known(key).map(Ok).or_else(|| new.next()).unwrap_or_else(|| checker.compile(piece)) {
                     Ok(written) => self.add((&path, line), text, piece, *key, written),
-                    Err(marks) => self.faults.extend(marks.iter().map(|mark| mark.fault(&path, text, piece.offset))),
+                    Err(marks) => marks.iter().for_each(|mark| self.faults.add(|| mark.fault(&path, text, piece.offset))),
                 }
             }
         }
@@ -155,10 +156,10 @@ impl Loaded {
             Written::Role(role) => (&role.id, &role.warnings),
         };
         if let Err((message, help)) = self.take(id, path, line) {
-            self.faults.push(Mark::new(start, message, help).fault(path, text, 0));
+            self.faults.add(|| Mark::new(start, message, help).fault(path, text, 0));
             return;
         }
-        self.warnings.extend(warnings.iter().map(|mark| mark.fault(path, text, piece.offset)));
+        warnings.iter().for_each(|mark| self.warnings.add(|| mark.fault(path, text, piece.offset)));
         self.kept.written.insert(key, written.clone());
         match written {
             Written::Policy(compiled) => self.policies.push(Placed { compiled, file: path.clone(), line }),
@@ -179,7 +180,7 @@ impl Loaded {
                     self.kept.assignments.insert(key, Arc::clone(&assignments));
                     assigned.push(Assigned { path, assignments });
                 }
-                Err(faults) => self.faults.extend(faults),
+                Err(faults) => self.faults.append(faults),
             }
         }
         assigned

@@ -26,6 +26,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Role {
     template: Arc<Template>,
+    /// The id of the template without the clauses of a grant, and the actions, by which alone those differ that are no written role.
+    kind: (PolicyID, Constraint),
     /// From `@id`.
     pub(super) id: Arc<str>,
     reason: Option<String>,
@@ -48,8 +50,8 @@ pub(super) struct Holder {
 pub(super) struct Linker<'v> {
     validation: &'v Validation<'v>,
     types: HashMap<TypeName, EntityTypeName>,
-    /// Whether a link of the role with these types can ever apply.
-    possible: HashMap<(PolicyID, TypeName, Option<TypeName>), bool>,
+    /// Whether a link of the role with these types can ever apply. When and by whom it was approved makes no difference.
+    possible: HashMap<((PolicyID, Constraint), TypeName, Option<TypeName>), bool>,
 }
 
 /// What stands before the `:` in the id of a role's template.
@@ -89,6 +91,7 @@ impl Role {
             edges: edges.unwrap_or_default(),
             literals: literals(&template).iter().map(entity_ref).collect(),
             warnings,
+            kind: (template.id().clone(), Constraint::of_action(template.action_constraint())),
             template,
         }
     }
@@ -123,7 +126,7 @@ impl Role {
             self.template.resource_constraint().clone(),
             both.map(Arc::new),
         );
-        Ok(Self::new(Arc::new(template), Arc::clone(&self.id), Vec::new()))
+        Ok(Self { kind: self.kind.clone(), ..Self::new(Arc::new(template), Arc::clone(&self.id), Vec::new()) })
     }
 
     /// Whether who is given the role is given it on something: it has `?resource`.
@@ -149,7 +152,7 @@ impl<'v> Linker<'v> {
             values.insert(SlotId::resource(), self.uid(resource)?);
         }
         let policy = Template::link(Arc::clone(&role.template), PolicyID::from_string(&id), values).map_err(|error| error.to_string())?;
-        if !self.can_apply(&policy, holder) {
+        if !self.can_apply(role, &policy, holder) {
             let on = holder.resource.as_ref().map_or_else(String::new, |resource| format!(" on `{resource}`"));
             return Err(format!("`{}` can never apply to `{}`{on}: it is about other types", role.id, holder.principal));
         }
@@ -171,9 +174,9 @@ impl<'v> Linker<'v> {
     }
 
     /// By the types alone, so that most links share an answer.
-    fn can_apply(&mut self, policy: &Policy, holder: &Holder) -> bool {
+    fn can_apply(&mut self, role: &Role, policy: &Policy, holder: &Holder) -> bool {
         let resource = holder.resource.as_ref().map(|resource| resource.kind.clone());
-        let key = (policy.template().id().clone(), holder.principal.kind.clone(), resource);
+        let key = (role.kind.clone(), holder.principal.kind.clone(), resource);
         *self.possible.entry(key).or_insert_with(|| self.validation.can_apply(&filled(policy)))
     }
 

@@ -6,6 +6,7 @@ mod faults;
 mod groups;
 mod hits;
 mod ids;
+mod many;
 mod reports;
 mod roles;
 mod slices;

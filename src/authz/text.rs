@@ -44,6 +44,8 @@ pub(super) struct Lines<'t> {
     file: &'t str,
     at: usize,
     line: usize,
+    /// In characters, from 1.
+    column: usize,
 }
 
 /// The line and the column (in characters) of a byte offset, both from 1.
@@ -57,14 +59,25 @@ pub(super) fn place(file: &str, offset: usize) -> (usize, usize) {
 
 impl<'t> Lines<'t> {
     pub(super) fn new(file: &'t str) -> Self {
-        Self { file, at: 0, line: 1 }
+        Self { file, at: 0, line: 1, column: 1 }
     }
 
     /// The line of a byte offset, from 1; offsets come in order.
     pub(super) fn of(&mut self, offset: usize) -> usize {
-        self.line += memchr::memchr_iter(b'\n', self.file.as_bytes().get(self.at..offset).unwrap_or_default()).count();
+        self.place(offset).0
+    }
+
+    /// The line and the column (in characters), both from 1; offsets come in order.
+    pub(super) fn place(&mut self, offset: usize) -> (usize, usize) {
+        let passed = self.file.get(self.at..offset).unwrap_or_default();
+        if let Some(last) = passed.rfind('\n') {
+            self.line += memchr::memchr_iter(b'\n', passed.as_bytes()).count();
+            self.column = 1 + passed.get(last + 1..).unwrap_or_default().chars().count();
+        } else {
+            self.column += passed.chars().count();
+        }
         self.at = offset;
-        self.line
+        (self.line, self.column)
     }
 }
 
@@ -166,6 +179,11 @@ mod tests {
     fn places_count_characters_from_one() {
         for (offset, want) in [(0, (1, 1)), (3, (1, 3)), (4, (2, 1)), (6, (2, 3)), (99, (2, 3))] {
             assert_eq!(place("\u{e9}a\nbc", offset), want, "{offset}");
+        }
+        let file = "\u{e9}a\nb\u{e9}\n\nc";
+        let mut lines = Lines::new(file);
+        for (offset, _) in file.char_indices() {
+            assert_eq!(lines.place(offset), place(file, offset), "{offset}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::Exit;
-use crate::model::Fault;
+use crate::model::{Fault, Faults};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
@@ -66,7 +66,10 @@ impl Output {
             Self::complain(fault);
         }
         let count = faults.len();
-        Self::complain(format_args!("{count} fault{}", if count == 1 { "" } else { "s" }));
+        // Of more, the last says how many there are.
+        if count <= Faults::MOST {
+            Self::complain(format_args!("{count} fault{}", if count == 1 { "" } else { "s" }));
+        }
     }
 
     /// Prints what went wrong.

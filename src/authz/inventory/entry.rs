@@ -20,7 +20,8 @@ pub(super) struct Entry {
     pub(super) tags: BTreeMap<String, String>,
     /// The name that policies use for it.
     pub(super) same_as: Option<EntityRef>,
-    pub(super) offset: usize,
+    /// Line and column.
+    pub(super) place: (usize, usize),
 }
 
 const KEYS: [&str; 5] = ["type", "id", "parents", "tags", "same_as"];
@@ -28,7 +29,7 @@ const KEYS: [&str; 5] = ["type", "id", "parents", "tags", "same_as"];
 // === impl Entry ===
 
 impl Entry {
-    pub(super) fn read(value: &Value<'_>, offset: usize, vocabulary: &Vocabulary) -> Result<Self, Vec<(String, Option<String>)>> {
+    pub(super) fn read(value: &Value<'_>, place: (usize, usize), vocabulary: &Vocabulary) -> Result<Self, Vec<(String, Option<String>)>> {
         let object = value.as_object().ok_or_else(|| vec![(format!("an entity is an object, not {}", value.kind()), None)])?;
         let mut faults = unknown_keys(object, &KEYS);
         let entity = reference(object, vocabulary);
@@ -57,7 +58,7 @@ impl Entry {
                     ));
                 }
                 if faults.is_empty() {
-                    return Ok(Self { entity, parents: good, tags, same_as, offset });
+                    return Ok(Self { entity, parents: good, tags, same_as, place });
                 }
             }
         }

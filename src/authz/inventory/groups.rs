@@ -11,28 +11,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Listed;
+use super::listed::Listed;
 use crate::{
     authz::{canonical, text::shown_entity},
-    model::{EntityRef, Fault, TypeName, Vocabulary},
+    model::{EntityRef, Fault, Faults, TypeName, Vocabulary},
     text::{nearest, quoted, shown},
     yaml::{self, Key, Node, Place, Value},
 };
 
 /// Somebody is in a group.
-pub(super) struct Membership {
+pub(super) struct Membership<'r> {
     pub(super) member: EntityRef,
     pub(super) group: EntityRef,
-    /// Where it is said, as a fault that lacks its message.
-    pub(super) place: Fault,
+    file: &'r Path,
+    place: Place,
 }
 
 /// Reads entries and gathers what they say, good or not.
 struct Reader<'r> {
     vocabulary: &'r Vocabulary,
     file: &'r Path,
-    faults: Vec<Fault>,
-    memberships: Vec<Membership>,
+    faults: Faults,
+    memberships: Vec<Membership<'r>>,
     /// Groups whose members are those alone that are listed.
     closed: HashSet<EntityRef>,
     groups: HashSet<EntityRef>,
@@ -46,11 +46,11 @@ const MEMBERS: [&str; 3] = ["User", "ServicePrincipal", "Group"];
 ///
 /// # Errors
 /// Every fault of every file.
-pub(super) fn read(files: &[(PathBuf, String)], vocabulary: &Vocabulary) -> Result<(Vec<Membership>, HashSet<EntityRef>), Vec<Fault>> {
+pub(super) fn read<'r>(files: &'r [(PathBuf, String)], vocabulary: &'r Vocabulary) -> Result<(Vec<Membership<'r>>, HashSet<EntityRef>), Faults> {
     let mut reader = Reader {
         vocabulary,
         file: Path::new(""),
-        faults: Vec::new(),
+        faults: Faults::default(),
         memberships: Vec::new(),
         closed: HashSet::new(),
         groups: HashSet::new(),
@@ -60,26 +60,34 @@ pub(super) fn read(files: &[(PathBuf, String)], vocabulary: &Vocabulary) -> Resu
         reader.file = path;
         reader.text(text);
     }
-    if reader.faults.is_empty() { Ok((reader.memberships, reader.closed)) } else { Err(reader.faults) }
+    reader.faults.or((reader.memberships, reader.closed))
 }
 
 /// Ways into a group of which its file alone says who is in it, that are open to others: a group in it that tokens may name, and the inventory.
-pub(super) fn ways_in(listed: &Listed, memberships: &[Membership], closed: &HashSet<EntityRef>) -> Vec<Fault> {
-    let open = |membership: &&Membership| {
+pub(super) fn ways_in(listed: &Listed, memberships: &[Membership<'_>], closed: &HashSet<EntityRef>, faults: &mut Faults) {
+    let open = |membership: &&Membership<'_>| {
         let Membership { member, group, .. } = membership;
         closed.contains(group) && member.kind.as_str() == "Group" && !closed.contains(member)
     };
-    let by_group = memberships.iter().filter(open).map(|Membership { member, group, place }| {
-        let message =
-            format!("`{}` is filled by its file alone, and tokens may name `{}`, which is in it", shown_entity(group), shown_entity(member));
-        Fault { message, help: Some("write `source: file` there too, or list its members here".to_owned()), ..place.clone() }
-    });
-    let by_inventory = listed.entries.iter().filter_map(|entry| {
+    faults.extend(memberships.iter().filter(open).map(|membership| {
+        let [group, member] = [&membership.group, &membership.member].map(shown_entity);
+        let message = format!("`{group}` is filled by its file alone, and tokens may name `{member}`, which is in it");
+        membership.fault(&message, Some("write `source: file` there too, or list its members here"))
+    }));
+    faults.extend(listed.entries.iter().filter_map(|entry| {
         let group = entry.parents.iter().find(|parent| closed.contains(*parent))?;
-        let message = format!("`{}` is filled by its file alone", shown_entity(group));
-        Some(Fault { message, help: Some("list its members there".to_owned()), ..listed.places.get(&entry.entity)?.clone() })
-    });
-    by_group.chain(by_inventory).collect()
+        listed.fault_of(&entry.entity, &format!("`{}` is filled by its file alone", shown_entity(group)), Some("list its members there"))
+    }));
+}
+
+// === impl Membership ===
+
+impl Membership<'_> {
+    /// A fault where it is said.
+    pub(super) fn fault(&self, message: &str, help: Option<&str>) -> Fault {
+        let (line, column) = (Some(self.place.line), Some(self.place.column));
+        Fault { file: self.file.to_owned(), line, column, message: message.to_owned(), help: help.map(str::to_owned) }
+    }
 }
 
 // === impl Reader ===
@@ -94,7 +102,7 @@ impl Reader<'_> {
             Some(node) if good && node.value != Value::List(Vec::new()) => {
                 self.wrong(node.place, format!("the file is {}, not a list of groups", node.kind()), "begin each with `- group:`");
             }
-            _ if good => self.faults.push(Fault {
+            _ if good => self.faults.add(|| Fault {
                 file: self.file.to_owned(),
                 line: None,
                 column: None,
@@ -109,7 +117,7 @@ impl Reader<'_> {
         let Value::Map(entries) = &node.value else {
             return self.wrong(node.place, format!("an entry is a mapping, not {}", node.kind()), "begin it with `- group:`");
         };
-        let before = self.faults.len();
+        let before = self.faults.count();
         for (key, value) in entries {
             self.known(key, value);
         }
@@ -117,7 +125,7 @@ impl Reader<'_> {
         let (Some(named), Some(members)) = (get("group"), get("members")) else {
             let (key, example) = if get("group").is_none() { ("group", "corp/ml-engineers") } else { ("members", "{ User: [corp/alice] }") };
             // Where a key is misspelt, that is told and not what follows from it.
-            if self.faults.len() == before {
+            if self.faults.count() == before {
                 self.wrong(node.place, format!("the entry lacks `{key}`"), format!("add it, as in `{key}: {example}`"));
             }
             return;
@@ -173,8 +181,7 @@ impl Reader<'_> {
         for item in items {
             let Some(member) = self.entity(&kind.text, item) else { continue };
             if self.seen.insert((member.clone(), group.clone())) {
-                let place = self.fault(item.place, String::new(), None);
-                self.memberships.push(Membership { member, group: group.clone(), place });
+                self.memberships.push(Membership { member, group: group.clone(), file: self.file, place: item.place });
             } else {
                 self.wrong(item.place, format!("`{}` is listed twice", shown_entity(&member)), "remove one");
             }
@@ -192,12 +199,8 @@ impl Reader<'_> {
         None
     }
 
-    fn fault(&self, place: Place, message: String, help: Option<String>) -> Fault {
-        Fault { file: self.file.to_owned(), line: Some(place.line), column: Some(place.column), message, help }
-    }
-
     fn wrong(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
-        let fault = self.fault(place, message.into(), Some(help.into()));
-        self.faults.push(fault);
+        let (file, line, column) = (self.file, Some(place.line), Some(place.column));
+        self.faults.add(|| Fault { file: file.to_owned(), line, column, message: message.into(), help: Some(help.into()) });
     }
 }

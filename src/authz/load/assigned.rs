@@ -1,6 +1,7 @@
 //! From the entries of `access/` and `grants/` to policies: each is a link of its role.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,6 +11,7 @@ use crate::{
     authz::{
         assign::{self, Assignment, Gives},
         policy::{Checker, Written},
+        repeated::Repeated,
         role::{Holder, Linker, Role},
         text::{Mark, Piece},
     },
@@ -53,6 +55,9 @@ pub(super) struct Assigning<'l> {
     loaded: &'l mut Loaded,
 }
 
+/// Roles that are missing for which the one that was likely meant is looked for among all.
+const SUGGESTIONS: usize = 10;
+
 /// What is wrong with an entry, and the mend.
 type Wrong = (String, Option<String>);
 
@@ -64,15 +69,34 @@ impl<'l> Assigning<'l> {
     }
 
     pub(super) fn all(&mut self, assigned: &[Assigned<'_>]) {
+        let (mut numbers, mut missing): (HashMap<&str, usize>, Vec<Repeated>) = (HashMap::new(), Vec::new());
         for Assigned { path, assignments } in assigned {
             let path: Arc<Path> = (*path).into();
             for assignment in assignments.iter() {
-                if let Err((message, help)) = self.one(&path, assignment) {
+                let fault = |(message, help): Wrong| {
                     let (line, column) = (Some(assignment.place.line), Some(assignment.place.column));
-                    self.loaded.faults.push(Fault { file: path.to_path_buf(), line, column, message, help });
+                    Fault { file: path.to_path_buf(), line, column, message, help }
+                };
+                // A role that is gone is one mistake, however many lines name it.
+                match &assignment.gives {
+                    Gives::Role(name) if !self.loaded.roles.contains_key(name.as_str()) => {
+                        match numbers.get(name.as_str()).and_then(|number| missing.get_mut(*number)) {
+                            Some(known) => known.again(&path, assignment.place.line),
+                            None => {
+                                numbers.insert(name, missing.len());
+                                missing.push(Repeated::new(fault(self.unknown(name, missing.len() < SUGGESTIONS))));
+                            }
+                        }
+                    }
+                    _ => {
+                        if let Err(wrong) = self.one(&path, assignment) {
+                            self.loaded.faults.add(|| fault(wrong));
+                        }
+                    }
                 }
             }
         }
+        self.loaded.faults.extend(missing.into_iter().map(Repeated::into_fault));
     }
 
     /// The policies of one entry.
@@ -97,7 +121,7 @@ impl<'l> Assigning<'l> {
     fn role(&mut self, assignment: &Assignment) -> Result<Arc<Role>, Wrong> {
         let role = match &assignment.gives {
             Gives::Actions(actions) => self.role_of(actions)?,
-            Gives::Role(name) => Arc::clone(self.loaded.roles.get(name.as_str()).ok_or_else(|| self.unknown(name))?),
+            Gives::Role(name) => Arc::clone(self.loaded.roles.get(name.as_str()).ok_or_else(|| self.unknown(name, true))?),
         };
         match &assignment.approved {
             None => Ok(role),
@@ -120,12 +144,13 @@ impl<'l> Assigning<'l> {
         }
     }
 
-    fn unknown(&self, name: &str) -> Wrong {
+    fn unknown(&self, name: &str, suggest: bool) -> Wrong {
         let message = format!("there is no role `{}`", shown(name));
         if self.loaded.ids.contains_key(name) {
             return (message, Some(format!("`{}` is a policy that says itself whom it is for", shown(name))));
         }
-        let near = nearest(name, self.loaded.roles.keys().map(|id| &**id)).map(|near| format!("did you mean `{near}`?"));
+        let roles = self.loaded.roles.keys().map(|id| &**id).filter(|_| suggest);
+        let near = nearest(name, roles).map(|near| format!("did you mean `{near}`?"));
         (message, near.or_else(|| Some("a role is a policy with `principal in ?principal`".to_owned())))
     }
 }
