@@ -3,12 +3,12 @@
 use super::{
     Authorizer,
     explain::{PolicyNote, note},
-    load::Placed,
     node::{Node, Question},
     permit::Permit,
+    policy::Compiled,
     role::ROLE,
 };
-use crate::model::{Caller, Intent, Reason, Refusal};
+use crate::model::{Caller, Intent, Reason, Refusal, RequestFacts};
 
 // === impl Authorizer ===
 
@@ -32,7 +32,7 @@ impl Authorizer {
     /// The ids of the policies that a request just misses: its scope covers the request and its conditions do not hold; or it has no conditions, and one
     /// of principal, action and resource is not what its scope asks for. `answer` is what [`authorize`](Self::authorize) said to the same.
     #[must_use]
-    pub fn just_missed(&self, caller: &Caller, intent: &Intent, answer: Result<&Permit, &Refusal>) -> Vec<&str> {
+    pub fn just_missed(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>, answer: Result<&Permit, &Refusal>) -> Vec<&str> {
         let (decided, forbidden) = match answer {
             Ok(permit) => (permit.policies(), false),
             Err(refusal) if refusal.reason == Reason::PolicyNoPermit => (refusal.policies.as_slice(), false),
@@ -41,22 +41,39 @@ impl Authorizer {
             Err(_) => return Vec::new(),
         };
         let Ok(question) = Question::new(caller, intent, &self.engine.inventory) else { return Vec::new() };
-        let others = self.policies.iter().filter(|placed| !decided.iter().any(|id| **id == *placed.compiled.id));
-        others.filter(|placed| is_just_missed(placed, &question, forbidden)).map(|placed| &*placed.compiled.id).collect()
+        // A permit may hold for one of several resources, and decide nothing for want of one on another.
+        let in_part = answer.is_err() && !forbidden && question.resources.len() > 1;
+        let fails = |number| self.fails(number, &question, caller, intent, facts);
+        let others = self.policies.iter().zip(0..).filter(|(placed, _)| !decided.iter().any(|id| **id == *placed.compiled.id));
+        let missed = others.filter(|(placed, number)| match distance(&placed.compiled, &question) {
+            Some(0) => is_conditional(&placed.compiled) && (placed.compiled.is_forbid() || !forbidden) && (!in_part || fails(*number)),
+            Some(1) => !is_conditional(&placed.compiled),
+            _ => false,
+        });
+        missed.map(|(placed, _)| &*placed.compiled.id).collect()
+    }
+
+    /// Whether the conditions of the policy `number` do not hold for a resource that its scope covers.
+    fn fails(&self, number: u32, question: &Question, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> bool {
+        let Some(policy) = self.policy(number) else { return false };
+        let alone = self.prepare([number].into());
+        let answers = self.engine.pose(question, &alone.literals, caller, intent, facts).ok().zip(alone.set);
+        let answers = answers.map(|(posed, set)| self.engine.ask(&posed, &set)).unwrap_or_default();
+        let mut covered = question.resources.iter().zip(&answers).filter(|(resource, _)| unmatched(policy, question, resource) == 0);
+        covered.any(|(_, answer)| answer.determining.is_empty() && answer.failed.is_empty())
     }
 }
 
-/// Of a policy that did not decide. `forbidden`: a permit that holds would not have decided either.
-fn is_just_missed(placed: &Placed, question: &Question, forbidden: bool) -> bool {
-    let policy = &placed.compiled;
-    let unmatched = |resource: &Node| {
-        let parts = [&question.principal, &question.action, resource];
-        policy.scope().into_iter().zip(parts).filter(|(constraint, node)| !constraint.matches(node)).count()
-    };
-    let conditional = policy.policy.non_scope_constraints().is_some();
-    match question.resources.iter().map(unmatched).min() {
-        Some(0) => conditional && (policy.is_forbid() || !forbidden),
-        Some(1) => !conditional,
-        _ => false,
-    }
+/// How many of principal, action and resource are not what the scope asks for, of the resource that is nearest to it.
+fn distance(policy: &Compiled, question: &Question) -> Option<usize> {
+    question.resources.iter().map(|resource| unmatched(policy, question, resource)).min()
+}
+
+fn unmatched(policy: &Compiled, question: &Question, resource: &Node) -> usize {
+    let parts = [&question.principal, &question.action, resource];
+    policy.scope().into_iter().zip(parts).filter(|(constraint, node)| !constraint.matches(node)).count()
+}
+
+fn is_conditional(policy: &Compiled) -> bool {
+    policy.policy.non_scope_constraints().is_some()
 }

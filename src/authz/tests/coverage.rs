@@ -28,10 +28,27 @@ fn a_request_just_misses_what_one_thing_keeps_it_from() {
     for (caller, action, job, missed, why) in cases {
         let intent = intent(action, &[("Job", job)]);
         let answer = authorizer.authorize(&caller, &intent, &facts());
-        let mut got = authorizer.just_missed(&caller, &intent, answer.as_ref());
+        let mut got = authorizer.just_missed(&caller, &intent, &facts(), answer.as_ref());
         got.sort_by_key(|id| ["plain", "fresh", "closed", "guard"].iter().position(|known| known == id));
         assert_eq!(got, missed, "{action} {job}: {why}");
     }
+}
+
+/// A call on two resources is denied for want of a permit on the second: of the permit on the first that says nothing, unless its conditions do not hold.
+#[test]
+fn a_permit_that_holds_for_one_of_two_resources_is_not_missed() {
+    let authorizer = load(
+        r#"
+@id("holds") permit (principal, action == Action::"jobs.run_now", resource == Job::"stage/1") when { context.request.method == "POST" };
+@id("fails") permit (principal, action == Action::"jobs.run_now", resource == Job::"stage/1") when { context.request.method == "GET" };
+@id("differs") permit (principal, action == Action::"jobs.run_now", resource is Job) unless { resource == Job::"stage/2" };
+"#,
+    );
+    let (caller, intent) = (alice(), intent("jobs.run_now", &[("Job", "stage/1"), ("Job", "stage/2")]));
+    let facts = crate::model::RequestFacts { method: "POST", ..facts() };
+    let answer = authorizer.authorize(&caller, &intent, &facts);
+    assert_eq!(answer.as_ref().unwrap_err().reason, crate::model::Reason::PolicyNoPermit);
+    assert_eq!(authorizer.just_missed(&caller, &intent, &facts, answer.as_ref()), ["fails", "differs"]);
 }
 
 #[test]

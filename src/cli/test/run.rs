@@ -113,7 +113,7 @@ fn stages(case: &Case, snapshot: &Snapshot, outcome: &mut Outcome<'_>) -> Result
         }
         Err(refusal) => refuse(&mut outcome.got, refusal),
     }
-    outcome.missed = snapshot.authorizer.just_missed(&caller, &intent, answer.as_ref()).into_iter().map(str::to_owned).collect();
+    outcome.missed = snapshot.authorizer.just_missed(&caller, &intent, &facts, answer.as_ref()).into_iter().map(str::to_owned).collect();
     if !differences(&case.expected, &outcome.got).is_empty() {
         outcome.explanation = Some(snapshot.authorizer.explain(&caller, &intent, &facts));
     }
