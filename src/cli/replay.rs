@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// End with 0 though something that was allowed becomes denied
     #[arg(long)]
     allow_losses: bool,
+    /// End with 0 though something that was allowed cannot be decided again
+    #[arg(long)]
+    allow_unknown: bool,
 }
 
 /// What was replayed, and how fast.
@@ -97,10 +100,19 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
     let report = Report::new(dir.unwrap_or(&config.policy.dir).clone(), authorizer.policy_count(), &tally, started.elapsed());
     output.result(&report, || lines(&report));
-    if tally.is_blind() {
-        return Output::error(Exit::Failure, "no decision of a policy could be made again, so that nothing is known of what would change");
+    let Summary { records, newly_denied, unknown, .. } = report.summary;
+    match () {
+        () if records == 0 => Output::error(Exit::Failure, "there is no record of a decision, so that nothing is known of what would change"),
+        () if tally.is_blind() => {
+            Output::error(Exit::Failure, "no decision of a policy could be made again, so that nothing is known of what would change")
+        }
+        () if newly_denied > 0 && !args.allow_losses => Exit::Denied,
+        () if unknown > 0 && !args.allow_unknown => {
+            let what = "cannot be made again, so that it is not known whether those calls would be denied; `--allow-unknown` leaves them out";
+            Output::error(Exit::Failure, format_args!("{unknown} decisions to allow {what}"))
+        }
+        () => Exit::Yes,
     }
-    if report.summary.newly_denied > 0 && !args.allow_losses { Exit::Denied } else { Exit::Yes }
 }
 
 /// Opened before anything else is done, so that a slip in a name is told at once.
@@ -185,10 +197,13 @@ fn lines(report: &Report) -> String {
             let _ = writeln!(out, "not replayed: {count} {}", why.meaning());
         }
     }
+    if summary.unknown > 0 {
+        let _ = writeln!(out, "not known: {} of those not replayed were allowed", summary.unknown);
+    }
     for (count, what) in [
         (summary.outside_window, "records of another time"),
         (summary.other_lines, "lines that are no record of a decision"),
-        (summary.cut_last_lines, "last lines that are not whole"),
+        (summary.cut_lines, "lines that end too early"),
     ] {
         if count > 0 {
             let _ = writeln!(out, "left out: {count} {what}");

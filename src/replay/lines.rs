@@ -28,8 +28,8 @@ const LONGEST: u64 = 4 << 20;
 /// Decides every record of `input` again and counts what comes of it.
 ///
 /// # Errors
-/// The place of the first line that is neither a record nor another JSON object, or of what cannot be read. A last line without an end, which a writer is
-/// still at or was broken off at, is none.
+/// The place of the first line that is neither a record nor another JSON object, or of what cannot be read. One that ends too early is none: a writer was
+/// broken off there, or is still at it.
 pub fn read(input: &mut dyn BufRead, name: &Path, window: Window, replay: &Replay<'_>, tally: &mut Tally) -> Result<(), Fault> {
     let fault = |line, column, message: String| Fault {
         file: name.to_owned(),
@@ -52,11 +52,11 @@ pub fn read(input: &mut dyn BufRead, name: &Path, window: Window, replay: &Repla
         if text.trim_ascii().is_empty() {
             continue;
         }
-        match line(&text) {
+        match line(text.trim_ascii_end()) {
             Ok(Line::Record(record)) if window.has(&record) => tally.add(&record, replay.decide(&record)),
             Ok(Line::Record(_)) => tally.leave_out(),
             Ok(Line::Other) => tally.pass_over(),
-            Err(_) if !whole => tally.cut(),
+            Err(error) if !whole || error.is_eof() => tally.cut(),
             Err(error) => {
                 // The place that JSON gives is one within the line.
                 let message = error.to_string();

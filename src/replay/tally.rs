@@ -30,6 +30,7 @@ pub struct Tally {
     denied: Changes,
     allowed: Changes,
     not_replayable: BTreeMap<Unreplayable, u64>,
+    unknown: u64,
 }
 
 /// The decisions that change in one way, alike ones together.
@@ -96,12 +97,14 @@ pub struct Summary {
     pub newly_allowed: u64,
     /// By why.
     pub not_replayable: BTreeMap<&'static str, u64>,
+    /// Of those not replayable: allowed then. Whether they would be denied is not known.
+    pub unknown: u64,
     /// Records of another time.
     pub outside_window: u64,
     /// Lines that are no record of a decision.
     pub other_lines: u64,
-    /// Files whose last line is not whole.
-    pub cut_last_lines: u64,
+    /// Lines that end too early.
+    pub cut_lines: u64,
     /// Newly denied first, then by how many.
     pub changes: Vec<Changed>,
     /// Changed decisions that are counted above and, there being too many different ones, in no row.
@@ -121,7 +124,10 @@ impl Tally {
     pub fn add(&mut self, record: &Recorded, now: Result<Judgement, Unreplayable>) {
         self.records += 1;
         match (decided(record), now) {
-            (Err(why), _) | (_, Err(why)) => *self.not_replayable.entry(why).or_default() += 1,
+            (before, Err(why)) | (before @ Err(why), _) => {
+                *self.not_replayable.entry(why).or_default() += 1;
+                self.unknown += u64::from(before == Ok(None));
+            }
             (Ok(before), Ok(now)) => {
                 self.replayed += 1;
                 match (before, now.reason) {
@@ -146,7 +152,7 @@ impl Tally {
         self.other_lines += 1;
     }
 
-    /// Counts a last line that is not whole.
+    /// Counts a line that ends too early.
     pub(super) fn cut(&mut self) {
         self.cut_lines += 1;
     }
@@ -177,7 +183,8 @@ impl Tally {
             not_replayable: self.not_replayable.iter().map(|(why, count)| (why.code(), *count)).collect(),
             outside_window: self.left_out,
             other_lines: self.other_lines,
-            cut_last_lines: self.cut_lines,
+            unknown: self.unknown,
+            cut_lines: self.cut_lines,
             changes,
             unlisted: self.denied.unlisted + self.allowed.unlisted,
         }

@@ -224,13 +224,15 @@ async fn what_was_recorded_is_decided_again_by_other_policies() {
     let (code, text, _) = replay(&["audit.jsonl", "--since", "1h", "--until", "2000-01-01T00:00:00Z"]).await;
     assert_eq!(code, Some(3), "{text}");
     let (code, text, _) = replay(&["audit.jsonl", "--until", "2000-01-01T00:00:00Z"]).await;
-    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("replayed 0 of 0 records"), "{text}");
 
     let records = fs::read_to_string(world.audit.path()).unwrap();
     fs::write(world.folder().join("bad.jsonl"), records.clone() + "nonsense\n").unwrap();
     let old: String = records.lines().map(|line| line.replace("\"facts\":", "\"other\":") + "\n").collect();
-    fs::write(world.folder().join("old.jsonl"), old).unwrap();
+    fs::write(world.folder().join("old.jsonl"), &old).unwrap();
+    fs::write(world.folder().join("mixed.jsonl"), records + &old).unwrap();
+    fs::write(world.folder().join("log.jsonl"), "{\"level\":\"INFO\"}\n").unwrap();
     for (arguments, code, said) in [
         (&["bad.jsonl"][..], 3, "bad.jsonl:7:2: it is no record: expected ident"),
         (&["none.jsonl"], 3, "none.jsonl: it cannot be read"),
@@ -238,6 +240,10 @@ async fn what_was_recorded_is_decided_again_by_other_policies() {
         (&["audit.jsonl", "--policies", "certificates"], 3, "there is no `*.cedar` file"),
         (&["audit.jsonl", "--since", "yesterday"], 3, "`yesterday` is no time"),
         (&["old.jsonl"], 1, "no decision of a policy could be made again"),
+        (&["log.jsonl"], 1, "there is no record of a decision"),
+        (&["mixed.jsonl"], 2, ""),
+        (&["mixed.jsonl", "--policies", "policies"], 1, "3 decisions to allow cannot be made again"),
+        (&["mixed.jsonl", "--policies", "policies", "--allow-unknown"], 0, ""),
         (&[], 3, "AUDIT.jsonl"),
     ] {
         let (have, _, error) = replay(arguments).await;

@@ -90,21 +90,22 @@ fn changes_are_counted_by_who_does_what() {
 }
 
 #[test]
-fn only_a_last_line_may_be_cut() {
+fn a_line_may_be_cut_and_none_may_be_something_else() {
     let case = Case::new();
     let (one, two) = (&case.lines[0], &case.lines[1]);
     let (half, _) = two.split_at(two.len() / 2);
     for (text, records, other, cut) in [
         (format!("{one}\n{half}"), 1, 0, 1),
+        (format!("{one}\n{half}\n{two}\n"), 2, 0, 1),
+        (format!("{one}\n{{\n{two}\n{{\"decision\":\"al"), 2, 0, 2),
         (format!("{one}\n{two}"), 2, 0, 0),
         (format!("{one}\n\n{{\"level\":\"INFO\",\"reason\":{{}}}}\n{{\"checkpoint\":1}}\r\n{two}\r\n"), 2, 2, 0),
         (String::new(), 0, 0, 0),
     ] {
         let summary = case.replay(&text, Window::default()).unwrap_or_else(|fault| panic!("{fault}"));
-        assert_eq!((summary.records, summary.other_lines, summary.cut_last_lines), (records, other, cut), "{text}");
+        assert_eq!((summary.records, summary.other_lines, summary.cut_lines), (records, other, cut), "{text}");
     }
     for (text, place) in [
-        (format!("{one}\n{half}\n{two}\n"), "audit.jsonl:2:"),
         (format!("{one}\n{half}{two}\n"), "audit.jsonl:2:"),
         ("nonsense\n".to_owned(), "audit.jsonl:1:"),
         (format!("{one}\n[]\n"), "audit.jsonl:2:"),
@@ -115,6 +116,20 @@ fn only_a_last_line_may_be_cut() {
         assert!(fault.starts_with(place), "{fault}");
         assert!(fault.len() < 300, "{fault}");
     }
+}
+
+/// What was allowed and cannot be decided again may be denied, for all that is known.
+#[test]
+fn what_was_allowed_and_cannot_be_replayed_is_not_known() {
+    let case = Case::new();
+    let without = |line: &String| line.replace("\"facts\":", "\"other\":");
+    let text = case.lines.iter().map(without).collect::<Vec<_>>().join("\n");
+    let summary = case.replay(&text, Window::default()).unwrap();
+    let allowed = case.lines.iter().filter(|line| line.contains("\"decision\":\"allow\"")).count() as u64;
+    assert_eq!((summary.unknown, summary.not_replayable["no_facts"], summary.replayed), (allowed, 9, 0));
+    let text = format!("{}\n{}\n", case.lines[0], without(&case.lines[1]));
+    let summary = case.replay(&text, Window::default()).unwrap();
+    assert_eq!((summary.unknown, summary.replayed), (1, 1));
 }
 
 #[test]
