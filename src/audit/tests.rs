@@ -76,6 +76,34 @@ async fn a_file_that_was_moved_away_is_opened_anew() {
     assert_eq!((lines(&folder.join("audit.jsonl.1")).len(), lines(&path).len()), (1, 1));
 }
 
+/// A process that was killed leaves half a line. The next one begins a line of its own, and loses no record to it.
+#[tokio::test]
+async fn a_line_that_was_broken_off_takes_no_other_along() {
+    let folder = folder("torn");
+    let path = folder.join("audit.jsonl");
+    for before in ["", "{\"decision\":\"allow\"}\n", "{\"decision\":\"al"] {
+        fs::write(&path, before).unwrap();
+        let (auditor, writer) = start(&config(&path, OnFailure::Deny, Fsync::Always, 10));
+        for _ in 0..2 {
+            auditor.open().unwrap().close(Decision::Deny, Response::default()).await;
+        }
+        finish(writer).await;
+        let text = fs::read_to_string(&path).unwrap();
+        let added = text.strip_prefix(before).unwrap();
+        let added = if before.ends_with("al") { added.strip_prefix('\n').unwrap() } else { added };
+        let added: Vec<serde_json::Value> = added.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(added.len() == 2 && added.iter().all(|line| line["decision"] == "deny"), "{before}: {text}");
+    }
+    // and so does the one that follows a file that was moved away
+    fs::write(&path, "").unwrap();
+    let (auditor, writer) = start(&config(&path, OnFailure::Deny, Fsync::Always, 10));
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "half").unwrap();
+    auditor.open().unwrap().close(Decision::Deny, Response::default()).await;
+    finish(writer).await;
+    assert!(fs::read_to_string(&path).unwrap().starts_with("half\n{"));
+}
+
 #[tokio::test]
 async fn what_cannot_be_written_denies_until_it_can() {
     let folder = folder("broken");
