@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     }
 }
 
-/// Every case of the files that are asked for; there is at least one.
+/// Every case of the files that are asked for; there is at least one, and in each folder that was named.
 fn cases(args: &Args, config: &Config, snapshot: &Snapshot, clock: &Clock) -> Result<Vec<Case>, Vec<Fault>> {
     let default = [config.policy.dir.join(files::FOLDER)];
     let paths = if args.paths.is_empty() { &default[..] } else { &args.paths };
@@ -104,10 +104,19 @@ fn cases(args: &Args, config: &Config, snapshot: &Snapshot, clock: &Clock) -> Re
     // A file that several use is read with each of them.
     let mut seen = std::collections::HashSet::new();
     faults.retain(|fault: &Fault| seen.insert(fault.to_string()));
-    if cases.is_empty() && faults.is_empty() {
-        let file = paths.first().cloned().unwrap_or_default();
-        let help = Some("write one under `cases`; a run without any would say that all is well".to_owned());
-        faults.push(Fault { file, line: None, column: None, message: "there is no case".to_owned(), help });
+    if faults.is_empty() {
+        let folders = paths.iter().filter(|path| path.is_dir() && !cases.iter().any(|case| files::is_below(&case.file, path)));
+        let all = paths.iter().take(usize::from(cases.is_empty()));
+        let help = "write one under `cases`; a run without any would say that all is well";
+        let fault = |file: &PathBuf| Fault {
+            file: file.clone(),
+            line: None,
+            column: None,
+            message: "there is no case".to_owned(),
+            help: Some(help.to_owned()),
+        };
+        faults.extend(folders.chain(all).map(fault));
+        faults.dedup();
     }
     if faults.is_empty() { Ok(cases) } else { Err(faults) }
 }

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use quick_xml::{Reader, events::Event};
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -66,7 +69,7 @@ const UNREAD: [(&str, &str); 7] = [
 ];
 
 /// Files of cases that mean nothing.
-const MEANINGLESS: [(&str, &str); 31] = [
+const MEANINGLESS: [(&str, &str); 32] = [
     ("cases: [{ name: x, caller: alice, decision: deny }]", "the case does not say what is called"),
     ("cases: [{ name: x, request: GET stage:/x, decision: deny }]", "the case does not say who calls"),
     ("cases: [{ caller: { peer: none }, request: GET stage:/x, decision: deny }]", "the case has no `name`"),
@@ -109,6 +112,7 @@ const MEANINGLESS: [(&str, &str); 31] = [
     ),
     ("cases: [{ name: x, caller: { peer: none }, request: GET stage:/x, each: [] }]", "there is nothing in `each`"),
     ("cases: [{ name: x, caller: [], request: GET stage:/x, decision: deny }]", "the list names nobody"),
+    ("cases: [{ name: x, caller: { peer: none }, request: GET stage:/x, decision: deny, detail: \" \" }]", "every answer holds an empty `detail`"),
     ("use: other.yaml\ncallers: { shared: { peer: none } }", "`shared` is there already"),
 ];
 
@@ -207,13 +211,38 @@ fn what_differs_is_told_in_text_json_and_junit() {
     assert!(tests.contains(&"failing: another decision <&\">".to_owned()), "{tests:?}");
 }
 
+/// What the schema by which the xUnit plugin of Jenkins checks files (`junit-10.xsd`) has of each element that is written, and needs.
+const ELEMENTS: [(&str, &[&str], &[&str]); 4] = [
+    ("testsuites", &["name", "time", "tests", "failures", "errors"], &[]),
+    (
+        "testsuite",
+        &["name", "tests", "failures", "errors", "group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url"],
+        &["name", "tests", "failures", "errors"],
+    ),
+    ("testcase", &["name", "time", "classname", "group"], &["name"]),
+    ("failure", &["type", "message"], &[]),
+];
+
+fn holds_to_the_schema(element: &BytesStart<'_>) {
+    let (name, known, needed) = ELEMENTS.into_iter().find(|(name, ..)| element.name().as_ref() == *name).unwrap();
+    let have: Vec<String> = element.attributes().map(|attribute| attribute.unwrap().key.as_ref().to_owned()).collect();
+    assert!(
+        have.iter().all(|have| known.contains(&have.as_str())) && needed.iter().all(|needed| have.iter().any(|have| have == needed)),
+        "{name}: {have:?}"
+    );
+}
+
 /// The names of the tests, and how many have failed.
 fn junit(file: &Path) -> (Vec<String>, usize) {
     let text = fs::read_to_string(file).unwrap();
     let mut reader = Reader::from_str(&text);
     let (mut names, mut failures) = (Vec::new(), 0);
     loop {
-        match reader.read_event().unwrap() {
+        let event = reader.read_event().unwrap();
+        if let Event::Start(element) | Event::Empty(element) = &event {
+            holds_to_the_schema(element);
+        }
+        match event {
             Event::Start(element) | Event::Empty(element) if element.name().as_ref() == "testcase" => {
                 let name = element.try_get_attribute("name").unwrap().unwrap();
                 names.push(name.normalized_value(quick_xml::XmlVersion::Implicit1_0).unwrap().into_owned());
@@ -223,6 +252,39 @@ fn junit(file: &Path) -> (Vec<String>, usize) {
             _ => {}
         }
     }
+}
+
+/// Readers of JUnit take two tests of one name for one, so that the one that passed could stand for the one that failed.
+#[test]
+fn no_two_cases_have_one_name() {
+    let folder = example();
+    let text = r#"
+callers: { alice: { User: corp/alice, groups: [ml-engineers], auth_time: 1h ago, peer: "spiffe://cluster.local/ns/ml/sa/trainer" } }
+requests: { query: { call: "POST stage:/serving-endpoints/churn/invocations", body: { inputs: [1] } } }
+cases:
+  - { name: same, caller: alice, request: query, decision: deny }
+  - { name: same, caller: alice, request: query, decision: allow }
+  - name: rows
+    request: query
+    each:
+      - { caller: { like: alice, groups: [] }, decision: allow }
+      - { caller: { like: alice, groups: [x] }, decision: deny }
+      - { caller: [alice, alice, alice], decision: allow }
+"#;
+    fs::write(folder.path().join("cases.yaml"), text).unwrap();
+    let (code, told, _) = run(folder.path(), &["cases.yaml", "--junit", "report.xml"]);
+    assert_eq!(code, Some(2), "{told}");
+    let (names, failures) = junit(&folder.path().join("report.xml"));
+    let want = [
+        "same",
+        "same (line 6)",
+        "rows: alice but for groups",
+        "rows: alice but for groups (line 11)",
+        "rows, alice",
+        "rows, alice (line 12)",
+        "rows, alice (line 12, 2)",
+    ];
+    assert_eq!((names, failures), (want.map(str::to_owned).to_vec(), 2));
 }
 
 #[test]
@@ -262,6 +324,17 @@ fn a_run_without_a_case_is_no_success() {
     fs::write(folder.path().join("policies/tests/notes.txt"), "cases: [").unwrap();
     let (code, _, error) = run(folder.path(), &[]);
     assert!(code == Some(3) && error.contains("there is no case"), "{code:?} {error}");
+}
+
+/// Each of several folders: one that was emptied, or misnamed, tests nothing, whatever the others do.
+#[test]
+fn a_folder_without_a_case_is_no_success_beside_others() {
+    let folder = example();
+    fs::create_dir(folder.path().join("more")).unwrap();
+    fs::write(folder.path().join("more/fixtures.yaml"), "callers: { nobody: { peer: none } }\n").unwrap();
+    assert_eq!(run(folder.path(), &["policies/tests", "more/fixtures.yaml"]).0, Some(0), "a file for others to use may be named");
+    let (code, _, error) = run(folder.path(), &["policies/tests", "more"]);
+    assert!(code == Some(3) && error.starts_with("more: there is no case"), "{code:?} {error}");
 }
 
 /// What stands beside the policies is no policy.

@@ -1,6 +1,6 @@
 //! From what is written to single cases: every row, every caller and every request of each.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use super::{
     caller::{Who, Wrong},
@@ -52,6 +52,7 @@ pub(super) fn read(source: &Source, ground: &Ground<'_>, faults: &mut Vec<Fault>
         time_ms: NOON_MS,
         faults,
         cases: Vec::new(),
+        taken: HashSet::new(),
     };
     let root = KeyPath::default();
     if let Some(time) = &document.content.time {
@@ -76,6 +77,8 @@ struct Reading<'r> {
     time_ms: i64,
     faults: &'r mut Vec<Fault>,
     cases: Vec<Case>,
+    /// The names of the cases so far.
+    taken: HashSet<String>,
 }
 
 // === impl Reading ===
@@ -113,11 +116,19 @@ impl Reading<'_> {
         for (caller, who) in &callers {
             for (call, request) in &requests {
                 let labels = [caller, call].into_iter().flatten().map(String::as_str);
-                let name = [name].into_iter().chain(labels).collect::<Vec<_>>().join(", ");
+                let name = self.unique([name].into_iter().chain(labels).collect::<Vec<_>>().join(", "), line);
                 let (caller, request, file) = (Arc::clone(who), Arc::clone(request), Arc::clone(&self.file));
                 self.cases.push(Case { name, file, line, caller, request, time_ms, expected: expected.clone() });
             }
         }
+    }
+
+    /// `name`, or what tells it from that of another case: of two with one name, what shows the results shows the one that passed.
+    fn unique(&mut self, name: String, line: usize) -> String {
+        let others = (1..).map(|number| if number == 1 { format!("{name} (line {line})") } else { format!("{name} (line {line}, {number})") });
+        let free = [name.clone()].into_iter().chain(others).find(|name| !self.taken.contains(name)).unwrap_or(name);
+        self.taken.insert(free.clone());
+        free
     }
 
     /// With what tells them apart, where there are several.
@@ -194,6 +205,9 @@ impl Reading<'_> {
             if said && !denies {
                 self.fault(&at.key(key), format!("only a denial has a `{key}`"), format!("remove `{key}`"));
             }
+        }
+        if case.detail.as_ref().is_some_and(|detail| detail.trim().is_empty()) {
+            self.fault(&at.key("detail"), "every answer holds an empty `detail`", "write a part of what the caller reads, or remove it");
         }
         let codes = || Reason::ALL.into_iter().map(Reason::code);
         let reason = case.reason.as_deref().and_then(|text| {

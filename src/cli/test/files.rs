@@ -59,6 +59,12 @@ pub(super) fn tidy(path: &Path) -> PathBuf {
     within.ok().and_then(Result::ok).filter(|within| !within.as_os_str().is_empty()).unwrap_or_else(|| path.to_owned())
 }
 
+/// Whether `file` stands in `folder`, by whatever way they are named.
+pub(super) fn is_below(file: &Path, folder: &Path) -> bool {
+    let whole = |path| fs::canonicalize(path).unwrap_or_else(|_| Path::to_owned(path));
+    whole(file).starts_with(whole(folder))
+}
+
 /// Names that begin with a dot are left out, since editors keep their drafts there.
 fn find(path: &Path, named: bool, depth: usize, files: &mut BTreeSet<PathBuf>) -> io::Result<()> {
     if fs::metadata(path)?.is_dir() {

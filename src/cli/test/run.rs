@@ -1,6 +1,9 @@
 //! One case through the stages that a real call goes through, as far as the decision.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -31,6 +34,9 @@ pub(super) struct Outcome<'c> {
     /// The policies that the call just misses.
     #[serde(skip)]
     pub(super) missed: Vec<String>,
+    /// How long it took, with the explanation of one that did not pass.
+    #[serde(skip)]
+    pub(super) took: Duration,
 }
 
 /// What a case expects.
@@ -76,12 +82,15 @@ pub(super) fn run<'c>(case: &'c Case, snapshot: &Snapshot) -> Outcome<'c> {
         got: Got::default(),
         explanation: None,
         missed: Vec::new(),
+        took: Duration::ZERO,
     };
+    let started = Instant::now();
     if let Err(refusal) = stages(case, snapshot, &mut outcome) {
         refuse(&mut outcome.got, &refusal);
     }
     outcome.differs = differences(&case.expected, &outcome.got);
     outcome.passed = outcome.differs.is_empty();
+    outcome.took = started.elapsed();
     outcome
 }
 
