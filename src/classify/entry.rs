@@ -112,6 +112,7 @@ pub(super) struct Choice {
 
 /// One key that decides, and where it can stand.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of named flags, each read by name")]
 pub(super) struct Source {
     /// The keys from the outermost object inwards, joined by dots.
     pub(super) query_key: Key,
@@ -121,6 +122,8 @@ pub(super) struct Source {
     pub(super) within: KeyId,
     /// Whether it can stand for several values: it is an array, or stands in one.
     pub(super) many: bool,
+    /// Its value is whether the object at `within` is there, whatever members that has.
+    pub(super) object: bool,
     /// The parameter of the path that it is.
     pub(super) param: Option<usize>,
     /// The request header that holds it, in lower case.

@@ -22,6 +22,10 @@ pub(super) fn of_call(entry: &Entry, reading: &Reading<'_, '_>) -> Result<Vec<Fi
 }
 
 fn value(rule: &FieldRule, reading: &Reading<'_, '_>) -> Result<Option<FieldValue>, Refusal> {
+    if rule.from.iter().any(|source| source.object) {
+        let there = rule.from.iter().any(|source| reading.has_holder(source));
+        return Ok(there.then_some(FieldValue::Bool(true)));
+    }
     let mut all: Option<Vec<FieldValue>> = None;
     for source in &rule.from {
         let Some(mut values) = reading.settle(source, |found| typed(rule, source, found))? else { continue };

@@ -229,6 +229,11 @@ fn a_catalog_with_faults_names_all_of_them() {
         (call("path: /a, workspace_param: w"), "no parameter `w`"),
         (call("path: /a, fields: [{ name: method }]"), "cannot be called `method`"),
         (call("path: /a, fields: [{ name: x, from: \"x[]\" }]"), "must be `texts`"),
+        (call("path: /a, body: json, fields: [{ name: x, from: \"x{}\", in: [body] }]"), "must be `bool`"),
+        (call("path: /a, body: json, fields: [{ name: x, kind: bool, from: [\"x{}\", z], in: [body] }]"), "must be `bool`"),
+        (call("path: /a, fields: [{ name: x, kind: bool, from: \"x{}\" }]"), "stand in bodies alone"),
+        (call("path: /a, body: json, fields: [{ name: x, kind: bool, from: \"x{}\", in: [body] }, { name: z, from: x }]"), "a value of its own"),
+        (call("path: /a, body: json, resource: { type: Job, id: \"x{}\", in: [body] }"), "`x` is an object, and no id"),
         (call("path: /a, resource: { id: x }"), "a resource has one of"),
         (
             call("path: /a, body: json, resource: { id: \"x[].name\", in: [body], chosen: { by: \"y[].type\", types: { a: Workspace } } }"),

@@ -125,6 +125,10 @@ impl Scope<'_> {
         let sources = |several: &Several| several.iter().map(|text| self.source(text, raw.places.as_deref())).collect::<Result<Vec<_>, _>>();
         let id = sources(&raw.id)?;
         let also = raw.also.as_ref().map(sources).transpose()?.unwrap_or_default();
+        let by = if let KindRule::Chosen { by, .. } = &kind { Some(by) } else { None };
+        if let Some(source) = id.iter().chain(&also).chain(by).find(|source| source.object) {
+            return Err(format!("`{}` is an object, and no id", source.as_str()));
+        }
         if id.is_empty() || (id.len() > 1 && !also.is_empty()) {
             return Err("an id is one key, or several that are joined".to_owned());
         }
@@ -176,13 +180,17 @@ impl Scope<'_> {
         if kind != FieldKind::Texts && from.iter().any(|source| source.many) {
             return Err(format!("the field `{}` has many values, so that it must be `texts`", raw.name));
         }
+        if from.iter().any(|source| source.object) && (kind != FieldKind::Bool || !from.iter().all(|source| source.object)) {
+            return Err(format!("the field `{}` says whether an object is there, so that it must be `bool` and say nothing else", raw.name));
+        }
         Ok(FieldRule { name: raw.name.as_str().into(), kind, form: raw.form.into(), prefix: prefix(raw.prefix.as_deref())?, from })
     }
 
     fn source(&self, text: &str, places: Option<&[RawPlace]>) -> Result<Source, String> {
         let header = text.strip_prefix("header:").map(Into::into);
         let param = self.param(text);
-        let steps = text.split('.').map(|step| step.strip_suffix("[]").map_or((step, false), |name| (name, true)));
+        let keys = text.strip_suffix("{}").unwrap_or(text);
+        let steps = keys.split('.').map(|step| step.strip_suffix("[]").map_or((step, false), |name| (name, true)));
         let (mut within, mut at) = (KeyId::OUTERMOST, KeyId::OUTERMOST);
         for (name, each) in steps.filter(|_| header.is_none()) {
             if !identifier(name) {
@@ -191,7 +199,12 @@ impl Scope<'_> {
             within = at;
             at = self.keys.borrow_mut().add(within, name, each)?;
         }
-        let many = self.keys.borrow().is_listed(at) || self.keys.borrow().is_each(at);
+        let object = keys.len() < text.len();
+        if object {
+            // A place below makes it a holder of others, which is what is looked for; what stands there is not.
+            (within, at) = (at, self.keys.borrow_mut().add(at, "*", false)?);
+        }
+        let many = !object && (self.keys.borrow().is_listed(at) || self.keys.borrow().is_each(at));
         let says = |place| places.map(|places| places.contains(&place));
         let free = header.is_none() && param.is_none();
         let (query, body) = (says(RawPlace::Query).unwrap_or(free && self.query), says(RawPlace::Body).unwrap_or(free && !self.query));
@@ -201,8 +214,11 @@ impl Scope<'_> {
         if body && self.body == BodyUse::Form && (within != KeyId::OUTERMOST || many) {
             return Err(format!("`{}` stands below another key or is a list, which a form does not have", text.escape_debug()));
         }
-        let query_key = Key::new(&text.replace("[]", ""));
-        Ok(Source { query_key, at, within, many, param, header, query, body })
+        if object && !body {
+            return Err(format!("`{}` is an object, and those stand in bodies alone", text.escape_debug()));
+        }
+        let query_key = Key::new(&keys.replace("[]", ""));
+        Ok(Source { query_key, at, within, many, object, param, header, query, body })
     }
 
     fn kind(&self, name: &str) -> Result<KindId, String> {
