@@ -110,7 +110,10 @@ impl Pipeline {
         let (verdict, response) = answer(&snapshot, raw, &found, outcome);
         let closed = async {
             match question(&snapshot, &found) {
-                Some(question) => self.comparer.close(question, record, decision, response).await,
+                Some(question) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    self.comparer.close(question, record, decision, response, left).await;
+                }
                 None => record.close(decision, response).await,
             }
         };

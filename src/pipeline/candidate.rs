@@ -99,6 +99,9 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// For how long an answer waits whose record must be on disk first.
 const WAIT: Duration = Duration::from_millis(5);
 
+/// How much time an answer must have left to wait at all: its record goes to a disk that may be slow, and what is late is refused.
+const SPARE: Duration = Duration::from_millis(100);
+
 /// How much time for comparisons can be saved up, in microseconds.
 const SAVED: i64 = 2_000_000;
 
@@ -115,10 +118,10 @@ impl Comparer {
         Self { queue, comparisons }
     }
 
-    /// Closes `record` with `decision`, and with what the candidate says to `question`.
-    pub(super) async fn close(&self, question: Question, mut record: Record, decision: Decision, response: Response) {
+    /// Closes `record` with `decision`, and with what the candidate says to `question`, `left` before the answer is late.
+    pub(super) async fn close(&self, question: Question, mut record: Record, decision: Decision, response: Response, left: Duration) {
         if record.waits() {
-            let said = self.ask(question).await;
+            let said = if left < SPARE { self.skip() } else { self.ask(question).await };
             if let Some(entry) = record.entry() {
                 entry.candidate = said;
             }
@@ -126,16 +129,19 @@ impl Comparer {
         }
         let job = Job { question, asked: Instant::now(), then: Then::Close { record, decision, response } };
         if let Err(unsent) = self.queue.try_send(job) {
-            self.comparisons.count(Outcome::Skipped);
-            unsent.into_inner().then.end(None);
+            unsent.into_inner().then.end(self.skip());
         }
+    }
+
+    fn skip(&self) -> Option<audit::Candidate> {
+        self.comparisons.count(Outcome::Skipped);
+        None
     }
 
     async fn ask(&self, question: Question) -> Option<audit::Candidate> {
         let (tell, told) = oneshot::channel();
         if self.queue.try_send(Job { question, asked: Instant::now(), then: Then::Tell(tell) }).is_err() {
-            self.comparisons.count(Outcome::Skipped);
-            return None;
+            return self.skip();
         }
         tokio::time::timeout(WAIT, told).await.ok()?.ok()?
     }

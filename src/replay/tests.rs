@@ -1,3 +1,4 @@
+mod compared;
 mod facts;
 mod files;
 mod same;

@@ -11,18 +11,18 @@ use crate::{
     replay::{Change, Replay, Summary, Tally, Window, read},
 };
 
-const LIVE: &str = r#"
+pub(super) const LIVE: &str = r#"
 @id("read") permit (principal, action in Action::"read", resource);
 @id("no-clusters") forbid (principal, action == Action::"clusters.list", resource);
 "#;
 
-const OTHER: &str = r#"
+pub(super) const OTHER: &str = r#"
 @id("read") permit (principal, action in Action::"read", resource);
 @id("no-jobs") forbid (principal, action == Action::"jobs.list", resource);
 @id("run") permit (principal, action == Action::"jobs.run_now", resource);
 "#;
 
-fn get(path: &str, peer: &str) -> Sent {
+pub(super) fn get(path: &str, peer: &str) -> Sent {
     Sent {
         method: "GET",
         host: "stage.example.com",

@@ -13,10 +13,11 @@ use tokio::{
 use crate::{
     audit::{self, Auditor},
     clock::Clock,
+    config::Config,
     model::{RawCall, RawFields, Span},
     net,
     pipeline::{Pipeline, Snapshot},
-    reload::{Compiler, Published},
+    reload::{self, Compiler, Published},
     telemetry::trace::Tracer,
 };
 
@@ -67,7 +68,7 @@ impl World {
             ],
             "accounts": [{ "name": "stage", "hosts": ["accounts.example.com"], "account_id": "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9" }],
             "services": [{ "name": "stage", "hosts": ["models.example.com"], "environment": "dev", "catalog": "openai" }],
-            "policy": { "dir": "policies", "entities": "entities.json" },
+            "policy": { "dir": "policies", "entities": "entities.json", "candidate": "candidate" },
             "audit": { "file": "audit.jsonl" },
         });
         write("lakegate.yaml", lakegate_testkit::yaml::write(&config));
@@ -92,16 +93,36 @@ impl World {
         self.folder.path()
     }
 
+    /// Holds the policies in `text` against those that decide, from the next call on.
+    pub(super) fn compare(&self, text: &str) {
+        fs::create_dir(self.folder().join("candidate")).unwrap();
+        fs::write(self.folder().join("candidate/all.cedar"), text).unwrap();
+        let (config, snapshot) = (Config::load(&self.folder().join("lakegate.yaml")).unwrap(), self.snapshot());
+        self.published.compare(&snapshot, reload::candidate(&config, &snapshot, None).unwrap());
+        assert!(snapshot.candidate().is_some());
+    }
+
     /// Sends `calls` through the pipeline; the records that they leave.
     pub(super) fn records(&self, calls: &[Sent]) -> Vec<Value> {
+        self.send(calls, Duration::from_mins(1));
+        let records = self.written();
+        assert_eq!(records.len(), calls.len());
+        records
+    }
+
+    /// Sends `calls` through the pipeline, with so much time for each answer.
+    pub(super) fn send(&self, calls: &[Sent], time: Duration) {
         for sent in calls {
             let raw = self.raw(sent);
-            drop(self.runtime.block_on(self.pipeline.decide(&raw, Instant::now() + Duration::from_mins(1))));
+            drop(self.runtime.block_on(self.pipeline.decide(&raw, Instant::now() + time)));
         }
+    }
+
+    /// The records that were not looked at yet.
+    pub(super) fn written(&self) -> Vec<Value> {
         let file = fs::File::open(self.folder().join("audit.jsonl")).unwrap();
         let lines: Vec<String> = std::io::BufReader::new(file).lines().skip(self.read.get()).map(Result::unwrap).collect();
         self.read.set(self.read.get() + lines.len());
-        assert_eq!(lines.len(), calls.len());
         lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
