@@ -17,15 +17,19 @@ fn the_starter_policies_explain_themselves_and_permit_nobody_unnamed() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         for piece in pieces(&text) {
+            let explained = |annotation: &dyn Fn(&str) -> Option<String>| {
+                for name in ["id", "reason", "owner"] {
+                    assert!(annotation(name).is_some_and(|value| !value.is_empty()), "{}: {} lacks @{name}", path.display(), piece.text);
+                }
+            };
             // A role is nobody's until somebody is given it.
-            if Template::parse(None, piece.text).is_ok() {
+            if let Ok(role) = Template::parse(None, piece.text) {
+                explained(&|name| role.annotation(name).map(str::to_owned));
                 roles += 1;
                 continue;
             }
             let policy = Policy::parse(None, piece.text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            for name in ["id", "reason", "owner"] {
-                assert!(policy.annotation(name).is_some_and(|value| !value.is_empty()), "{}: {policy} lacks @{name}", path.display());
-            }
+            explained(&|name| policy.annotation(name).map(str::to_owned));
             let named = match policy.principal_constraint() {
                 PrincipalConstraint::Any | PrincipalConstraint::Is(_) => false,
                 PrincipalConstraint::Eq(entity) | PrincipalConstraint::In(entity) | PrincipalConstraint::IsIn(_, entity) => {

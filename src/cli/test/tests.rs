@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cedar_policy::PolicySet;
 
-use super::{cases, cases::Case, files, names::Ground, run};
+use super::{cases, cases::Case, coverage::Coverage, files, names::Ground, run};
 use crate::{
     authz::{Authorizer, Source},
     clock::Clock,
@@ -30,17 +30,28 @@ fn shipped(config: &Config, snapshot: &Snapshot) -> Vec<Case> {
     cases
 }
 
-/// The shipped policies, each as JSON.
+/// What each shipped file holds.
+fn sets(dir: &Path) -> impl Iterator<Item = PolicySet> {
+    let paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "cedar"));
+    files.map(|path| std::fs::read_to_string(path).unwrap().parse().unwrap())
+}
+
+/// The shipped policies and roles, each as JSON.
 fn policies(dir: &Path) -> Vec<serde_json::Value> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "cedar") {
-            let set: PolicySet = std::fs::read_to_string(path).unwrap().parse().unwrap();
-            all.extend(set.policies().map(|policy| policy.to_json().unwrap()));
-        }
+    let all = |set: PolicySet| {
+        let policies = set.policies().map(|policy| policy.to_json().unwrap());
+        policies.chain(set.templates().map(|role| role.to_json().unwrap())).collect::<Vec<_>>()
+    };
+    sets(dir).flat_map(all).collect()
+}
+
+/// What `policies` wrote.
+fn text(policy: serde_json::Value) -> String {
+    match cedar_policy::Template::from_json(None, policy.clone()) {
+        Ok(role) => role.to_cedar(),
+        Err(_) => cedar_policy::Policy::from_json(None, policy).unwrap().to_cedar().unwrap(),
     }
-    all
 }
 
 fn id(policy: &serde_json::Value) -> &str {
@@ -73,6 +84,19 @@ fn mutants(policies: &[serde_json::Value]) -> Vec<Mutant> {
     all.chain(single.map(|(index, condition)| mutant(&[index], condition))).collect()
 }
 
+/// Coverage leaves out a role that nobody has: the example gives each to somebody, so that each is tried too.
+#[test]
+fn every_shipped_policy_and_role_decides_a_case_and_is_just_missed_by_another() {
+    let Compiled { config, snapshot, .. } = compiled();
+    let cases = shipped(&config, &snapshot);
+    let outcomes: Vec<_> = cases.iter().map(|case| run::run(case, &snapshot)).collect();
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed).map(|outcome| (outcome.name, &outcome.differs)).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    let coverage = Coverage::new(&snapshot.authorizer, &outcomes);
+    let written = sets(&config.policy.dir).map(|set| set.policies().count() + set.templates().count()).sum::<usize>();
+    assert_eq!((coverage.covered, coverage.policies), (written, written), "{coverage}");
+}
+
 #[test]
 fn the_shipped_cases_notice_a_policy_that_is_gone_and_a_condition_that_is() {
     let Compiled { config, mut snapshot, .. } = compiled();
@@ -84,14 +108,19 @@ fn the_shipped_cases_notice_a_policy_that_is_gone_and_a_condition_that_is() {
         assert!(outcomes.iter().all(|outcome| outcome.passed));
         // Without the policy that alone decides, the call is decided otherwise, or by another.
         let holds = |id: &str| {
-            outcomes.iter().any(|outcome| outcome.got.policies == [id] && (outcome.got.decision == "allow" || outcome.expected.policies.is_some()))
+            outcomes.iter().any(|outcome| {
+                let alone = matches!(outcome.got.policies.as_slice(), [one] if snapshot.authorizer.written_as(one) == Some(id));
+                alone && (outcome.got.decision == "allow" || outcome.expected.policies.is_some())
+            })
         };
         unnoticed.extend(policies.iter().map(id).filter(|id| !holds(id)).map(|id| format!("{id} is gone")));
     }
     let vocabulary = snapshot.classifier.catalog().vocabulary().clone();
+    let access = config.policy.access.as_deref().unwrap().join("teams.yaml");
+    let access = vec![(access.clone(), std::fs::read_to_string(access).unwrap())];
     let load = |policies: Vec<serde_json::Value>, known: &Authorizer| {
-        let text = |policy| cedar_policy::Policy::from_json(None, policy).unwrap().to_cedar().unwrap();
-        let source = Source { files: vec![(PathBuf::from("mutant.cedar"), policies.into_iter().map(text).collect())], ..Source::default() };
+        let files = vec![(PathBuf::from("mutant.cedar"), policies.into_iter().map(text).collect())];
+        let source = Source { files, access: access.clone(), ..Source::default() };
         Authorizer::load(&vocabulary, &source, 1 << 20, Some(known))
     };
     let whole = load(policies.clone(), &snapshot.authorizer).unwrap();
@@ -102,7 +131,8 @@ fn the_shipped_cases_notice_a_policy_that_is_gone_and_a_condition_that_is() {
         snapshot.authorizer = authorizer;
         tried += widened.len();
         let failed: Vec<_> = cases.iter().map(|case| run::run(case, &snapshot)).filter(|outcome| !outcome.passed).collect();
-        let noticed = |id: &String| failed.iter().any(|outcome| outcome.got.policies.contains(id));
+        let decides = |outcome: &run::Outcome<'_>, id: &str| outcome.got.policies.iter().any(|one| snapshot.authorizer.written_as(one) == Some(id));
+        let noticed = |id: &String| failed.iter().any(|outcome| decides(outcome, id));
         unnoticed.extend(widened.iter().filter(|(id, _)| !noticed(id)).map(|(id, condition)| format!("{id} has lost its condition {condition}")));
     }
     assert!(tried > 30, "{tried}");
