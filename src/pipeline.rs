@@ -104,7 +104,7 @@ impl Pipeline {
             self.metrics.unknown(call.method, snapshot.classifier.known_path(call));
         }
         if let Outcome::Refused(refusal) = &outcome {
-            self.refusals.keep(&found, refusal);
+            found.remembered = self.refusals.keep(&found, refusal);
         }
         let decision = outcome.decision();
         let (verdict, response) = answer(&snapshot, raw, &found, outcome);
@@ -287,6 +287,7 @@ fn answer(snapshot: &Snapshot, raw: &RawCall, found: &Found<'_>, outcome: Outcom
         caller: found.caller.as_ref(),
         intent: found.intent.as_ref(),
         now_ms: found.now_ms,
+        remembered: found.remembered,
     };
     let responder = &snapshot.responder;
     let enforced = match outcome {

@@ -59,6 +59,8 @@ pub struct Scene<'s, 'r> {
     pub intent: Option<&'s Intent>,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
+    /// Whether the caller can ask why it was refused.
+    pub remembered: bool,
 }
 
 /// Makes the answers of one configuration.

@@ -106,7 +106,7 @@ impl Question<'_, '_> {
     }
 
     fn scene<'s>(&'s self, decision: DecisionId, caller: Option<&'s Caller>, intent: Option<&'s Intent>) -> Scene<'s, 's> {
-        Scene { decision, raw: self.raw, call: None, peer: self.caller.peer.as_ref(), caller, intent, now_ms: self.now_ms }
+        Scene { decision, raw: self.raw, call: None, peer: self.caller.peer.as_ref(), caller, intent, now_ms: self.now_ms, remembered: false }
     }
 
     /// The call that is asked about, as this caller would send it to this host.

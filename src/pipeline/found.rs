@@ -40,6 +40,8 @@ pub(super) struct Found<'r> {
     pub(super) asked: Option<&'static str>,
     /// Where it is asked.
     pub(super) target: Option<Arc<Target>>,
+    /// Whether the caller can ask why it was refused.
+    pub(super) remembered: bool,
 }
 
 /// What policies said of a call.
@@ -96,6 +98,7 @@ impl Found<'_> {
             own: false,
             asked: None,
             target: None,
+            remembered: false,
         }
     }
 

@@ -28,7 +28,9 @@ pub(super) fn tell(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) ->
     } else {
         describe(scene, &mut message, &mut metadata);
         message.push_str(&refusal.detail);
-        metadata.extend(why(scene, &decision).map(|path| ("why", path)));
+        if scene.remembered {
+            metadata.push(("why", format!("/.well-known/lakegate/decisions/{decision}")));
+        }
         if config.explain == Explain::Full && !refusal.policies.is_empty() {
             metadata.push(("policies", refusal.policies.join(",")));
         }
@@ -46,13 +48,6 @@ pub(super) fn tell(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) ->
 /// The configured help address for one decision.
 pub(super) fn help(config: &Config, decision: &str) -> Option<String> {
     config.help_url.as_ref().map(|url| url.replace("{decision}", decision))
-}
-
-/// Where the refused caller may ask for more, of a refusal that is remembered for somebody.
-fn why(scene: &Scene<'_, '_>, decision: &str) -> Option<String> {
-    const OWN: &str = "/.well-known/lakegate/";
-    let somebody = scene.call.is_some() && scene.peer.is_some();
-    (somebody && !scene.raw.path().starts_with(OWN.as_bytes())).then(|| format!("{OWN}decisions/{decision}"))
 }
 
 /// `User::"corp/alice" from spiffe://… may not call jobs.run_now on Job::"stage/43": `

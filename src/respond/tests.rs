@@ -85,6 +85,7 @@ fn denied(config: Config, path: &str, refusal: &Refusal, now_ms: i64) -> (Deny, 
         caller: Some(&caller),
         intent: Some(&intent),
         now_ms,
+        remembered: false,
     };
     let Verdict::Deny(deny) = Responder::new(config).respond(&scene, Err(refusal.clone())) else { panic!("not a deny") };
     let body = serde_json::from_slice(&deny.body).unwrap();
@@ -101,6 +102,7 @@ fn allowed(config: Config, credential: &Credential, headers: &[&str]) -> Allow {
         caller: Some(&caller),
         intent: Some(&intent),
         now_ms: 0,
+        remembered: false,
     };
     let responder = Responder::new(config);
     let Verdict::Allow(allow) = headers::allow(&responder.config, &responder.names, &scene, &caller, &intent, credential) else {
@@ -170,34 +172,20 @@ fn policies_are_named_only_where_everything_may_be_told() {
 
 #[test]
 fn a_deny_says_where_its_caller_may_ask_for_more() {
-    let (raw, caller) = (raw("/api/2.2/jobs/list", &[]), caller());
-    let own = self::raw("/.well-known/lakegate/rights", &[]);
-    let call = Call {
-        method: "GET",
-        host: crate::model::Host::read(b"stage.cloud.databricks.com").unwrap(),
-        path: crate::model::ApiPath { raw: "/", segments: smallvec![] },
-        query: crate::model::Query::default(),
-        headers: crate::model::Headers::default(),
-        body: crate::model::Body::Absent,
-        upgrade: None,
-        principal: b"",
-        source_ip: None,
-    };
-    let told = |explain, raw: &RawCall, peer: bool, reason| {
-        let peer = caller.peer.as_ref().filter(|_| peer);
-        let scene = Scene { decision: DecisionId::new(1), raw, call: Some(&call), peer, caller: None, intent: None, now_ms: 0 };
+    let raw = raw("/api/2.2/jobs/list", &[]);
+    let told = |explain, remembered, reason| {
+        let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, peer: None, caller: None, intent: None, now_ms: 0, remembered };
         let Verdict::Deny(deny) = Responder::new(Config { explain, ..config() }).respond(&scene, Err(Refusal::new(reason, "because"))) else {
             panic!("not a deny")
         };
         serde_json::from_slice::<Value>(&deny.body).unwrap()["details"][0]["metadata"].get("why").map(ToString::to_string)
     };
     let path = "\"/.well-known/lakegate/decisions/0";
-    assert!(told(Explain::Own, &raw, true, Reason::PolicyNoPermit).is_some_and(|told| told.starts_with(path)));
-    // not where nobody could be told more: nothing is explained, nobody is known, the object is hidden, or it was a question itself
-    assert_eq!(told(Explain::None, &raw, true, Reason::PolicyNoPermit), None);
-    assert_eq!(told(Explain::Own, &raw, false, Reason::PeerMissing), None);
-    assert_eq!(told(Explain::Own, &raw, true, Reason::PolicyHides), None);
-    assert_eq!(told(Explain::Own, &own, true, Reason::CallUnknown), None);
+    assert!(told(Explain::Own, true, Reason::PolicyNoPermit).is_some_and(|told| told.starts_with(path)));
+    // not where there is no more to be had: it is not remembered, nothing is explained, or the object is hidden
+    assert_eq!(told(Explain::Own, false, Reason::PolicyNoPermit), None);
+    assert_eq!(told(Explain::None, true, Reason::PolicyNoPermit), None);
+    assert_eq!(told(Explain::Own, true, Reason::PolicyHides), None);
 }
 
 #[test]
@@ -353,6 +341,7 @@ fn a_list_too_long_for_a_header_is_left_out_whole() {
         caller: Some(&caller),
         intent: Some(&intent),
         now_ms: 0,
+        remembered: false,
     };
     let responder = Responder::new(config());
     let Verdict::Allow(allow) = headers::allow(&responder.config, &responder.names, &scene, &caller, &intent, &Credential::Passthrough) else {
@@ -365,7 +354,7 @@ fn a_list_too_long_for_a_header_is_left_out_whole() {
 #[test]
 fn shadow_changes_nothing_but_what_is_forged() {
     let raw = raw("/x", &["x-lakegate-subject", "X_Lakegate_Roles", "cookie", "authorization"]);
-    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, peer: None, caller: None, intent: None, now_ms: 0 };
+    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, peer: None, caller: None, intent: None, now_ms: 0, remembered: false };
     let Verdict::Allow(allow) = Responder::new(config()).shadow(&scene) else { panic!("not an allow") };
     assert!(allow.set.is_empty());
     assert!(allow.remove.iter().all(|name| name.to_lowercase().replace('_', "-").starts_with("x-lakegate-")));
@@ -375,7 +364,7 @@ fn shadow_changes_nothing_but_what_is_forged() {
 #[test]
 fn discovery_answers_with_the_workspace_and_nothing_else() {
     let raw = raw("/.well-known/databricks-config", &[]);
-    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, peer: None, caller: None, intent: None, now_ms: 0 };
+    let scene = Scene { decision: DecisionId::new(1), raw: &raw, call: None, peer: None, caller: None, intent: None, now_ms: 0, remembered: false };
     let Verdict::Answer(answer) = Responder::new(config()).discovery(&scene, &intent("x").target) else { panic!("not an answer") };
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(body["workspace_id"], "1");
