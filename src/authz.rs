@@ -174,9 +174,18 @@ impl Authorizer {
     /// # Errors
     /// The refusal says which policies decided and why, or what no policy permits.
     pub fn authorize(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
+        let decision = self.decision(caller, intent, facts)?;
+        if self.serves() {
+            decision.count(facts.time_ms);
+        }
+        decision.outcome.result(&intent.target)
+    }
+
+    /// The decision, known or made. It counts for no policy.
+    fn decision(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Arc<Decision>, Refusal> {
         let key = Key::new(caller, intent);
         let known = match self.cache.get(&key) {
-            Some(Entry::Decided(decision, span)) if span.holds(facts.time_ms) => return self.hit(&decision, intent, facts),
+            Some(Entry::Decided(decision, span)) if span.holds(facts.time_ms) => return Ok(self.hit(decision)),
             Some(Entry::Depends(candidates)) => Some(candidates),
             _ => None,
         };
@@ -184,7 +193,7 @@ impl Authorizer {
             && let Some(Entry::Decided(decision, span)) = self.cache.get(&full)
             && span.holds(facts.time_ms)
         {
-            return self.hit(&decision, intent, facts);
+            return Ok(self.hit(decision));
         }
         let question = Question::new(caller, intent, &self.engine.inventory)?;
         let candidates = known.unwrap_or_else(|| self.candidates(&question));
@@ -192,15 +201,7 @@ impl Authorizer {
         let decision = Arc::new(Decision::new(outcome, |id| self.by_id.get(id).and_then(|number| self.hits.get(*number as usize)).cloned()));
         let span = Span::around(facts.time_ms, &candidates.edges, caller);
         self.keep(key, &candidates, (&decision, span), || key.extended(candidates.footprint, caller, intent, facts));
-        self.answer(&decision, intent, facts)
-    }
-
-    /// The policies that would permit a call that nobody makes yet.
-    ///
-    /// # Errors
-    /// As [`authorize`](Self::authorize).
-    pub fn would_authorize(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Vec<String>, Refusal> {
-        explain::would(self, caller, intent, facts)
+        Ok(decision)
     }
 
     /// Why [`authorize`](Self::authorize) would answer as it would. Never a permit.
@@ -243,16 +244,9 @@ impl Authorizer {
         self.metrics.register(registry);
     }
 
-    fn hit(&self, decision: &Decision, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
+    fn hit(&self, decision: Arc<Decision>) -> Arc<Decision> {
         self.metrics.cached.inc();
-        self.answer(decision, intent, facts)
-    }
-
-    fn answer(&self, decision: &Decision, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Permit, Refusal> {
-        if self.serves() {
-            decision.count(facts.time_ms);
-        }
-        decision.outcome.result(&intent.target)
+        decision
     }
 
     fn keep(&self, key: Key, candidates: &Arc<Candidates>, (decision, span): (&Arc<Decision>, Span), full: impl FnOnce() -> Option<Key>) {

@@ -132,15 +132,6 @@ pub(super) fn explain(authorizer: &Authorizer, caller: &Caller, intent: &Intent,
     report
 }
 
-/// What `authorize` would say, of a call that nobody makes: no permit comes of it, and it counts for nothing.
-pub(super) fn would(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Result<Vec<String>, Refusal> {
-    let question = Question::new(caller, intent, &authorizer.engine.inventory)?;
-    match authorizer.decide(&question, &authorizer.candidates(&question), caller, intent, facts) {
-        Outcome::Permitted(policies) => Ok(policies.to_vec()),
-        Outcome::Refused(refusal) => Err(refusal),
-    }
-}
-
 fn report(question: Option<&Question>, intent: &Intent, outcome: &Outcome) -> Explanation {
     let refusal = if let Outcome::Refused(refusal) = outcome { Some(refusal) } else { None };
     Explanation {

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Authorizer;
-use crate::model::{Caller, Intent, Reason, RequestFacts};
+use super::{Authorizer, permit::Outcome};
+use crate::model::{Caller, Intent, Reason, Refusal, RequestFacts};
 
 /// What [`Authorizer::authorize`] would answer. Never a permit: nothing can be granted by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +19,13 @@ pub struct Judgement {
 // === impl Authorizer ===
 
 impl Authorizer {
+    /// What is said of a call that nobody makes here: it counts for no policy.
     #[must_use]
     pub fn judge(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Judgement {
-        match self.authorize(caller, intent, facts) {
-            Ok(permit) => Judgement { reason: None, detail: Cow::Borrowed(""), policies: permit.policies().to_vec() },
-            Err(refusal) => Judgement { reason: Some(refusal.reason), detail: refusal.detail, policies: refusal.policies },
+        let outcome = self.decision(caller, intent, facts).map_or_else(Outcome::Refused, |decision| decision.outcome.clone());
+        match outcome {
+            Outcome::Permitted(policies) => Judgement { reason: None, detail: Cow::Borrowed(""), policies: policies.to_vec() },
+            Outcome::Refused(refusal) => Judgement { reason: Some(refusal.reason), detail: refusal.detail, policies: refusal.policies },
         }
     }
 }
@@ -34,6 +36,17 @@ impl Judgement {
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.reason.is_none()
+    }
+
+    /// The ids of the permits that hold.
+    ///
+    /// # Errors
+    /// The refusal that a caller would meet.
+    pub fn outcome(self) -> Result<Vec<String>, Refusal> {
+        match self.reason {
+            None => Ok(self.policies),
+            Some(reason) => Err(Refusal { policies: self.policies, ..Refusal::new(reason, self.detail) }),
+        }
     }
 
     /// The code of the reason, `ALLOWED` where nothing refuses.

@@ -176,7 +176,7 @@ impl Question<'_, '_> {
             Ok(intent) => intent,
             Err(refusal) => return (refused(Stage::Classify, None, refusal), facts),
         };
-        let outcome = self.snapshot.authorizer.would_authorize(self.caller, &intent, &facts);
+        let outcome = self.snapshot.authorizer.judge(self.caller, &intent, &facts).outcome();
         (Tried { stage: Stage::Authz, intent: Some(intent), outcome }, facts)
     }
 }

@@ -117,6 +117,8 @@ fn only_what_is_served_counts() {
     let authorizer = served(POLICIES);
     for _ in 0..2 {
         let _ = authorizer.explain(&alice(), &query(&["stage/sales"]), &facts());
+        // asked about, and not made; the second time the decision is known
+        assert!(authorizer.judge(&alice(), &query(&["stage/sales"]), &facts()).is_allowed());
     }
     assert_eq!(hit(&authorizer), []);
     // a candidate that was loaded from what is served shares its counters, and must not move them

@@ -279,8 +279,8 @@ fn judged_alone(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts
     let brief = authorizer.explain_briefly(caller, intent, facts);
     let decided = authorizer.authorize(caller, intent, facts);
     prop_assert_eq!(got.decision == Explained::Allow, decided.is_ok());
-    let would = authorizer.would_authorize(caller, intent, facts);
-    prop_assert_eq!(would, decided.as_ref().map(|permit| permit.policies().to_vec()).map_err(Clone::clone));
+    let judged = authorizer.judge(caller, intent, facts).outcome();
+    prop_assert_eq!(judged, decided.as_ref().map(|permit| permit.policies().to_vec()).map_err(Clone::clone));
     prop_assert_eq!(got.reason, decided.as_ref().err().map(|refusal| refusal.reason.code()));
     prop_assert_eq!((&got.applied, &got.near), (&brief.applied, &brief.near));
     let policies = decided.as_ref().map_or_else(|refusal| refusal.policies.clone(), |permit| permit.policies().to_vec());
