@@ -232,8 +232,8 @@ async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, 
     found.stage = Stage::Classify;
     if let Some(asked) = asked {
         let asked = asked?;
-        found.target = Some(snapshot.classifier.target(call)?);
-        let question = asked::Question { snapshot, raw, call, caller, decision: found.decision, now_ms: found.now_ms };
+        let target = found.target.insert(snapshot.classifier.target(call)?);
+        let question = asked::Question { snapshot, raw, call, caller, target, decision: found.decision, now_ms: found.now_ms };
         return question.answer(asked, refusals).map(Outcome::Answered);
     }
     let intent = found.intent.insert(snapshot.classifier.classify(call)?);

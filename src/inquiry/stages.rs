@@ -50,14 +50,13 @@ pub async fn inquire(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, n
 
 async fn stages(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms: i64, report: &mut Report) -> Result<(), Refusal> {
     let raw = request.raw(asker.peer).ok_or_else(|| Refusal::new(Reason::RequestMalformed, "the call is longer than any check"))?;
-    report.mode = if snapshot.shadow.covers(raw.host()) { "shadow" } else { "enforce" };
-    let call = normalize::normalize(&raw, &snapshot.normalize)?;
+    let mode = |call: Result<&Call<'_>, Reason>, peer: Option<&SpiffeId>| if snapshot.is_shadow(&raw, call, peer) { "shadow" } else { "enforce" };
+    let call = normalize::normalize(&raw, &snapshot.normalize).inspect_err(|refusal| report.mode = mode(Err(refusal.reason), None))?;
+    report.mode = mode(Ok(&call), None);
     report.stage = "authn";
     let peer = snapshot.authenticator.peer(&call)?;
     report.peer = peer.as_ref().map(ToString::to_string);
-    if snapshot.observes_caller(&call, peer.as_ref()) {
-        report.mode = "shadow";
-    }
+    report.mode = mode(Ok(&call), peer.as_ref());
     if let Some(target) = snapshot.classifier.discovery(&call) {
         report.workspace = Some(target?.name.to_string());
         (report.decision, report.reason) = ("answer", "ALLOWED");
@@ -66,6 +65,12 @@ async fn stages(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms
     let caller = caller(asker.claims, snapshot, &call, peer).await?;
     report.principal = caller.principal().map(|principal| principal.entity().to_string());
     report.stage = "classify";
+    if let Some(asked) = snapshot.classifier.asked(&call) {
+        report.action = Some(asked?.action().to_owned());
+        report.workspace = Some(snapshot.classifier.target(&call)?.name.to_string());
+        (report.decision, report.reason) = ("answer", "ALLOWED");
+        return Ok(());
+    }
     let intent = snapshot.classifier.classify(&call)?;
     report.action = Some(intent.action.name.to_string());
     report.level = Some(intent.action.level.as_str());

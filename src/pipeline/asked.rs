@@ -16,7 +16,7 @@ use crate::{
     audit::Param,
     classify::Asked,
     json::{self as strict, Object},
-    model::{Body, Call, Caller, DecisionId, Intent, MediaType, RawCall, RawFields, Reason, Refusal, RequestFacts, Span},
+    model::{Body, Call, Caller, DecisionId, Intent, MediaType, RawCall, RawFields, Reason, Refusal, RequestFacts, Span, Target},
     normalize,
     respond::{Explain, Scene},
     text::quoted,
@@ -28,6 +28,8 @@ pub(super) struct Question<'a, 'r> {
     pub(super) raw: &'r RawCall,
     pub(super) call: &'a Call<'r>,
     pub(super) caller: &'a Caller,
+    /// Where it is asked.
+    pub(super) target: &'a Target,
     /// The id of the question itself.
     pub(super) decision: DecisionId,
     pub(super) now_ms: i64,
@@ -46,6 +48,8 @@ struct Tried {
     intent: Option<Intent>,
     /// The permits that hold, or why it would be refused.
     outcome: Result<Vec<String>, Refusal>,
+    /// Whether it would pass all the same.
+    shadow: bool,
 }
 
 /// The keys of a question about a call.
@@ -84,8 +88,7 @@ impl Question<'_, '_> {
         let telling = Telling { snapshot: self.snapshot, scene: self.scene(self.decision, Some(self.caller), tried.intent.as_ref()) };
         let told = Told { stage: tried.stage, outcome: tried.outcome.as_deref(), facts };
         let mut body = telling.tell(&told);
-        let shadow = self.snapshot.shadow.covers(self.raw.host());
-        body.insert("mode".to_owned(), if shadow { "shadow" } else { "enforce" }.into());
+        body.insert("mode".to_owned(), if tried.shadow { "shadow" } else { "enforce" }.into());
         let param = |name: &str, value: &str| Param { name: name.to_owned(), value: redacted(value) };
         let mut params = vec![
             param("asked_method", &String::from_utf8_lossy(hypothetical.method())),
@@ -135,7 +138,7 @@ impl Question<'_, '_> {
             Span::new(start..wire.len())
         };
         let mut headers: Vec<(&str, String)> = Vec::new();
-        headers.extend(self.call.headers.workspace_ids.first().map(|id| ("x-databricks-workspace-id", (*id).to_owned())));
+        headers.extend(self.target.workspace_id.iter().map(|id| ("x-databricks-workspace-id", id.to_string())));
         if let Some(body) = body {
             headers.push(("content-type", media.unwrap_or("application/json").to_owned()));
             headers.push(("content-length", body.len().to_string()));
@@ -161,23 +164,30 @@ impl Question<'_, '_> {
 
     /// What the stages say of the call, in their order, up to where a permit would be made.
     fn try_call<'h>(&self, hypothetical: &'h RawCall) -> (Tried, RequestFacts<'h>) {
-        let refused = |stage, intent, refusal| Tried { stage, intent, outcome: Err(refusal) };
+        let peer = self.caller.peer.as_ref();
+        let shadow = |call: Result<&Call<'_>, Reason>| self.snapshot.is_shadow(hypothetical, call, peer);
         let mut facts = RequestFacts { method: "", path: "", source_ip: self.call.source_ip, time_ms: self.now_ms };
         let call = match normalize::normalize(hypothetical, &self.snapshot.normalize) {
             Ok(call) => call,
-            Err(refusal) => return (refused(Stage::Normalize, None, refusal), facts),
+            Err(refusal) => {
+                let shadow = shadow(Err(refusal.reason));
+                return (Tried { stage: Stage::Normalize, intent: None, outcome: Err(refusal), shadow }, facts);
+            }
         };
         (facts.method, facts.path) = (call.method, call.path.raw);
-        if let Some(asked) = self.snapshot.classifier.discovery(&call) {
-            let outcome = asked.map(|_| Vec::new());
-            return (Tried { stage: Stage::Classify, intent: None, outcome }, facts);
+        let (classifier, shadow) = (&self.snapshot.classifier, shadow(Ok(&call)));
+        let answered = |outcome: Result<(), Refusal>| Tried { stage: Stage::Classify, intent: None, outcome: outcome.map(|()| Vec::new()), shadow };
+        // what lakegate answers itself is no call of anybody behind it
+        let own = classifier.discovery(&call).map(|asked| asked.map(drop)).or_else(|| Some(classifier.asked(&call)?.map(drop)));
+        if let Some(own) = own {
+            return (answered(own), facts);
         }
-        let intent = match self.snapshot.classifier.classify(&call) {
+        let intent = match classifier.classify(&call) {
             Ok(intent) => intent,
-            Err(refusal) => return (refused(Stage::Classify, None, refusal), facts),
+            Err(refusal) => return (answered(Err(refusal)), facts),
         };
         let outcome = self.snapshot.authorizer.judge(self.caller, &intent, &facts).outcome();
-        (Tried { stage: Stage::Authz, intent: Some(intent), outcome }, facts)
+        (Tried { stage: Stage::Authz, intent: Some(intent), outcome, shadow }, facts)
     }
 }
 

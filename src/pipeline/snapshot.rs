@@ -66,6 +66,17 @@ impl Snapshot {
             && (enforced.is_empty() || !enforced.contains(call.host.as_str()) && self.classifier.target(call).is_ok())
     }
 
+    /// Whether `raw` would be let pass whatever is decided of it; `call` is what was read of it, or why it could not be.
+    #[must_use]
+    pub fn is_shadow(&self, raw: &RawCall, call: Result<&Call<'_>, Reason>, peer: Option<&SpiffeId>) -> bool {
+        let host = self.shadow.covers(raw.host());
+        match call {
+            Err(reason) => host && self.observes_unread(raw, reason),
+            // what is asked of lakegate itself is never for anybody behind it
+            Ok(call) => self.classifier.asked(call).is_none() && (host && self.observes(call) || self.observes_caller(call, peer)),
+        }
+    }
+
     /// The candidate policies, where they are there and without fault.
     #[must_use]
     pub fn candidate(&self) -> Option<&Authorizer> {

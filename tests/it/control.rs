@@ -151,7 +151,9 @@ async fn what_is_served_explains_a_call_without_a_token() {
     let claims = json!({ "iss": world.corp.url(), "aud": "lakegate", "sub": "alice", "groups": ["ml-engineers"] });
     fs::write(world.folder().join("claims.json"), claims.to_string()).unwrap();
     let peer = "spiffe://cluster.local/ns/ml-staging/sa/trainer";
-    for (target, code, reason) in [(SALES, 0, "ALLOWED"), (CLOSED, 2, "POLICY_FORBIDS"), ("/no/such/call", 2, "CALL_UNKNOWN")] {
+    for (target, code, reason) in
+        [(SALES, 0, "ALLOWED"), (CLOSED, 2, "POLICY_FORBIDS"), ("/no/such/call", 2, "CALL_UNKNOWN"), ("/.well-known/lakegate/can-i", 0, "ALLOWED")]
+    {
         let url = format!("https://{}{target}", STAGE.host);
         let call = ["explain", "--method", "POST", "--url", &url, "--body", "{\"inputs\":[1]}", "--peer", peer, "--claims", "claims.json"];
         let (exit, report, error) = command(&world, &call).await;

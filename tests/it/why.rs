@@ -163,7 +163,7 @@ async fn how_much_is_told_is_what_the_configuration_says() {
 async fn can_i_says_what_the_call_then_meets() {
     let world = asking("own").await;
     let scoped = world.corp.token(&TokenSpec::new().claim("scope", json!("query"))).unwrap();
-    let calls: [(&str, &str, Option<&str>); 9] = [
+    let calls: [(&str, &str, Option<&str>); 13] = [
         ("POST", SALES, Some("{}")),
         ("POST", CHURN, Some("{}")),
         ("POST", CLOSED, Some("{}")),
@@ -172,7 +172,12 @@ async fn can_i_says_what_the_call_then_meets() {
         ("POST", "/api/2.2/jobs/run-now", Some("{\"job_id\":42,\"job_id\":43}")),
         ("GET", "/api/2.0/no-such-call", None),
         ("GET", "/api//2.0/x", None),
+        // what lakegate answers itself
+        ("GET", "/.well-known/lakegate/rights", None),
         ("GET", "/.well-known/lakegate/rights/", None),
+        ("DELETE", "/.well-known/%6cakegate/rights", None),
+        ("GET", "/.well-known/databricks-config", None),
+        ("POST", "/.well-known/databricks-config", None),
     ];
     let mut met = std::collections::BTreeSet::new();
     for token in [&scoped, &alice(&world)] {
@@ -191,10 +196,16 @@ async fn can_i_says_what_the_call_then_meets() {
                     call = call.header("Content-Type", "application/json");
                 }
                 let answer = send_as(&world, who, &call).await;
-                let allowed = answer.header("x-reached").is_some();
+                let allowed = answer.status == 200;
                 assert_eq!(said["decision"] == "allow", allowed, "{method} {path}: {said} {answer:?}");
                 if !allowed {
                     assert_eq!(said["reason"], reason(&answer), "{method} {path}");
+                    // where there is more to be had is told where there is, and nowhere else
+                    let why = answer.json().pointer("/details/0/metadata/why").and_then(Value::as_str).map(str::to_owned);
+                    let more =
+                        send_as(&world, who, &Request::new("GET", STAGE.host, why.as_deref().unwrap_or("/.well-known/lakegate")).bearer(token)).await;
+                    assert_eq!(why.is_some(), more.status == 200, "{method} {path}: {answer:?}");
+                    assert_eq!(why.is_some(), !path.contains("akegate/") && said["stage"] != "normalize", "{method} {path}");
                 }
                 met.insert(said["reason"].as_str().unwrap().to_owned());
             }
@@ -207,6 +218,60 @@ async fn can_i_says_what_the_call_then_meets() {
     let param = |name: &str| record["request_params"].as_array().unwrap().iter().find(|param| param["name"] == name).unwrap()["value"].clone();
     assert_eq!((&record["decision"], param("asked_path"), param("answer")), (&json!("answer"), json!(SALES), json!("allow")));
     assert_eq!(param("asked_action"), "serving_endpoints.query");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_shared_host_can_i_is_about_the_workspace_that_is_named() {
+    const TWIN: &str = "9999999999999999";
+    let policies = r#"@id("twin") permit (principal, action == Action::"jobs.list", resource == Workspace::"twin");"#;
+    let twin = json!({ "name": "twin", "hosts": [STAGE.host], "workspace_id": TWIN, "environment": "dev", "credentials": { "mode": "strip" } });
+    let options = options().policies(&[("twin.cedar", policies)]);
+    let world = world(options.configure(move |config| config["workspaces"].as_array_mut().unwrap().push(twin.clone()))).await;
+    let (trainer, token) = (&world.workloads.trainer, alice(&world));
+    let list = json!({ "method": "GET", "path": "/api/2.2/jobs/list" });
+    for (id, allowed) in [(TWIN, true), (STAGE.workspace_id, false)] {
+        let call = Request::new("GET", STAGE.host, &format!("/api/2.2/jobs/list?o={id}")).bearer(&token);
+        assert_eq!(send(&world, &call).await.header("x-reached").is_some(), allowed, "{id}");
+        let by_query = Request::new("POST", STAGE.host, &format!("/.well-known/lakegate/can-i?o={id}")).bearer(&token).json(&list);
+        for question in [by_query, can_i(&list, &token).header("X-Databricks-Workspace-Id", id)] {
+            let said = ask(&world, trainer, &question).await;
+            assert_eq!(said["decision"] == "allow", allowed, "{id}: {said}");
+        }
+    }
+    assert_eq!(outcome(&send(&world, &can_i(&list, &token)).await), (400, "WORKSPACE_AMBIGUOUS".to_owned()));
+    std::fs::write(world.folder().join("alice.jwt"), &token).unwrap();
+    let sidecar = world.sidecar(trainer, STAGE.host).await.unwrap();
+    let url = format!("http://127.0.0.1:{}/api/2.2/jobs/list", sidecar.outbound().unwrap());
+    for (arguments, code) in [(vec!["--workspace-id", TWIN], 0), (vec!["--workspace-id", STAGE.workspace_id], 2), (vec![], 3)] {
+        let output = world.run(&[vec!["can-i", "GET", &url, "--token-file", "alice.jwt"], arguments].concat()).await.unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn can_i_says_whether_the_call_would_pass_all_the_same() {
+    let policies = [("why.cedar", POLICIES)];
+    let by_namespace = |config: &mut Value| config["policy"]["shadow"] = json!({ "namespaces": ["cluster.local/ml-staging"] });
+    let by_host = |config: &mut Value| config["workspaces"][0]["mode"] = json!("shadow");
+    let named = format!("{SALES}?o=2222222222222222");
+    let twice = format!("{SALES}?o=1&o=2");
+    for (change, notebook) in [(by_namespace as fn(&mut Value), false), (by_host, true)] {
+        let world = world(options().policies(&policies).configure(change)).await;
+        let token = alice(&world);
+        for (who, path, shadow) in [
+            (&world.workloads.trainer, SALES, true),
+            (&world.workloads.notebook, SALES, notebook),
+            // names an enforced workspace, or may
+            (&world.workloads.notebook, named.as_str(), false),
+            (&world.workloads.notebook, twice.as_str(), false),
+            (&world.workloads.trainer, "/.well-known/lakegate/other", false),
+        ] {
+            let said = ask(&world, who, &can_i(&json!({ "method": "POST", "path": path, "body": "{}" }), &token)).await;
+            assert_eq!((&said["decision"], &said["mode"]), (&json!("deny"), &json!(if shadow { "shadow" } else { "enforce" })), "{path}: {said}");
+            let call = Request::new("POST", STAGE.host, path).bearer(&token).json(&json!({}));
+            assert_eq!(send_as(&world, who, &call).await.header("x-reached").is_some(), shadow, "{path}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,7 +346,11 @@ async fn the_commands_ask_through_the_sidecar() {
     let (code, text) = run(&["why", "00000000-0000-7000-8000-000000000000", "--url", &base, "--token-file", "alice.jwt"]).await;
     assert!(code == Some(1) && text.contains("DECISION_UNKNOWN") && text.contains("replica"), "{code:?} {text}");
     world.audit.decision(&id(&refused), PATIENCE).await.unwrap();
-    let (code, text) = run(&["why", &id(&refused), "--audit", "audit.jsonl"]).await;
+    let (code, text) = run(&["why", &id(&refused).to_uppercase(), "--url", &base, "--token-file", "alice.jwt"]).await;
+    assert!(code == Some(0) && text.contains("POLICY_NO_PERMIT"), "{code:?} {text}");
+    let (code, text) = run(&["why", &id(&refused), "--audit", "\u{1b}[2Jnowhere"]).await;
+    assert!(code == Some(3) && text.contains("?[2Jnowhere"), "{code:?} {text}");
+    let (code, text) = run(&["why", &id(&refused).to_uppercase(), "--audit", "audit.jsonl"]).await;
     assert!(code == Some(0) && text.contains("POLICY_NO_PERMIT") && text.contains(TRAINER), "{code:?} {text}");
 
     let (code, text) = run(&["can-i", "POST", &format!("{base}/api/2.2/jobs/run-now"), "{\"job_id\":42}", "--token-file", "alice.jwt"]).await;
@@ -301,6 +370,7 @@ async fn the_commands_ask_through_the_sidecar() {
 
     for (arguments, wanted) in [
         (vec!["why", "x", "--url", &base], 3),
+        (vec!["why", "------------------------------------", "--url", &base], 3),
         (vec!["why", "00000000-0000-7000-8000-000000000000", "--url", "http://stage.cloud.databricks.com"], 3),
         (vec!["why", "00000000-0000-7000-8000-000000000000", "--audit", "nowhere.jsonl"], 3),
         (vec!["can-i", "GET"], 3),
