@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
+use crate::model::Reason;
 use output::{Format, Output};
 pub use test::schema as test_schema;
 
@@ -99,6 +100,18 @@ pub fn run() -> ExitCode {
 }
 
 // === impl Exit ===
+
+impl Exit {
+    /// Of a decision. A fault of ours, or of an issuer, says nothing about the call.
+    fn of(decision: &str, reason: &str) -> Self {
+        let fault = Reason::ALL.into_iter().any(|known| known.code() == reason && known.is_fault());
+        match decision {
+            "deny" if fault => Self::Failure,
+            "deny" => Self::Denied,
+            _ => Self::Yes,
+        }
+    }
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -48,6 +48,12 @@ pub fn deception(text: &str) -> Option<(usize, &'static str)> {
     lone.into_iter().chain(turned).min()
 }
 
+/// Whether a terminal may obey `c` where it should show it: a control, or what turns the direction of writing.
+#[must_use]
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The one of `known` that `word` was likely meant to be: at most one typing error in four letters, and one more.
 /// Capitals, and `_` for `-`, are no errors.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {

@@ -58,7 +58,7 @@ impl Asker {
         let (status, body) = runtime.block_on(client.ask(&endpoint, token.as_ref(), json)).map_err(|error| failed(&error))?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         match status {
-            200 if answer.get("id").is_some() || answer.get("permits").is_some() => Ok(answer),
+            200 if is_decision(&answer) || answer.get("permits").is_some() => Ok(answer),
             _ => Err(refused(status, &answer, output)),
         }
     }
@@ -95,7 +95,47 @@ fn refused(status: u16, answer: &Value, output: &mut Output) -> Exit {
         format!("refused    {reason}\nwhy        {}{hint}", super::told::plain(message))
     });
     match status {
-        503 | 404 => Exit::Failure,
-        _ => Exit::Denied,
+        // it is the question that cannot be read
+        400 | 413 => Exit::Invalid,
+        404 => Exit::Failure,
+        _ => Exit::of("deny", reason),
+    }
+}
+
+/// Whether it says how a call was, or would be, decided.
+fn is_decision(answer: &Value) -> bool {
+    answer.get("decision").and_then(Value::as_str).is_some_and(|decision| matches!(decision, "allow" | "deny"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::Format;
+
+    #[test]
+    fn a_refused_question_is_no_denied_call_where_it_says_nothing_of_one() {
+        let answer = |reason: &str, domain: &str| serde_json::json!({ "message": "no", "details": [{ "reason": reason, "domain": domain }] });
+        for (status, reason, domain, exit) in [
+            (401, "TOKEN_EXPIRED", "lakegate", Exit::Denied),
+            (403, "HOST_UNKNOWN", "lakegate", Exit::Denied),
+            (400, "BODY_UNREADABLE", "lakegate", Exit::Invalid),
+            (413, "BODY_TOO_LARGE", "lakegate", Exit::Invalid),
+            (404, "DECISION_UNKNOWN", "lakegate", Exit::Failure),
+            (503, "KEYS_UNAVAILABLE", "lakegate", Exit::Failure),
+            // a fault that is old enough to be shown
+            (403, "KEYS_UNAVAILABLE", "lakegate", Exit::Failure),
+            (403, "PERMISSION_DENIED", "elsewhere", Exit::Failure),
+        ] {
+            assert_eq!(refused(status, &answer(reason, domain), &mut Output::new(Format::Json)), exit, "{status} {reason}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_somebody_else_is_no_decision() {
+        for (answer, good) in
+            [(r#"{"decision":"allow"}"#, true), (r#"{"decision":"deny"}"#, true), (r#"{"id":"1"}"#, false), (r#"{"decision":"maybe"}"#, false)]
+        {
+            assert_eq!(is_decision(&serde_json::from_str(answer).unwrap()), good, "{answer}");
+        }
     }
 }

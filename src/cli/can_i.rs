@@ -63,7 +63,8 @@ fn ask(args: &Args, method: &str, url: &str, body: Option<&str>, output: &mut Ou
     match args.asker.ask(base, "can-i", Some(question.to_string().into()), output) {
         Ok(answer) => {
             output.result(&answer, || [told::lines(&answer), told::conditions(&answer)].concat().join("\n"));
-            if answer.get("decision").and_then(Value::as_str) == Some("allow") { Exit::Yes } else { Exit::Denied }
+            let word = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
+            Exit::of(word("decision"), word("reason"))
         }
         Err(exit) => exit,
     }

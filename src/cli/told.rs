@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::text::is_obeyed;
+
 /// The lines of one decision, of whatever it says about itself.
 pub(super) fn lines(decision: &Value) -> Vec<String> {
     let mut out = Vec::new();
@@ -46,7 +48,7 @@ pub(super) fn conditions(decision: &Value) -> Vec<String> {
 
 /// `text` as it may stand on a terminal: what an answer holds may have come from anywhere.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().map(|c| if is_obeyed(c) { '?' } else { c }).collect()
 }
 
 /// The value under `key` as text; empty where there is none.

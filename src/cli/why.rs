@@ -31,11 +31,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
     if !is_id(&args.id) {
-        return Output::error(Exit::Invalid, format_args!("`{}` is no decision id", shown(&args.id)));
+        return Output::error(
+            Exit::Invalid,
+            format_args!("`{}` is no decision id, which looks like 019abc12-3456-7890-abcd-ef0123456789", shown(&args.id)),
+        );
     }
+    let id = args.id.to_ascii_lowercase();
     let answer = match (&args.audit, &args.url) {
-        (Some(file), _) => recorded(file, &args.id),
-        (None, Some(url)) => args.asker.ask(url, &format!("decisions/{}", args.id), None, output),
+        (Some(file), _) => recorded(file, &id),
+        (None, Some(url)) => args.asker.ask(url, &format!("decisions/{id}"), None, output),
         (None, None) => return Output::error(Exit::Invalid, "say which host refused the call: --url https://<host>"),
     };
     match answer {
@@ -49,7 +53,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 
 /// A UUID, as `DecisionId` writes it.
 fn is_id(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// The record of the decision, of a file that may be longer than memory.

@@ -22,7 +22,7 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output) -> Exit {
     };
     output.result(&report, || stages::lines(&report));
     let word = |key: &str| report.get(key).and_then(Value::as_str).unwrap_or_default();
-    stages::exit(word("decision"), word("reason"))
+    Exit::of(word("decision"), word("reason"))
 }
 
 fn inquiry(args: &Args) -> Result<Value, String> {

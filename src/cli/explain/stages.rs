@@ -10,7 +10,7 @@ use crate::{
     cli::{token, told},
     clock::Clock,
     inquiry::{self, Asker, Report, Request},
-    model::{Caller, Fault, Reason, Refusal, SpiffeId},
+    model::{Caller, Fault, Refusal, SpiffeId},
     net,
     reload::{Compiled, Compiler},
 };
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
     match report(args, request) {
         Ok(report) => {
             output.result(&report, || lines(&json!(report)));
-            exit(report.decision, report.reason)
+            Exit::of(report.decision, report.reason)
         }
         Err(failed) => failed.tell(output),
     }
@@ -79,16 +79,6 @@ fn compiled(config: &Path) -> Result<Compiled, Failed> {
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Failed::Error(Exit::Failure, error.to_string()))
-}
-
-/// A fault of ours, or of an issuer, says nothing about the call.
-pub(super) fn exit(decision: &str, reason: &str) -> Exit {
-    let fault = Reason::ALL.into_iter().any(|known| known.code() == reason && known.is_fault());
-    match decision {
-        "deny" if fault => Exit::Failure,
-        "deny" => Exit::Denied,
-        _ => Exit::Yes,
-    }
 }
 
 fn claims(file: &Path) -> Result<Vec<u8>, Failed> {
