@@ -5,7 +5,7 @@ mod grants;
 mod policies;
 mod socket;
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -15,13 +15,14 @@ use axum::{
     routing::{get, post},
 };
 use serde::Serialize;
+use tokio::time::timeout;
 
 use self::socket::{Client, Socket};
 use super::server::{self, Limits};
 use crate::{
     clock::Clock,
     lifecycle::Drain,
-    reload::{Published, Trigger},
+    reload::{Published, Reloaded, Trigger},
 };
 
 /// Where the control listener looks, and what it can have done.
@@ -45,6 +46,9 @@ struct Problem {
     status: StatusCode,
     message: String,
 }
+
+/// How long a reload is waited for: not as long as a connection may live, so that there is an answer.
+const PATIENCE: Duration = Duration::from_mins(4);
 
 // === impl Control ===
 
@@ -73,12 +77,17 @@ impl Control {
 async fn reload(State(controls): State<Arc<Controls>>, Extension(client): Extension<Client>) -> Result<Response, Problem> {
     let (uid, pid) = (client.uid, client.pid);
     tracing::info!(uid, pid, "a reload is asked for on the control socket");
-    let turned_away = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "lakegate stops, or too many reloads are waited for");
-    let reloaded = controls.trigger.reload().await.ok_or_else(turned_away)?;
+    let reloaded = reloaded(&controls.trigger, PATIENCE).await?;
     let (generation, changed, degraded) = (reloaded.status.generation, reloaded.changed, reloaded.status.degraded);
     tracing::info!(uid, pid, generation, changed, degraded, "the files were read again as asked for on the control socket");
     let status = if degraded { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     Ok((status, json(&*reloaded)).into_response())
+}
+
+async fn reloaded(trigger: &Trigger, patience: Duration) -> Result<Arc<Reloaded>, Problem> {
+    let late = "the files are still being read after four minutes; the reload goes on, and /status on the admin port will say what comes of it";
+    let reloaded = timeout(patience, trigger.reload()).await.map_err(|_| Problem::new(StatusCode::GATEWAY_TIMEOUT, late))?;
+    reloaded.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "lakegate stops, or too many reloads are waited for; ask again"))
 }
 
 fn json(value: &impl Serialize) -> Response {
@@ -99,5 +108,21 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         (self.status, json(&serde_json::json!({ "error": self.message }))).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reload;
+
+    #[tokio::test]
+    async fn a_reload_that_does_not_end_is_answered() {
+        let (trigger, requests) = reload::requests();
+        let late = reloaded(&trigger, Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!(late.status, StatusCode::GATEWAY_TIMEOUT);
+        assert!(PATIENCE < Limits::CONTROL.life, "the connection is still there");
+        drop(requests);
+        assert_eq!(reloaded(&trigger, PATIENCE).await.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

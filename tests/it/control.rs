@@ -200,6 +200,7 @@ async fn what_it_does_not_have_it_says() {
         ("GET", "/v1/reload", 405),
         ("DELETE", "/v1/policies", 405),
         ("GET", "/v1/policies/none", 404),
+        ("GET", "/v1/policies/%ff", 400),
         ("GET", "/v1/policies?unusd=true", 400),
         ("GET", "/v1/policies?limit=2", 200),
         ("GET", "/v1/grants", 200),

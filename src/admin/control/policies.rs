@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, RawQuery, State},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::StatusCode,
     response::Response,
 };
@@ -61,7 +61,8 @@ pub(super) async fn list(State(controls): State<Arc<Controls>>, RawQuery(query):
     Ok(json(&listed))
 }
 
-pub(super) async fn one(State(controls): State<Arc<Controls>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn one(State(controls): State<Arc<Controls>>, id: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let Path(id) = id.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the id in the path cannot be read"))?;
     let snapshot = controls.published.snapshot();
     let found = snapshot.authorizer.listed_policy(&id);
     let (policy, text) = found.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no policy with the id {} is served", quoted(&id))))?;

@@ -47,7 +47,10 @@ impl Socket {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Two processes that both find a dead socket must not remove each other's new one.
         let lock = File::open(folder)?;
-        locked(&lock)?;
+        if !locked(&lock)? {
+            // whoever may read the folder can hold it, and must not keep lakegate from its start
+            tracing::warn!(folder = %folder.display(), "another process holds a lock on the folder of the control socket; it is not waited for");
+        }
         clear(path)?;
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
@@ -92,13 +95,14 @@ impl Client {
     }
 }
 
-fn locked(folder: &File) -> io::Result<()> {
+/// Whether the lock could be had in time.
+fn locked(folder: &File) -> io::Result<bool> {
     let begun = Instant::now();
     loop {
         match folder.try_lock() {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => sleep(Duration::from_millis(20)),
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another process holds a lock on its folder")),
+            Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
@@ -117,8 +121,10 @@ fn clear(path: &Path) -> io::Result<()> {
     // Without waiting: a process that hangs lets its queue run full.
     let knock = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     knock.set_nonblocking(true)?;
+    let used = || io::Error::new(io::ErrorKind::AddrInUse, "another process listens on it");
     match knock.connect(&SockAddr::unix(path)?) {
-        Ok(()) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on it")),
+        Ok(()) => Err(used()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(used()),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) => Err(error),
     }
@@ -192,6 +198,15 @@ mod tests {
         assert!(refused(&path("folder")).contains("no socket"));
         assert!(refused(&path("nowhere/x.sock")).contains("No such file"));
         drop(first);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_somebody_holds_keeps_nobody_out() {
+        let folder = folder();
+        let held = File::open(folder.path()).unwrap();
+        held.lock().unwrap();
+        let _socket = Socket::bind(&folder.path().join("lakegate.sock")).unwrap();
+        assert!(File::open(folder.path()).unwrap().try_lock().is_err(), "it is held still");
     }
 
     #[tokio::test]
