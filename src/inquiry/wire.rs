@@ -51,10 +51,13 @@ impl Inquiry {
     pub fn read(text: &[u8], now_s: i64) -> Result<Self, String> {
         const TOKEN: &str = "no token is taken here; give its payload as `claims`";
         json::read(text).map_err(|error| format!("the inquiry cannot be read: {error}"))?;
-        if std::str::from_utf8(text).is_ok_and(|text| redacted(text) != text) {
+        let value: Value = serde_json::from_slice(text).map_err(|error| format!("the inquiry cannot be read: {error}"))?;
+        // as it will be understood: a letter may be written as an escape
+        let plain = value.to_string();
+        if redacted(&plain) != plain {
             return Err(format!("the inquiry holds what looks like a credential: {TOKEN}"));
         }
-        let wire: Wire = serde_json::from_slice(text).map_err(|error| format!("the inquiry cannot be read: {error}"))?;
+        let wire: Wire = serde_json::from_value(value).map_err(|error| format!("the inquiry cannot be read: {error}"))?;
         let mut headers = Vec::new();
         for (name, value) in wire.headers {
             let name = name.to_ascii_lowercase();
@@ -112,6 +115,8 @@ mod tests {
             r#"{"method":"GET","url":"https://a/b","body":"dapi0123456789abcdef"}"#,
             r#"{"method":"GET","url":"https://a/b","peer":"eyJhbGciOiJSUzI1NiJ9"}"#,
             r#"{"method":"eyJhbGciOiJSUzI1NiJ9","url":"nonsense"}"#,
+            r#"{"method":"GET","url":"https://a/b?t=\u0065yJhbGciOiJSUzI1NiJ9"}"#,
+            r#"{"method":"GET","url":"https://a/b","headers":{"x":["\u0064api0123456789abcdef"]}}"#,
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains("looks like a credential") && !error.contains("eyJ") && !error.contains("dapi"), "{text}: {error}");

@@ -6,7 +6,7 @@ use super::{
     PolicyNote,
     conditions::Condition,
     note,
-    values::{Scene, Seen, placed},
+    values::{Scene, Seen, named, placed},
 };
 use crate::{
     authz::{
@@ -135,7 +135,7 @@ fn placed_in(node: &Node, constraint: &Constraint) -> String {
         Constraint::InAny(entities) if entities.iter().any(|entity| node.ancestors.iter().any(|ancestor| ancestor.kind == entity.kind)) => {
             entities.first().map(|entity| entity.kind.clone()).into_iter().collect()
         }
-        Constraint::InAny(_) | Constraint::Any | Constraint::Is(_) | Constraint::Eq(_) => return crate::authz::text::shown_entity(&node.entity),
+        Constraint::InAny(_) | Constraint::Any | Constraint::Is(_) | Constraint::Eq(_) => return named(&node.entity),
     };
     placed(&node.entity, node.ancestors.iter(), &wanted)
 }

@@ -125,7 +125,7 @@ impl Scene<'_> {
 
     fn shown(&self, value: &Value) -> String {
         match value.value_kind() {
-            ValueKind::Lit(Literal::EntityUID(uid)) => shown_entity(&entity_ref(uid)),
+            ValueKind::Lit(Literal::EntityUID(uid)) => named(&entity_ref(uid)),
             ValueKind::Lit(Literal::String(text)) => format!("\"{}\"", shown(&redacted(text))),
             ValueKind::Lit(literal) => literal.to_string(),
             ValueKind::Set(set) => format!("[{}]", listed(set.iter().map(|item| self.shown(item)))),
@@ -157,12 +157,17 @@ impl Scene<'_> {
 /// `User::"corp/alice" in Group::"corp/a"`: an entity with those of its ancestors that are of the `wanted` types, or of any where none is wanted.
 pub(super) fn placed<'a>(entity: &EntityRef, ancestors: impl Iterator<Item = &'a EntityRef>, wanted: &[TypeName]) -> String {
     let within: Vec<&EntityRef> = ancestors.filter(|ancestor| wanted.is_empty() || wanted.contains(&ancestor.kind)).collect();
-    let entity = shown_entity(entity);
+    let entity = named(entity);
     if within.is_empty() {
         let kinds: Vec<String> = wanted.iter().map(|kind| shown(kind.as_str())).collect();
         return if kinds.is_empty() { format!("{entity}, in nothing") } else { format!("{entity}, in no {}", kinds.join(" or ")) };
     }
-    format!("{entity} in {}", listed(within.into_iter().map(shown_entity)))
+    format!("{entity} in {}", listed(within.into_iter().map(named)))
+}
+
+/// An entity as it may be told: its id may come from the request, in which a token may stand.
+pub(super) fn named(entity: &EntityRef) -> String {
+    redacted(&shown_entity(entity)).into_owned()
 }
 
 /// What went wrong, in the engine's words.

@@ -7,7 +7,11 @@ use super::{
     world::{NOW_MS, alice, caller, facts, intent, load, load_with, seal, source, token, vocabulary, with_field},
 };
 use crate::{
-    authz::{Authorizer, Condition, Explained, Explanation, NearMiss, Source, covers, node::Question},
+    authz::{
+        Authorizer, Condition, Explained, Explanation, NearMiss, Source, covers,
+        node::Question,
+        rights::{HIDDEN, ROOM},
+    },
     model::{Caller, FieldValue, Intent, RequestFacts},
 };
 
@@ -117,6 +121,15 @@ fn values_are_told_in_the_words_of_policies() {
         let saw: Vec<String> = said(&got.near[0].missing).into_iter().map(|text| text.rsplit_once("}: ").unwrap().1.to_owned()).collect();
         assert_eq!(saw, want, "{condition}");
     }
+    // an id that looks like a credential is not told
+    let got = explained(
+        r#"@id("p") permit (principal, action == Action::"jobs.run_now", resource == Job::"stage/1") when { resource == Job::"stage/2" };"#,
+        &caller,
+        &intent("jobs.run_now", &[("Job", "stage/dapi0123456789abcdef0123")]),
+    );
+    let told = said(&got.near[0].missing);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|told| told.ends_with("resource = Job::\"stage/[redacted]")), "{told:?}");
     // what is long is cut, and what looks like a credential is not told
     for (value, want) in [("SELECT ".to_owned() + &"x".repeat(500), "…\""), ("dapi0123456789abcdef0123".to_owned(), "\"[redacted]\"")] {
         let submit = with_field(intent("jobs.submit", &[("Workspace", "stage")]), "run_as", FieldValue::Text(value));
@@ -271,6 +284,11 @@ fn rights_have_room_for_so_much() {
     let rights = load(&policies.concat()).rights(&alice()).unwrap();
     assert!(rights.left_out > 0 && rights.permits.len() + rights.left_out == 2000, "{}", rights.left_out);
     assert!(serde_json::to_string(&rights).unwrap().len() < 200 * 1024);
+    // nor is it looked without end at what is hidden
+    let hidden: Vec<String> =
+        (0..5000).map(|number| format!("@id(\"p{number}\") permit (principal, action, resource == Job::\"stage/{number}\");\n")).collect();
+    let rights = load(&format!("{} @id(\"h\") @hide forbid (principal, action, resource is Job);", hidden.concat())).rights(&alice()).unwrap();
+    assert_eq!((rights.permits.len(), rights.left_out), (0, 5000 - ROOM / HIDDEN));
 }
 
 /// What the report says of one permit is what the engine says of it.
@@ -301,6 +319,29 @@ fn judged_alone(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rights_hold_every_policy_that_decides(policies in policies(), caller in callers(), intent in intents(), facts in moments()) {
+        let authorizer = load(&policies);
+        let judgement = authorizer.judge(&caller, &intent, &facts);
+        let Ok(principal) = Question::principal(&caller, &authorizer.engine.inventory) else {
+            prop_assert!(authorizer.rights(&caller).is_err() && !judgement.is_allowed());
+            return Ok(());
+        };
+        let rights = authorizer.rights(&caller).unwrap();
+        prop_assert_eq!(rights.left_out, 0);
+        let told = |id: &String, list: &[super::super::Right]| list.iter().any(|right| right.policy == *id);
+        for id in &judgement.policies {
+            let placed = authorizer.placed(id).unwrap();
+            let list = if placed.compiled.is_forbid() { &rights.forbids } else { &rights.permits };
+            let hidden = placed.compiled.hide || authorizer.may_reveal(&principal, placed);
+            prop_assert_eq!(told(id, list), !hidden, "{}", id);
+        }
+        // and none that cannot
+        for right in rights.permits.iter().chain(&rights.forbids) {
+            prop_assert!(authorizer.placed(&right.policy).unwrap().compiled.principal.matches(&principal));
+        }
+    }
 
     #[test]
     fn a_report_says_what_is_decided(policies in policies(), caller in callers(), intent in intents(), facts in moments()) {
