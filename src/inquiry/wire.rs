@@ -52,6 +52,9 @@ impl Inquiry {
         const TOKEN: &str = "no token is taken here; give its payload as `claims`";
         json::read(text).map_err(|error| format!("the inquiry cannot be read: {error}"))?;
         let value: Value = serde_json::from_slice(text).map_err(|error| format!("the inquiry cannot be read: {error}"))?;
+        if !value.is_object() {
+            return Err("the inquiry is no JSON object".to_owned());
+        }
         // as it will be understood: a letter may be written as an escape
         let plain = value.to_string();
         if redacted(&plain) != plain {
@@ -102,6 +105,13 @@ mod tests {
         assert_eq!(headers, [("x-a".into(), "1".into()), ("x-a".into(), "2".into()), ("b".into(), "3".into())]);
         let claims: Value = serde_json::from_slice(inquiry.claims.as_deref().unwrap()).unwrap();
         assert_eq!(claims, serde_json::json!({ "sub": "alice", "exp": 1300 }), "good for five minutes unless they say otherwise");
+    }
+
+    #[test]
+    fn an_inquiry_is_an_object() {
+        for text in ["null", "[]", r#"["GET","https://a/b",{},null,null,null]"#, "\"GET\""] {
+            assert_eq!(read(text).unwrap_err(), "the inquiry is no JSON object", "{text}");
+        }
     }
 
     #[test]

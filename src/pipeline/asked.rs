@@ -138,7 +138,9 @@ impl Question<'_, '_> {
             Span::new(start..wire.len())
         };
         let mut headers: Vec<(&str, String)> = Vec::new();
-        headers.extend(self.target.workspace_id.iter().map(|id| ("x-databricks-workspace-id", id.to_string())));
+        // in the query of the question it would stay behind
+        let named = !self.call.headers.workspace_ids.is_empty() || !self.call.query.pairs.is_empty();
+        headers.extend(self.target.workspace_id.iter().filter(|_| named).map(|id| ("x-databricks-workspace-id", id.to_string())));
         if let Some(body) = body {
             headers.push(("content-type", media.unwrap_or("application/json").to_owned()));
             headers.push(("content-length", body.len().to_string()));

@@ -46,6 +46,13 @@ async fn hits(world: &World, id: &str) -> u64 {
     ask(world, "GET", &format!("/v1/policies/{id}"), "").await.1["hits"].as_u64().unwrap()
 }
 
+/// The names of its members, sorted.
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
 fn ids(list: &Value) -> Vec<&str> {
     list["policies"].as_array().unwrap().iter().map(|policy| policy["id"].as_str().unwrap()).collect()
 }
@@ -69,6 +76,10 @@ async fn policies_are_listed_with_what_they_decided() {
         403
     );
     let (_, list, _) = command(&world, &["policies", "--sort", "hits"]).await;
+    // scripts read them by these names
+    assert_eq!(keys(&list), ["generation", "policies", "served"]);
+    let of_one = ["action", "effect", "file", "hits", "id", "last_hit", "line", "owner", "principal", "reason", "resource", "since"];
+    assert_eq!(keys(&list["policies"][0]), of_one);
     let first = &list["policies"][0];
     assert_eq!((first["hits"].as_u64(), first["effect"].as_str()), (Some(3), Some("permit")), "{list}");
     assert!(first["file"].as_str().unwrap().ends_with("demo.cedar") && first["line"].is_u64() && first["last_hit"].is_string(), "{first}");
@@ -81,6 +92,9 @@ async fn policies_are_listed_with_what_they_decided() {
     let (_, idle, _) = command(&world, &["policies", "--idle", "1d"]).await;
     assert_eq!(ids(&idle), [""; 0]);
     let (_, one, _) = command(&world, &["policies", "closed-endpoint"]).await;
+    let mut of_served: Vec<&str> = of_one.into_iter().chain(["generation", "text"]).collect();
+    of_served.sort_unstable();
+    assert_eq!(keys(&one), of_served);
     assert!(one["text"].as_str().unwrap().starts_with("@id(\"closed-endpoint\")") && one["hits"] == 2, "{one}");
     let (code, _, error) = command(&world, &["policies", "closed"]).await;
     assert!(code == Some(3) && error.contains("no policy with the id `closed` is served"), "{code:?} {error}");
@@ -139,6 +153,8 @@ async fn a_reload_serves_at_once_what_is_good_and_says_what_is_not() {
     let all: Vec<_> = (0..20).map(|_| ask(&world, "POST", "/v1/reload", "")).collect();
     for (status, reloaded) in futures::future::join_all(all).await {
         assert_eq!((status, &reloaded["degraded"]), (200, &json!(false)), "{reloaded}");
+        let of_reload = ["age_s", "changed", "degraded", "difference", "faults", "generation", "policies", "restart_needed_for", "warnings"];
+        assert_eq!(keys(&reloaded), of_reload);
     }
     let log = world.lakegate().output();
     let uid = format!("\"uid\":{}", rustix::process::geteuid().as_raw());

@@ -265,6 +265,8 @@ async fn can_i_says_whether_the_call_would_pass_all_the_same() {
             (&world.workloads.notebook, named.as_str(), false),
             (&world.workloads.notebook, twice.as_str(), false),
             (&world.workloads.trainer, "/.well-known/lakegate/other", false),
+            // what cannot be read is of no workload, and names no workspace
+            (&world.workloads.trainer, "/api//2.0/x", notebook),
         ] {
             let said = ask(&world, who, &can_i(&json!({ "method": "POST", "path": path, "body": "{}" }), &token)).await;
             assert_eq!((&said["decision"], &said["mode"]), (&json!("deny"), &json!(if shadow { "shadow" } else { "enforce" })), "{path}: {said}");
@@ -307,6 +309,9 @@ async fn own_paths_are_for_the_authenticated_and_never_go_on() {
             world.write_config(config).unwrap();
             status_until(&world, |status| status["configuration"]["generation"] == 2).await;
             assert_eq!(outcome(&send(&world, &query(&world, CLOSED)).await).0, 200);
+            // nobody was refused, so there is nothing to ask about
+            let observed = world.audit.wait_for(PATIENCE, |record| record["mode"] == "shadow" && record["decision"] == "deny").await.unwrap();
+            assert_eq!(outcome(&send(&world, &why(observed["event_id"].as_str().unwrap(), &token)).await), (404, "DECISION_UNKNOWN".to_owned()));
         }
         let reached = world.workspace.count();
         for (request, status, reason) in questions() {
