@@ -209,7 +209,9 @@ async fn what_is_served_explains_a_call_without_a_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_does_not_have_it_says() {
-    let world = world(controlled()).await;
+    let many: String =
+        (0..1050).map(|number| format!("@id(\"p{number:04}\") permit (principal, action, resource == Job::\"stage/{number}\");\n")).collect();
+    let world = world(controlled().policies(&[("many.cedar", &many)])).await;
     for (method, target, status) in [
         ("GET", "/v1/nothing", 404),
         ("GET", "/metrics", 404),
@@ -227,6 +229,10 @@ async fn what_it_does_not_have_it_says() {
         assert_eq!((have, answer["error"].is_string()), (status, status != 200), "{method} {target}: {answer}");
     }
     assert_eq!(ids(&ask(&world, "GET", "/v1/policies?limit=2", "").await.1).len(), 2);
+    // the command asks for page after page
+    let (_, all, _) = command(&world, &["policies"]).await;
+    let want: Vec<String> = (0..1050).map(|number| format!("p{number:04}")).collect();
+    assert_eq!(ids(&all), want);
     // the admin port has none of it
     for target in ["/v1/policies", "/v1/grants", "/v1/reload", "/v1/explain"] {
         assert_eq!(world.admin(target).await.unwrap().0, 404, "{target}");

@@ -86,8 +86,9 @@ impl Wanted {
                 "effect" => wanted.filter.effect = Some(effect(&value).ok_or_else(|| wrong("write `permit` or `forbid`"))?),
                 "unused" => wanted.filter.unused = value.parse().map_err(|_| wrong("write `true` or `false`"))?,
                 "idle_s" => {
-                    let ms = value.parse::<u32>().ok().map(|seconds| i64::from(seconds).saturating_mul(1000));
-                    wanted.filter.idle_since_ms = Some(now_ms.saturating_sub(ms.ok_or_else(|| wrong("write a number of seconds"))?));
+                    let seconds: u64 = value.parse().map_err(|_| wrong("write a number of seconds"))?;
+                    let ms = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
+                    wanted.filter.idle_since_ms = Some(now_ms.saturating_sub(ms));
                 }
                 "after" => wanted.after = Some(value.into_owned()),
                 "limit" => {
@@ -127,6 +128,8 @@ mod tests {
             limit: 7,
         };
         assert_eq!(Wanted::read("prefix=ml-&effect=forbid&unused=true&idle_s=3&after=ml%2fx+y&limit=7", 5000), Ok(full));
+        // longer ago than there was time
+        assert!(Wanted::read("idle_s=18446744073709551615", 5000).unwrap().filter.idle_since_ms.is_some_and(|since_ms| since_ms < 0));
         for (query, message) in [
             ("unusd=true", "unknown key `unusd` in the query; did you mean `unused`?"),
             ("what=1", "unknown key `what` in the query; prefix, effect, unused, idle_s, after, limit"),
