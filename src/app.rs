@@ -1,5 +1,6 @@
 //! The composition root: a configuration becomes bound listeners, and bound listeners become a running service.
 
+mod background;
 mod decide;
 mod watch;
 

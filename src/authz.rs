@@ -82,7 +82,10 @@ pub use self::{
     rights::{Right, Rights},
     schema::schema,
 };
-use crate::model::{Caller, EntityRef, Fault, Faults, Intent, Reason, Refusal, RequestFacts, Vocabulary};
+use crate::{
+    digest::Fields,
+    model::{Caller, EntityRef, Fault, Faults, Intent, Reason, Refusal, RequestFacts, Vocabulary},
+};
 
 /// What an operator wrote, read from disk by whoever watches it.
 #[derive(Clone, Debug, Default)]
@@ -126,7 +129,7 @@ pub struct Authorizer {
 
 impl Authorizer {
     /// Decisions are cached in at most `cache_bytes`. From the `previous` authorizer only what cannot have changed is taken: policies already found
-    /// to be without fault, and counters.
+    /// to be without fault, the inventory where its files are the same, decisions in which nothing had a part that is not the same, and counters.
     ///
     /// # Errors
     /// Every fault of every file at once, counted where they are many; and where there is no file at all, since an empty set is never served.
@@ -136,21 +139,36 @@ impl Authorizer {
         }
         let rules = Rules::new(vocabulary, previous.map(|previous| &previous.rules)).map_err(|fault| vec![fault])?;
         let loaded = Loaded::read(vocabulary, source, &rules, previous.map(|previous| &previous.kept));
-        let inventory = Inventory::load(source.inventory.as_ref(), &source.groups, vocabulary);
-        let (loaded, inventory) = match (loaded, inventory) {
-            (Ok(loaded), Ok(inventory)) => (loaded, inventory),
-            (loaded, inventory) => {
+        let engine = Self::engine(vocabulary, source, &rules, previous);
+        let (loaded, engine) = match (loaded, engine) {
+            (Ok(loaded), Ok(engine)) => (loaded, engine),
+            (loaded, engine) => {
                 let mut faults = Faults::default();
-                [loaded.err(), inventory.err()].into_iter().flatten().for_each(|found| faults.append(found));
+                [loaded.err(), engine.err()].into_iter().flatten().for_each(|found| faults.append(found));
                 return Err(faults.into_vec());
             }
         };
         let metrics = previous.map_or_else(Metrics::new, |previous| previous.metrics.clone());
-        Ok(Self::assembled(loaded, Arc::new(Engine::new(vocabulary, inventory)), rules, metrics, cache_bytes, previous))
+        let cache = Cache::new(cache_bytes, previous.map(|previous| &previous.cache));
+        Ok(Self::assembled(loaded, engine, rules, metrics, cache, previous))
+    }
+
+    /// With the inventory of `source`; the previous one where nothing of it has changed.
+    fn engine(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Self>) -> Result<Arc<Engine>, Faults> {
+        let mut fields = Fields::new();
+        fields.bytes(rules.digest()).option(source.inventory.as_ref().map(|(_, text)| text));
+        fields.count(source.groups.len());
+        source.groups.iter().for_each(|(_, text)| _ = fields.text(text));
+        let digest = fields.finish();
+        if let Some(same) = previous.map(|previous| &previous.engine).filter(|engine| engine.digest == digest) {
+            return Ok(Arc::clone(same));
+        }
+        let inventory = Inventory::load(source.inventory.as_ref(), &source.groups, vocabulary)?;
+        Ok(Arc::new(Engine::new(vocabulary, inventory, digest)))
     }
 
     /// Hits are counted on for policies that `counted` has too.
-    fn assembled(loaded: Loaded, engine: Arc<Engine>, rules: Arc<Rules>, metrics: Metrics, cache_bytes: u64, counted: Option<&Self>) -> Self {
+    fn assembled(loaded: Loaded, engine: Arc<Engine>, rules: Arc<Rules>, metrics: Metrics, cache: Cache, counted: Option<&Self>) -> Self {
         let Loaded { policies, kept, warnings, grants, .. } = loaded;
         let hits = |policy: &Placed| counted.and_then(|counted| counted.hits_of(&policy.compiled)).unwrap_or_else(|| Hits::new(&metrics.board));
         Self {
@@ -161,7 +179,7 @@ impl Authorizer {
             index: Index::new(policies.iter().map(|policy| policy.compiled.scope())),
             hiding: policies.iter().zip(0..).filter(|(policy, _)| policy.compiled.hide).map(|(_, number)| number).collect(),
             engine,
-            cache: Cache::new(cache_bytes),
+            cache,
             policies,
             metrics,
             warnings: warnings.into_vec(),
@@ -197,10 +215,21 @@ impl Authorizer {
         }
         let question = Question::new(caller, intent, &self.engine.inventory)?;
         let candidates = known.unwrap_or_else(|| self.candidates(&question));
-        let outcome = self.decide(&question, &candidates, caller, intent, facts);
-        let decision = Arc::new(Decision::new(outcome, |id| self.by_id.get(id).and_then(|number| self.hits.get(*number as usize)).cloned()));
+        let full = key.extended(candidates.footprint, caller, intent, facts);
+        let lasting = full.map(|full| full.lasting(&candidates));
+        if let Some((earlier, span)) = lasting.and_then(|lasting| self.cache.lasted(&lasting, facts.time_ms)) {
+            let decision = self.counting(earlier.outcome.clone());
+            self.keep((key, full), &candidates, &decision, span);
+            return Ok(self.hit(decision));
+        }
+        let decision = self.counting(self.decide(&question, &candidates, caller, intent, facts));
         let span = Span::around(facts.time_ms, &candidates.edges, caller);
-        self.keep(key, &candidates, (&decision, span), || key.extended(candidates.footprint, caller, intent, facts));
+        if self.keep((key, full), &candidates, &decision, span) {
+            self.metrics.decided.inc();
+            lasting.into_iter().for_each(|lasting| self.cache.outlast(lasting, decision.clone(), span));
+        } else {
+            self.metrics.uncacheable.inc();
+        }
         Ok(decision)
     }
 
@@ -249,23 +278,22 @@ impl Authorizer {
         decision
     }
 
-    fn keep(&self, key: Key, candidates: &Arc<Candidates>, (decision, span): (&Arc<Decision>, Span), full: impl FnOnce() -> Option<Key>) {
-        let decided = |decision: &Arc<Decision>| Entry::Decided(decision.clone(), span);
+    /// A decision that knows the hits of this set's policies.
+    fn counting(&self, outcome: Outcome) -> Arc<Decision> {
+        Arc::new(Decision::new(outcome, |id| self.by_id.get(id).and_then(|number| self.hits.get(*number as usize)).cloned()))
+    }
+
+    /// Whether the decision is kept; `full` is the key with all that the candidates read, where that can be told.
+    fn keep(&self, (key, full): (Key, Option<Key>), candidates: &Arc<Candidates>, decision: &Arc<Decision>, span: Span) -> bool {
+        let decided = || Entry::Decided(decision.clone(), span);
         if candidates.footprint == Footprint::default() && decision.outcome.keeps() {
-            self.metrics.decided.inc();
-            self.cache.insert(key, decided(decision));
-            return;
+            self.cache.insert(key, decided());
+            return true;
         }
         self.cache.insert(key, Entry::Depends(candidates.clone()));
-        match full().filter(|_| decision.outcome.keeps()) {
-            Some(full) => {
-                self.metrics.decided.inc();
-                self.cache.insert(full, decided(decision));
-            }
-            None => {
-                self.metrics.uncacheable.inc();
-            }
-        }
+        let full = full.filter(|_| decision.outcome.keeps());
+        full.into_iter().for_each(|full| self.cache.insert(full, decided()));
+        full.is_some()
     }
 
     fn candidates(&self, question: &Question) -> Arc<Candidates> {
@@ -283,9 +311,12 @@ impl Authorizer {
         edges.sort_unstable();
         edges.dedup();
         let mut set = ast::PolicySet::new();
+        let mut fields = Fields::new();
+        fields.bytes(&self.engine.digest);
+        policies.iter().for_each(|policy| _ = fields.bytes(&policy.digest));
         let added: Result<(), _> = policies.into_iter().try_for_each(|policy| set.add(policy.policy.clone()));
         let set = added.ok().map(|()| PolicySet::from(set));
-        Candidates { numbers, set, footprint, edges, literals }
+        Candidates { numbers, set, footprint, edges, literals, digest: fields.finish() }
     }
 
     fn decide(&self, question: &Question, candidates: &Candidates, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Outcome {

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use super::background;
 use crate::{
     config::Config,
     envoy::Tls,
@@ -64,7 +65,7 @@ async fn publish(compiler: &Compiler, started: &Config, config: &mut Config, pub
     }
     let (beside, previous) = (compiler.clone(), published.snapshot());
     let earlier = Arc::clone(&previous);
-    match tokio::task::spawn_blocking(move || beside.compile(Some(&previous))).await {
+    match background::run(move || beside.compile(Some(&previous))).await {
         Ok(Ok(Compiled { config: next, snapshot, warnings })) => {
             snapshot.authenticator.refresh();
             published.publish(snapshot, warnings, restart(started, &next));
@@ -91,9 +92,14 @@ pub(super) fn load_candidate(config: &Config, published: &Arc<Published>, previo
         return;
     }
     let (config, published, snapshot) = (config.clone(), Arc::clone(published), published.snapshot());
-    tokio::task::spawn_blocking(move || {
+    let load = background::run(move || {
         if let Some(candidate) = reload::candidate(&config, &snapshot, previous.as_deref()) {
             published.compare(&snapshot, candidate);
+        }
+    });
+    tokio::spawn(async move {
+        if let Err(error) = load.await {
+            tracing::error!(error, "the candidate was not loaded, which is a defect of lakegate");
         }
     });
 }

@@ -1,6 +1,6 @@
 //! A second set of policies beside one that is served: to be held against it, never to decide.
 
-use super::{Authorizer, Source, load::Loaded, metrics::Metrics, no_files};
+use super::{Authorizer, Source, cache::Cache, load::Loaded, metrics::Metrics, no_files};
 use crate::model::{Fault, Faults, Vocabulary};
 
 // === impl Authorizer ===
@@ -17,7 +17,7 @@ impl Authorizer {
         }
         let both = previous.map(|previous| self.kept.with(&previous.kept));
         let loaded = Loaded::read(vocabulary, source, &self.rules, Some(both.as_ref().unwrap_or(&self.kept))).map_err(Faults::into_vec)?;
-        Ok(Self::assembled(loaded, self.engine.clone(), self.rules.clone(), Metrics::new(), cache_bytes, None))
+        Ok(Self::assembled(loaded, self.engine.clone(), self.rules.clone(), Metrics::new(), Cache::new(cache_bytes, None), None))
     }
 }
 

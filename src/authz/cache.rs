@@ -1,4 +1,7 @@
 //! Decisions that were made before, and the candidate policies they were made from. Both belong to one set of policies and die with it.
+//!
+//! Beside them stands what sets share that were made of one another by reloads: decisions by all that they depend on, the very policies that could apply
+//! and the inventory among that. Whatever a reload did not touch is not decided anew.
 
 use std::sync::Arc;
 
@@ -29,6 +32,8 @@ pub(super) struct Candidates {
     pub(super) edges: Vec<Edge>,
     /// What they name that the inventory has.
     pub(super) literals: Vec<EntityRef>,
+    /// The digest of their texts, and of all else that decides with them.
+    pub(super) digest: [u8; 32],
 }
 
 /// What is known under a key.
@@ -42,7 +47,12 @@ pub(super) enum Entry {
 pub(super) struct Cache {
     entries: moka::sync::Cache<Key, Entry>,
     candidates: moka::sync::Cache<Box<[u32]>, Arc<Candidates>>,
+    lasting: moka::sync::Cache<Lasting, (Arc<Decision>, Span)>,
 }
+
+/// The digest of all that a decision depends on but the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Lasting([u8; 32]);
 
 // === impl Key ===
 
@@ -84,6 +94,13 @@ impl Key {
         }
         Some(Self(fields.finish()))
     }
+
+    /// An extended key with the policies that it was extended for.
+    pub(super) fn lasting(self, candidates: &Candidates) -> Lasting {
+        let mut fields = Fields::new();
+        fields.bytes(&self.0).bytes(&candidates.digest);
+        Lasting(fields.finish())
+    }
 }
 
 fn entity(fields: &mut Fields, entity: &EntityRef) {
@@ -103,11 +120,22 @@ fn value(fields: &mut Fields, value: &FieldValue) {
 // === impl Cache ===
 
 impl Cache {
-    /// Holds at most `bytes`, a quarter of them candidate sets.
-    pub(super) fn new(bytes: u64) -> Self {
-        let entries = moka::sync::Cache::builder().max_capacity(bytes / 4 * 3).weigher(|_, entry: &Entry| entry.weight()).build();
+    /// Holds at most `bytes`: half of them decisions of one set, a quarter its candidates, a quarter what it shares with the `previous` set.
+    pub(super) fn new(bytes: u64, previous: Option<&Self>) -> Self {
+        let entries = moka::sync::Cache::builder().max_capacity(bytes / 2).weigher(|_, entry: &Entry| entry.weight()).build();
         let candidates = moka::sync::Cache::builder().max_capacity(bytes / 4).weigher(|_, candidates: &Arc<Candidates>| candidates.weight()).build();
-        Self { entries, candidates }
+        let weigher = |_: &Lasting, (decision, _): &(Arc<Decision>, Span)| weight(decision.bytes());
+        let lasting = || moka::sync::Cache::builder().max_capacity(bytes / 4).weigher(weigher).build();
+        Self { entries, candidates, lasting: previous.map_or_else(lasting, |previous| previous.lasting.clone()) }
+    }
+
+    /// What this set or an earlier one decided, if that holds now.
+    pub(super) fn lasted(&self, key: &Lasting, now_ms: i64) -> Option<(Arc<Decision>, Span)> {
+        self.lasting.get(key).filter(|(_, span)| span.holds(now_ms))
+    }
+
+    pub(super) fn outlast(&self, key: Lasting, decision: Arc<Decision>, span: Span) {
+        self.lasting.insert(key, (decision, span));
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Entry> {
@@ -133,13 +161,16 @@ impl Cache {
 impl Entry {
     /// In bytes, with what the cache itself spends on an entry. Candidates are weighed where they are shared.
     fn weight(&self) -> u32 {
-        const OVERHEAD: usize = 256;
-        let own = match self {
+        weight(match self {
             Self::Decided(decision, _) => decision.bytes(),
             Self::Depends(candidates) => candidates.numbers.len() * size_of::<u32>(),
-        };
-        u32::try_from(own.saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
+        })
     }
+}
+
+fn weight(own: usize) -> u32 {
+    const OVERHEAD: usize = 256;
+    u32::try_from(own.saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
 }
 
 // === impl Candidates ===

@@ -19,6 +19,8 @@ pub(super) struct Engine {
     /// Parsed once: a type name costs more to parse than a decision.
     types: HashMap<TypeName, EntityTypeName>,
     pub(super) inventory: Inventory,
+    /// Of all that it was made of.
+    pub(super) digest: [u8; 32],
 }
 
 /// A question in Cedar's terms.
@@ -45,11 +47,11 @@ pub(super) struct Unposable(String);
 // === impl Engine ===
 
 impl Engine {
-    pub(super) fn new(vocabulary: &Vocabulary, inventory: Inventory) -> Self {
+    pub(super) fn new(vocabulary: &Vocabulary, inventory: Inventory, digest: [u8; 32]) -> Self {
         let names = PARTIES.iter().map(|(name, _)| TypeName::new(name)).chain([TypeName::new("Action")]);
         let names = names.chain(vocabulary.types.iter().map(|spec| spec.name.clone()));
         let types = names.filter_map(|name| Some((name.clone(), name.as_str().parse().ok()?))).collect();
-        Self { cedar: Authorizer::new(), types, inventory }
+        Self { cedar: Authorizer::new(), types, inventory, digest }
     }
 
     /// `literals` are entities that policies name and the inventory has: their ancestors and tags can matter too.

@@ -86,6 +86,11 @@ impl Rules {
         Ok(Arc::new(Self { vocabulary: vocabulary.clone(), validator: Validator::new(schema), environments, digest }))
     }
 
+    /// Of all that they were made of.
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
     /// Under which a text of a kind is known, as long as the rules are these.
     fn key(&self, kind: &str, text: &str) -> [u8; 32] {
         sha256([self.digest.as_slice(), kind.as_bytes(), text.as_bytes()])

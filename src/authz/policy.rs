@@ -17,6 +17,7 @@ use super::{
     validate::{Findings, Validation},
 };
 use crate::{
+    digest,
     model::{EntityRef, Vocabulary},
     text::{nearest, shown},
 };
@@ -51,6 +52,8 @@ pub(super) struct Compiled {
     pub(super) literals: Vec<EntityRef>,
     /// What is likely not meant, though it can be served.
     pub(super) warnings: Vec<Mark>,
+    /// Of all that it was made of. Policies of one digest decide alike.
+    pub(super) digest: [u8; 32],
 }
 
 /// What policies are checked against.
@@ -65,7 +68,7 @@ const ANNOTATIONS: [&str; 5] = ["id", "reason", "hide", "owner", "doc"];
 // === impl Compiled ===
 
 impl Compiled {
-    fn new(policy: Policy, id: Arc<str>, warnings: Vec<Mark>) -> Self {
+    fn new(policy: Policy, id: Arc<str>, warnings: Vec<Mark>, digest: [u8; 32]) -> Self {
         let template = policy.template();
         let edges = Edge::of(template);
         Self {
@@ -80,6 +83,7 @@ impl Compiled {
             edges: edges.unwrap_or_default(),
             literals: literals(template).iter().map(entity_ref).collect(),
             warnings,
+            digest,
             policy,
         }
     }
@@ -127,12 +131,12 @@ impl Checker<'_> {
         faults.extend(self.literal_faults(&template, piece));
         faults.extend(role::faults(&template, piece));
         let warnings = self.validate(&template, piece, &mut faults);
-        let template = Arc::new(template);
+        let (template, digest) = (Arc::new(template), digest::of(piece.text.as_bytes()));
         let policy = Template::try_as_policy(Arc::clone(&template));
         match policy {
             _ if !faults.is_empty() => Err(faults),
-            Ok(policy) => Ok(Written::Policy(Arc::new(Compiled::new(policy, id, warnings)))),
-            Err(_) => Ok(Written::Role(Arc::new(Role::new(template, id, warnings)))),
+            Ok(policy) => Ok(Written::Policy(Arc::new(Compiled::new(policy, id, warnings, digest)))),
+            Err(_) => Ok(Written::Role(Arc::new(Role::new(template, id, warnings, digest)))),
         }
     }
 

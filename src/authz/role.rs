@@ -36,6 +36,8 @@ pub(super) struct Role {
     edges: Vec<Edge>,
     literals: Vec<EntityRef>,
     pub(super) warnings: Vec<Mark>,
+    /// Of its text and what it was narrowed by.
+    digest: [u8; 32],
 }
 
 /// To whom a role is given, and on what.
@@ -81,7 +83,7 @@ pub(super) fn faults(template: &Template, piece: &Piece<'_>) -> Vec<Mark> {
 // === impl Role ===
 
 impl Role {
-    pub(super) fn new(template: Arc<Template>, id: Arc<str>, warnings: Vec<Mark>) -> Self {
+    pub(super) fn new(template: Arc<Template>, id: Arc<str>, warnings: Vec<Mark>, digest: [u8; 32]) -> Self {
         let edges = Edge::of(&template);
         Self {
             id,
@@ -91,6 +93,7 @@ impl Role {
             edges: edges.unwrap_or_default(),
             literals: literals(&template).iter().map(entity_ref).collect(),
             warnings,
+            digest,
             kind: (template.id().clone(), Constraint::of_action(template.action_constraint())),
             template,
         }
@@ -112,8 +115,9 @@ impl Role {
         let mut name = "grant:".to_owned();
         let mut fields = Fields::new();
         // Of all its text: roles that are actions alone share an id.
-        fields.text(&self.template.to_string()).text(clauses);
-        for byte in fields.finish() {
+        fields.bytes(&self.digest).text(clauses);
+        let digest = fields.finish();
+        for byte in digest {
             let _ = write!(name, "{byte:02x}");
         }
         let template = Template::new_shared(
@@ -126,7 +130,7 @@ impl Role {
             self.template.resource_constraint().clone(),
             both.map(Arc::new),
         );
-        Ok(Self { kind: self.kind.clone(), ..Self::new(Arc::new(template), Arc::clone(&self.id), Vec::new()) })
+        Ok(Self { kind: self.kind.clone(), ..Self::new(Arc::new(template), Arc::clone(&self.id), Vec::new(), digest) })
     }
 
     /// Whether who is given the role is given it on something: it has `?resource`.
@@ -158,7 +162,6 @@ impl<'v> Linker<'v> {
         }
         let named = [Some(&holder.principal), holder.resource.as_ref()].into_iter().flatten();
         Ok(Compiled {
-            id,
             reason: role.reason.clone(),
             owner: owner.map(str::to_owned).or_else(|| role.owner.clone()),
             hide: false,
@@ -169,6 +172,8 @@ impl<'v> Linker<'v> {
             edges: role.edges.clone(),
             literals: role.literals.iter().chain(named).cloned().collect(),
             warnings: Vec::new(),
+            digest: link_digest(role, holder, &id, owner),
+            id,
             policy,
         })
     }
@@ -189,6 +194,15 @@ impl<'v> Linker<'v> {
         };
         Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(&entity.id)).as_ref().clone())
     }
+}
+
+fn link_digest(role: &Role, holder: &Holder, id: &str, owner: Option<&str>) -> [u8; 32] {
+    let mut fields = Fields::new();
+    fields.bytes(&role.digest).text(id).option(owner);
+    fields.text(holder.principal.kind.as_str()).text(&holder.principal.id);
+    fields.option(holder.resource.as_ref().map(|resource| resource.kind.as_str()));
+    fields.option(holder.resource.as_ref().map(|resource| &*resource.id));
+    fields.finish()
 }
 
 /// The same policy without slots.

@@ -1,8 +1,12 @@
 //! The snapshot that is served, and what became of the last attempt to replace it.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -117,7 +121,7 @@ impl Published {
         let mut news = self.lock();
         self.metrics.show(&next);
         self.metrics.published.inc();
-        self.snapshot.store(Arc::new(next));
+        retire(self.snapshot.swap(Arc::new(next)));
         self.loaded_ms.store(self.clock.now_ms(), Ordering::Relaxed);
         *news = News { faults: Vec::new(), warnings, restart };
     }
@@ -172,6 +176,22 @@ impl Published {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Frees a set that is served no more where no call waits for it: tens of thousands of policies are not freed in an instant, and the last call that was
+/// decided by them would be the one to do it.
+fn retire(old: Arc<Snapshot>) {
+    let free = move || {
+        while Arc::strong_count(&old) > 1 {
+            thread::sleep(HELD);
+        }
+        drop(old);
+    };
+    // A system that refuses threads only makes a call wait.
+    drop(thread::Builder::new().name("retire".to_owned()).spawn(free));
+}
+
+/// How often it is looked at whether calls still hold a set.
+const HELD: Duration = Duration::from_millis(50);
 
 fn warn_of_shadow(snapshot: &Snapshot) {
     let (hosts, namespaces) = (snapshot.shadow.observed(), snapshot.shadow.observed_namespaces());

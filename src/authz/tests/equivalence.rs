@@ -11,7 +11,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::world::{NOW_MS, alice, caller, facts, intent, load, seal, source, summary, token, vocabulary, with_field};
 use crate::{
-    authz::{Authorizer, cache::Candidates, covers, footprint::Footprint, node::Question},
+    authz::{Authorizer, Source, cache::Candidates, covers, footprint::Footprint, node::Question},
     model::{Action, Caller, FieldValue, Intent, Level, RequestFacts},
 };
 
@@ -140,6 +140,7 @@ fn linear(authorizer: &Authorizer, caller: &Caller, intent: &Intent, facts: &Req
         footprint: Footprint::default(),
         edges: Vec::new(),
         literals: Vec::new(),
+        digest: [0; 32],
     };
     summary(authorizer.decide(&question, &all, caller, intent, facts).result(&intent.target))
 }
@@ -174,6 +175,82 @@ proptest! {
         let covered = question.resources.iter().all(|resource| covers(&authorizer.policies[0].compiled, &question, resource));
         prop_assert_eq!(covered, authorizer.authorize(&caller, &intent, &facts()).is_ok());
     }
+}
+
+prop_compose! {
+    /// A set and others that have some of its policies, in any order, one of them given to somebody by a file of access.
+    fn sets()(
+        policies in policies(),
+        kept in vec((vec(any::<bool>(), 12), any::<bool>(), select(vec!["[]", PII]), select(vec!["a", "b"])), 1..5),
+    ) -> Vec<Source> {
+        let lines: Vec<&str> = policies.lines().collect();
+        let role = r#"@id("role") permit (principal in ?principal, action, resource);"#;
+        kept.into_iter().map(|(kept, backwards, inventory, group)| {
+            let mut lines: Vec<&str> = lines.iter().zip(kept).filter(|(_, kept)| *kept).map(|(line, _)| *line).collect();
+            if backwards {
+                lines.reverse();
+            }
+            let access = format!("- role: role\n  to: {{ Group: corp/{group} }}\n");
+            Source {
+                files: vec![("base.cedar".into(), format!("{role}\n{}", lines.join("\n")))],
+                inventory: Some(("entities.json".into(), inventory.to_owned())),
+                access: vec![("team.yaml".into(), access)],
+                ..Source::default()
+            }
+        }).collect()
+    }
+}
+
+const PII: &str = r#"[{"type": "Collection", "id": "pii"}, {"type": "Job", "id": "stage/1", "parents": [{"type": "Collection", "id": "pii"}]}]"#;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_outlasts_a_reload_is_what_the_new_set_decides(sets in sets(), asked in vec((callers(), intents(), moments()), 1..12)) {
+        let vocabulary = vocabulary();
+        let load = |source: &Source, previous: Option<&Authorizer>| {
+            Authorizer::load(&vocabulary, source, 1 << 20, previous).unwrap_or_else(|faults| panic!("{faults:?}"))
+        };
+        let mut previous: Option<Authorizer> = None;
+        for source in &sets {
+            let authorizer = load(source, previous.as_ref());
+            let fresh = load(source, None);
+            for (caller, intent, facts) in &asked {
+                prop_assert_eq!(summary(authorizer.authorize(caller, intent, facts)), summary(fresh.authorize(caller, intent, facts)), "{:?}", source);
+            }
+            previous = Some(authorizer);
+        }
+    }
+}
+
+#[test]
+fn a_reload_decides_nothing_anew_that_it_did_not_touch() {
+    let vocabulary = vocabulary();
+    let other = |text: &str| format!("@id(\"p\") permit (principal, action, resource in Workspace::\"stage\");\n{text}");
+    let load = |text: &str, inventory: &str, previous: Option<&Authorizer>| {
+        let source = Source { inventory: Some(("entities.json".into(), inventory.to_owned())), ..source(text) };
+        Authorizer::load(&vocabulary, &source, 1 << 20, previous).unwrap_or_else(|faults| panic!("{faults:?}"))
+    };
+    let first = load(&other(""), "[]", None);
+    let decided = |authorizer: &Authorizer| {
+        let before = authorizer.metrics.decided.get();
+        assert!(authorizer.authorize(&alice(), &intent("jobs.get", &[("Job", "stage/1")]), &facts()).is_ok());
+        authorizer.metrics.decided.get() - before
+    };
+    assert_eq!(decided(&first), 1);
+    let elsewhere = "@id(\"q\") permit (principal, action, resource in Workspace::\"prod\");";
+    let second = load(&other(elsewhere), "[]", Some(&first));
+    assert_eq!(decided(&second), 0, "what was added has no part in it");
+    second.serve_from(1);
+    assert_eq!((decided(&second), second.hits[0].count(), second.hits[1].count()), (0, 1, 0), "it counts for the policy");
+    assert_eq!(decided(&load(&other("@id(\"r\") permit (principal, action, resource is Job);"), "[]", Some(&second))), 1, "this could apply");
+    assert_eq!(decided(&load(&other(elsewhere), PII, Some(&second))), 1, "another inventory");
+    let gone = load(elsewhere, "[]", Some(&second));
+    let back = load(&other(elsewhere), "[]", Some(&gone));
+    back.serve_from(1);
+    assert_eq!((decided(&back), back.hits[0].count()), (0, 1), "a policy that comes back begins to count anew");
+    assert_eq!(second.hits[0].count(), 1);
 }
 
 /// Every way to compare the time of the request that is understood, with edges about `NOW_MS`, and one that is not.
