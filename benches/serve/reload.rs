@@ -45,7 +45,7 @@ pub(crate) async fn run(spell: Duration) -> Outcome<String> {
         let mut edition = 0;
         while Instant::now() < end {
             edition += 1;
-            server.rewrite(POLICIES, edition)?;
+            server.rewrite(POLICIES, edition).await?;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Outcome::Ok(edition)

@@ -117,12 +117,11 @@ impl Server {
         self.counted("lakegate_config_reloads_total").await
     }
 
-    /// Gives it other policies: as many, of which one in a hundred says something else than those of another `edition`.
-    pub(crate) fn rewrite(&self, policies: usize, edition: usize) -> io::Result<()> {
-        match &self.kind {
-            Kind::AllowAll { .. } => Ok(()),
-            Kind::Lakegate { folder, .. } => write_policies(&folder.path().join("policies"), policies, edition),
-        }
+    /// Gives it other policies: as many, of which one in a hundred says something else than those of another `edition`. The load goes on meanwhile.
+    pub(crate) async fn rewrite(&self, policies: usize, edition: usize) -> Outcome<()> {
+        let Kind::Lakegate { folder, .. } = &self.kind else { return Ok(()) };
+        let folder = folder.path().join("policies");
+        Ok(tokio::task::spawn_blocking(move || write_policies(&folder, policies, edition)).await??)
     }
 
     async fn counted(&self, name: &str) -> Outcome<Option<u64>> {

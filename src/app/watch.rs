@@ -1,6 +1,6 @@
 //! Follows the files: whatever changes is compiled beside the requests, and published whole or not at all.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use super::background;
 use crate::{
@@ -68,7 +68,7 @@ async fn publish(compiler: &Compiler, started: &Config, config: &mut Config, pub
     match background::run(move || beside.compile(Some(&previous))).await {
         Ok(Ok(Compiled { config: next, snapshot, warnings })) => {
             snapshot.authenticator.refresh();
-            published.publish(snapshot, warnings, restart(started, &next));
+            retire(published.publish(snapshot, warnings, restart(started, &next)));
             load_candidate(&next, published, Some(earlier));
             *config = next;
         }
@@ -79,6 +79,20 @@ async fn publish(compiler: &Compiler, started: &Config, config: &mut Config, pub
         }
     }
 }
+
+/// Frees a set that is served no more once no call holds it: tens of thousands of policies are not freed in an instant, and the last call that was
+/// decided by them would be the one to do it.
+fn retire(earlier: Arc<Snapshot>) {
+    drop(tokio::spawn(background::run(move || {
+        while Arc::strong_count(&earlier) > 1 {
+            thread::sleep(HELD);
+        }
+        drop(earlier);
+    })));
+}
+
+/// How often it is looked at whether a set is still held.
+const HELD: Duration = Duration::from_millis(50);
 
 /// The files and folders that the configuration file names as it stands.
 async fn named(file: PathBuf) -> Vec<PathBuf> {

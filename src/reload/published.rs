@@ -1,12 +1,8 @@
 //! The snapshot that is served, and what became of the last attempt to replace it.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
-    thread,
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicI64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -112,8 +108,8 @@ impl Published {
         self.snapshot.load_full()
     }
 
-    /// Serves `next` from the next call on; `restart` names the settings that only a restart applies.
-    pub fn publish(&self, next: Snapshot, warnings: Vec<Fault>, restart: Vec<&'static str>) {
+    /// Serves `next` from the next call on; `restart` names the settings that only a restart applies. Returns what was served, which calls may still hold.
+    pub fn publish(&self, next: Snapshot, warnings: Vec<Fault>, restart: Vec<&'static str>) -> Arc<Snapshot> {
         tracing::info!(generation = next.generation, policies = next.authorizer.policy_count(), "a new set is served");
         next.authorizer.serve_from(self.clock.now_ms());
         warn_of_shadow(&next);
@@ -121,9 +117,10 @@ impl Published {
         let mut news = self.lock();
         self.metrics.show(&next);
         self.metrics.published.inc();
-        retire(self.snapshot.swap(Arc::new(next)));
+        let earlier = self.snapshot.swap(Arc::new(next));
         self.loaded_ms.store(self.clock.now_ms(), Ordering::Relaxed);
         *news = News { faults: Vec::new(), warnings, restart };
+        earlier
     }
 
     /// Holds `candidate` against the decisions of `of` from the next call on; of no effect where another set is served by now.
@@ -176,22 +173,6 @@ impl Published {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Frees a set that is served no more where no call waits for it: tens of thousands of policies are not freed in an instant, and the last call that was
-/// decided by them would be the one to do it.
-fn retire(old: Arc<Snapshot>) {
-    let free = move || {
-        while Arc::strong_count(&old) > 1 {
-            thread::sleep(HELD);
-        }
-        drop(old);
-    };
-    // A system that refuses threads only makes a call wait.
-    drop(thread::Builder::new().name("retire".to_owned()).spawn(free));
-}
-
-/// How often it is looked at whether calls still hold a set.
-const HELD: Duration = Duration::from_millis(50);
 
 fn warn_of_shadow(snapshot: &Snapshot) {
     let (hosts, namespaces) = (snapshot.shadow.observed(), snapshot.shadow.observed_namespaces());
