@@ -98,7 +98,9 @@ impl Pipeline {
             found.describe(&outcome, took, entry);
         }
         self.tell(&found, &outcome, took);
+        // a question that lakegate does not know is no call that the catalog lacks
         if outcome.reason() == Some(Reason::CallUnknown)
+            && !found.own
             && let Some(call) = &found.call
         {
             self.metrics.unknown(call.method, snapshot.classifier.known_path(call));

@@ -327,6 +327,8 @@ async fn own_paths_are_for_the_authenticated_and_never_go_on() {
         assert_eq!((&rights["forbids"][0]["policy"], rights["forbids"].as_array().unwrap().len()), (&json!("closed"), 1));
         assert_eq!(world.workspace.count(), reached, "{mode}");
     }
+    let metrics = world.admin("/metrics").await.unwrap().1;
+    assert!(!metrics.contains("lakegate_unknown_calls_total{"), "no question is a call that the catalog lacks: {metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

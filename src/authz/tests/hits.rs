@@ -1,7 +1,14 @@
 //! Which decisions count for which policy, how long that is remembered, and how policies are listed by it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
+use arc_swap::ArcSwap;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Registry};
 
 use super::world::{NOW_MS, alice, facts, intent, load, source, vocabulary, with_field};
@@ -127,6 +134,31 @@ fn only_what_is_served_counts() {
     assert_eq!(hit(&authorizer), []);
     decide(&authorizer, &query(&["stage/churn"]), 1);
     assert_eq!(hit(&authorizer), [("query".to_owned(), 1)]);
+    // nor does it tell them as its own
+    let tried = listed(&candidate, "query");
+    assert_eq!((tried.hits, tried.last_hit, tried.since), (None, None, None));
+}
+
+#[test]
+fn no_hit_is_lost_or_counted_twice_while_sets_are_published() {
+    const CALLS: u64 = 1000;
+    let current = ArcSwap::from_pointee(served(POLICIES));
+    let deciding = AtomicUsize::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for number in 0..CALLS {
+                    let endpoint = ["stage/churn", "stage/closed"][usize::from(number % 4 == 0)];
+                    let _ = current.load_full().authorize(&alice(), &query(&[endpoint]), &facts());
+                }
+                deciding.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        while deciding.load(Ordering::Relaxed) > 0 {
+            current.store(Arc::new(reloaded(POLICIES, &current.load_full())));
+        }
+    });
+    assert_eq!(hit(&current.load()), [("closed".to_owned(), CALLS), ("query".to_owned(), 3 * CALLS)]);
 }
 
 #[test]

@@ -214,9 +214,26 @@ fn what_is_near_is_looked_for_within_bounds() {
         assert!(found.len() <= steps && cut, "{steps}: {}", found.len());
     }
     assert!(!authorizer.index.near(&question, &question.resources[0], 10_000).1);
+    // as many of one scope
+    let alike: Vec<String> = (0..300)
+        .map(|number| format!("@id(\"p{number}\") permit (principal is Workload, action == Action::\"jobs.run_now\", resource);\n"))
+        .collect();
+    let alike = load(&alike.concat());
+    let (found, cut) = alike.index.near(&question, &question.resources[0], 10);
+    assert!(found.len() <= 10 && cut, "{}", found.len());
     let brief = authorizer.explain_briefly(&alice(), &intent("jobs.run_now", &[("Job", "stage/1000")]), &facts());
     assert!(brief.near_cut && brief.near.len() == 3, "{:?}", brief.near_cut);
     assert!(!authorizer.explain(&alice(), &intent("jobs.run_now", &[("Job", "stage/1000")]), &facts()).near_cut);
+}
+
+#[test]
+fn what_only_a_near_permit_names_has_its_tags() {
+    let text = r#"@id("p") permit (principal in Group::"corp/ops", action == Action::"jobs.run_now", resource)
+        when { Workspace::"stage".hasTag("open") && Workspace::"stage".getTag("open") == "yes" };"#;
+    let tags = r#"[{"type": "Workspace", "id": "stage", "tags": {"open": "yes"}}]"#;
+    let got = load_with(text, tags).explain(&alice(), &intent("jobs.run_now", &[("Job", "stage/1")]), &facts());
+    let missing = said(&got.near[0].missing);
+    assert!(missing.len() == 1 && missing[0].starts_with("principal in"), "{missing:?}");
 }
 
 #[test]
