@@ -141,7 +141,10 @@ impl Authorizer {
         let loaded = Loaded::read(vocabulary, source, &rules, previous.map(|previous| &previous.kept));
         let engine = Self::engine(vocabulary, source, &rules, previous);
         let (loaded, engine) = match (loaded, engine) {
-            (Ok(loaded), Ok(engine)) => (loaded, engine),
+            (Ok(mut loaded), Ok(engine)) => {
+                loaded.warnings.append(engine.inventory.warnings().clone());
+                (loaded, engine)
+            }
             (loaded, engine) => {
                 let mut faults = Faults::default();
                 [loaded.err(), engine.err()].into_iter().flatten().for_each(|found| faults.append(found));
@@ -156,9 +159,10 @@ impl Authorizer {
     /// With the inventory of `source`; the previous one where nothing of it has changed.
     fn engine(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Self>) -> Result<Arc<Engine>, Faults> {
         let mut fields = Fields::new();
-        fields.bytes(rules.digest()).option(source.inventory.as_ref().map(|(_, text)| text));
-        fields.count(source.groups.len());
-        source.groups.iter().for_each(|(_, text)| _ = fields.text(text));
+        fields.bytes(rules.digest()).count(usize::from(source.inventory.is_some()));
+        for (path, text) in source.inventory.iter().chain(&source.groups) {
+            fields.bytes(path.as_os_str().as_encoded_bytes()).text(text);
+        }
         let digest = fields.finish();
         if let Some(same) = previous.map(|previous| &previous.engine).filter(|engine| engine.digest == digest) {
             return Ok(Arc::clone(same));

@@ -29,6 +29,7 @@ pub(super) struct Inventory {
     same: Arc<HashMap<EntityRef, EntityRef>>,
     /// Groups whose members are those that are listed, whatever tokens say.
     closed: HashSet<EntityRef>,
+    warnings: Faults,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -60,7 +61,12 @@ impl Inventory {
         let mut faults = Faults::default();
         groups::ways_in(&listed, &memberships, &closed, &mut faults);
         let items = flatten(&listed, &memberships, &mut faults);
-        faults.or(Self { items, same: Arc::new(listed.same), closed })
+        faults.or(Self { items, same: Arc::new(listed.same), closed, warnings: groups::look_alikes(&memberships) })
+    }
+
+    /// What is likely not meant.
+    pub(super) fn warnings(&self) -> &Faults {
+        &self.warnings
     }
 
     /// Whether a token's word for it that somebody is in the group counts for nothing.

@@ -151,11 +151,7 @@ impl<'v> Linker<'v> {
     /// # Errors
     /// What keeps it from ever applying.
     pub(super) fn link(&mut self, role: &Role, holder: &Holder, id: Arc<str>, owner: Option<&str>) -> Result<Compiled, String> {
-        let mut values = HashMap::from([(SlotId::principal(), self.uid(&holder.principal)?)]);
-        if let Some(resource) = &holder.resource {
-            values.insert(SlotId::resource(), self.uid(resource)?);
-        }
-        let policy = Template::link(Arc::clone(&role.template), PolicyID::from_string(&id), values).map_err(|error| error.to_string())?;
+        let policy = self.policy(role, holder, &id)?;
         if !self.can_apply(role, &policy, holder) {
             let on = holder.resource.as_ref().map_or_else(String::new, |resource| format!(" on `{resource}`"));
             return Err(format!("`{}` can never apply to `{}`{on}: it is about other types", role.id, holder.principal));
@@ -176,6 +172,19 @@ impl<'v> Linker<'v> {
             id,
             policy,
         })
+    }
+
+    /// Whether the role can ever apply to the holder.
+    pub(super) fn fits(&mut self, role: &Role, holder: &Holder) -> bool {
+        self.policy(role, holder, &role.id).is_ok_and(|policy| self.can_apply(role, &policy, holder))
+    }
+
+    fn policy(&mut self, role: &Role, holder: &Holder, id: &str) -> Result<Policy, String> {
+        let mut values = HashMap::from([(SlotId::principal(), self.uid(&holder.principal)?)]);
+        if let Some(resource) = &holder.resource {
+            values.insert(SlotId::resource(), self.uid(resource)?);
+        }
+        Template::link(Arc::clone(&role.template), PolicyID::from_string(id), values).map_err(|error| error.to_string())
     }
 
     /// By the types alone, so that most links share an answer.

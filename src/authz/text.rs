@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use cedar_policy_core::{parser::parse_policy_or_template, validator::confusable_string_checks};
+
 use crate::{
     model::{EntityRef, Fault},
     text::shown,
@@ -79,6 +81,19 @@ impl<'t> Lines<'t> {
         self.at = offset;
         (self.line, self.column)
     }
+}
+
+/// What to think of a name that is written in letters of several scripts: one of them may look like another. Policies are held to the same by Cedar
+/// ([UTS 39](https://www.unicode.org/reports/tr39/), §5.1), which here sees the parts of an id one by one.
+pub(super) fn look_alike(entity: &EntityRef) -> Option<(String, &'static str)> {
+    let mixed = |part: &str| {
+        let quoted = part.replace('\\', "\\\\").replace('"', "\\\"");
+        let policy = format!("permit (principal, action, resource) when {{ \"{quoted}\" == \"\" }};");
+        parse_policy_or_template(None, &policy).is_ok_and(|policy| confusable_string_checks(std::iter::once(&policy)).next().is_some())
+    };
+    let found = !entity.id.is_ascii() && entity.id.split('/').any(|part| !part.is_ascii() && mixed(part));
+    let message = || format!("`{}` mixes letters of several scripts, of which some look alike", shown_entity(entity));
+    found.then(|| (message(), "names that look the same are not: write it in one script"))
 }
 
 /// An entity as a policy writes it, fit for a message.

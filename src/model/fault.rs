@@ -15,7 +15,7 @@ pub struct Fault {
 }
 
 /// The faults of one reading. Only the first are kept: nobody reads thousands, and a wrong file can have more than memory holds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Faults {
     kept: Vec<Fault>,
     more: usize,

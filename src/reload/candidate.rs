@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{compile, compose};
+use super::{compile, compose, listing::Meant};
 use crate::{
     authz::Authorizer,
     config::Config,
@@ -24,7 +24,8 @@ pub fn beside(config: &Config, snapshot: &Snapshot, dir: &Path, previous: Option
     }
     let vocabulary = snapshot.classifier.catalog().vocabulary();
     let authorizer = snapshot.authorizer.beside(vocabulary, &source, compose::DECISION_CACHE, previous)?;
-    let mut warnings = authorizer.warnings().to_vec();
+    let mut warnings: Vec<Fault> = compile::unread(dir, Meant::Policies).into_iter().collect();
+    warnings.extend(authorizer.warnings().iter().cloned());
     warnings.extend(authorizer.unknown_names(&compose::scope(config)));
     Ok((authorizer, warnings))
 }

@@ -89,7 +89,8 @@ impl Compiler {
             shadow: compose::shadow(&config),
             candidate: config.policy.candidate.is_some().then(OnceLock::new),
         };
-        let mut warnings = snapshot.authorizer.warnings().to_vec();
+        let mut warnings = unmeant(&config);
+        warnings.extend(snapshot.authorizer.warnings().iter().cloned());
         warnings.extend(snapshot.authorizer.unknown_names(&compose::scope(&config)));
         Ok(Compiled { config, snapshot, warnings })
     }
@@ -136,4 +137,30 @@ fn parts(config: &Config, dir: &Path) -> Result<Source, Vec<Fault>> {
         grants: yaml(policy.grants.as_ref().map(|grants| grants.dir.as_path()))?,
         longest_grant: policy.grants.as_ref().map_or(Duration::ZERO, |grants| grants.longest),
     })
+}
+
+/// Folders in which something is not read that may have been meant to be, or in which there is nothing to read.
+fn unmeant(config: &Config) -> Vec<Fault> {
+    let policy = &config.policy;
+    let given = [policy.access.as_deref(), policy.grants.as_ref().map(|grants| grants.dir.as_path())].into_iter().flatten();
+    let nothing = given.clone().filter(|dir| listing::is_empty(dir, Meant::Yaml)).map(|dir| Fault {
+        file: dir.to_owned(),
+        line: None,
+        column: None,
+        message: "there is no `*.yaml` file".to_owned(),
+        help: Some("nobody has anything by this folder: is it the right one?".to_owned()),
+    });
+    let yaml = policy.groups.as_deref().into_iter().chain(given).filter_map(|dir| unread(dir, Meant::Yaml));
+    unread(&policy.dir, Meant::Policies).into_iter().chain(yaml).chain(nothing).collect()
+}
+
+/// That files of a folder are not read, once.
+pub(super) fn unread(dir: &Path, meant: Meant) -> Option<Fault> {
+    let (first, count) = listing::left_out(dir, meant);
+    let inside = |path: &PathBuf| path.strip_prefix(dir).unwrap_or(path).display().to_string();
+    let names: Vec<String> = first.iter().map(|path| format!("`{}`", inside(path).escape_debug())).collect();
+    let more = if count > names.len() { format!(" and {} more", count - names.len()) } else { String::new() };
+    let message = format!("not read: {}{more}", names.join(", "));
+    let help = Some(format!("what is read here ends in {}; keep other files elsewhere", meant.ending()));
+    (count > 0).then(|| Fault { file: dir.to_owned(), line: None, column: None, message, help })
 }

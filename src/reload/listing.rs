@@ -116,6 +116,19 @@ fn attempt(look: impl Fn() -> Result<Vec<Stamp>, Trouble>, between: impl FnOnce(
     if look()? == before { Ok(Listing { files }) } else { Err(Trouble::Unstable) }
 }
 
+/// What is left out of a folder that someone may take for a part of it: the names of the first such files, and how many there are.
+pub(super) fn left_out(dir: &Path, meant: Meant) -> (Vec<PathBuf>, usize) {
+    let mut walk = Walk::new(Caps { meant, ..CAPS });
+    // A fault has been told by who read the folder.
+    drop(walk.folder(dir, 0));
+    (walk.left_out, walk.left)
+}
+
+/// Whether no file below `dir` is meant.
+pub(super) fn is_empty(dir: &Path, meant: Meant) -> bool {
+    stamps(dir, Caps { meant, ..CAPS }).is_ok_and(|files| files.is_empty())
+}
+
 /// The stamps of the policy and catalog files below `dir` as they are now, or what is in the way (`None`: they are changing).
 pub(super) fn stamps_now(dir: &Path) -> Result<Vec<Stamp>, Option<Fault>> {
     stamps(dir, Caps { meant: Meant::Both, ..CAPS }).map_err(|trouble| match trouble {
@@ -157,6 +170,9 @@ struct Walk {
     caps: Caps,
     files: Vec<Stamp>,
     folders: Vec<PathBuf>,
+    /// The first files that are left out, and how many are.
+    left_out: Vec<PathBuf>,
+    left: usize,
     /// Device and inode of all files and folders seen, so that links in circles end.
     seen: HashSet<(u64, u64)>,
 }
@@ -170,6 +186,25 @@ impl Meant {
             Self::Policies => extension == Some("cedar"),
             Self::Yaml => matches!(extension, Some("yaml" | "yml")),
             Self::Both => matches!(extension, Some("cedar" | "yaml" | "yml")),
+        }
+    }
+
+    /// Whether a file that is not meant may have been put there for one. Notes stand beside all, and cases and schemas beside policies.
+    fn might_have(self, path: &Path) -> bool {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        match self {
+            Self::Policies => !matches!(extension, Some("md" | "txt" | "yaml" | "yml" | "cedarschema")),
+            Self::Yaml => !matches!(extension, Some("md" | "txt")),
+            Self::Both => false,
+        }
+    }
+
+    /// What the names of files that are meant end in.
+    pub(super) fn ending(self) -> &'static str {
+        match self {
+            Self::Policies => "`.cedar`",
+            Self::Yaml => "`.yaml` or `.yml`",
+            Self::Both => "`.cedar`, `.yaml` or `.yml`",
         }
     }
 }
@@ -193,7 +228,7 @@ impl Stamp {
 
 impl Walk {
     fn new(caps: Caps) -> Self {
-        Self { caps, files: Vec::new(), folders: Vec::new(), seen: HashSet::new() }
+        Self { caps, files: Vec::new(), folders: Vec::new(), left_out: Vec::new(), left: 0, seen: HashSet::new() }
     }
 
     fn folder(&mut self, dir: &Path, depth: usize) -> Result<(), Trouble> {
@@ -216,6 +251,15 @@ impl Walk {
         names.iter().try_for_each(|name| self.entry(&dir.join(name), depth))
     }
 
+    fn leave(&mut self, path: &Path) {
+        if self.caps.meant.might_have(path) {
+            self.left += 1;
+            if self.left_out.len() < NAMED {
+                self.left_out.push(path.to_owned());
+            }
+        }
+    }
+
     fn entry(&mut self, path: &Path, depth: usize) -> Result<(), Trouble> {
         // A name that leads nowhere may have led to policies, or to a folder of them.
         let meta = fs::metadata(path).map_err(|error| dangling(path, &error))?;
@@ -223,6 +267,7 @@ impl Walk {
             return self.folder(path, depth + 1);
         }
         if !self.caps.meant.has(path) {
+            self.leave(path);
             return Ok(());
         }
         if !meta.is_file() {
@@ -278,6 +323,8 @@ fn fault(path: &Path, message: String, help: &str) -> Fault {
     Fault { file: path.to_owned(), line: None, column: None, message, help: Some(help.to_owned()) }
 }
 
+/// Files that are left out and told by name.
+const NAMED: usize = 3;
 const ATTEMPTS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a listing must hold still: longer than the grain of file times (a kernel tick, at most 10 ms).

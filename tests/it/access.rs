@@ -99,3 +99,51 @@ async fn a_grant_begins_and_ends_by_itself_to_the_second() {
     }
     assert!(held > 0, "it held until then");
 }
+
+/// One `lakegate check` tells what can be served and is likely not meant.
+#[test]
+fn what_is_likely_not_meant_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let grant = "from: 2026-01-01T00:00:00Z, until: 2026-01-01T08:00:00Z, why: x, approved_by: corp/bob }";
+    let files = [
+        (
+            "lakegate.yaml",
+            "version: 1
+listen: { check: 127.0.0.1:9191 }
+peers: { trust_domains: [cluster.local] }
+issuers: [{ name: corp, provider: generic, issuer: https://id.example.com, audiences: [lakegate] }]
+workspaces: [{ name: stage, hosts: [stage.cloud.databricks.com], environment: staging }]
+policy: { dir: policies, access: access, groups: groups, grants: { dir: grants, longest: 1d } }
+",
+        ),
+        ("policies/roles.cedar", RUNNER),
+        ("policies/old.cedar.bak", ""),
+        ("policies/more/b.json", ""),
+        ("policies/c.CEDAR", ""),
+        ("policies/d.cedar~", ""),
+        ("policies/README.md", ""),
+        ("policies/tests/cases.yaml", ""),
+        ("access/team.yaml.off", ""),
+        ("access/.keep", ""),
+        ("groups/team.yaml", "- { group: corp/te\u{430}m, members: { User: [corp/bob, corp/\u{431}\u{43e}\u{431}] } }"),
+        (
+            "grants/now.yaml",
+            &format!("- {{ action: [jobs.get, serving_endpoints.query], to: {{ User: corp/alice }}, on: {{ Job: stage/1 }}, {grant}"),
+        ),
+    ];
+    for (name, text) in files {
+        fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let check =
+        std::process::Command::new(env!("CARGO_BIN_EXE_lakegate")).arg("check").args(["--config", "lakegate.yaml"]).current_dir(&folder).output();
+    let told = String::from_utf8(check.unwrap().stdout).unwrap();
+    let warnings: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("warning: ")).collect();
+    let mended = "; what is read here ends in `.cedar`; keep other files elsewhere";
+    assert_eq!(warnings[0], format!("policies: not read: `c.CEDAR`, `d.cedar~`, `more/b.json` and 1 more{mended}"), "{told}");
+    assert!(warnings[1].starts_with("access: not read: `team.yaml.off`; what is read here ends in `.yaml` or `.yml`"), "{told}");
+    assert!(warnings[2].starts_with("access: there is no `*.yaml` file; "), "{told}");
+    assert!(warnings[3].starts_with("grants/now.yaml:1:3: `serving_endpoints.query` can never apply here: it is about other types; "), "{told}");
+    assert!(warnings[4].starts_with("groups/team.yaml:1:") && warnings[4].contains("mixes letters of several scripts"), "{told}");
+    assert_eq!(warnings.len(), 5, "{told}");
+}

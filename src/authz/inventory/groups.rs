@@ -13,7 +13,10 @@ use std::{
 
 use super::listed::Listed;
 use crate::{
-    authz::{canonical, text::shown_entity},
+    authz::{
+        canonical,
+        text::{look_alike, shown_entity},
+    },
     model::{EntityRef, Fault, Faults, TypeName, Vocabulary},
     text::{nearest, quoted, shown},
     yaml::{self, Key, Node, Place, Value},
@@ -78,6 +81,19 @@ pub(super) fn ways_in(listed: &Listed, memberships: &[Membership<'_>], closed: &
         let group = entry.parents.iter().find(|parent| closed.contains(*parent))?;
         listed.fault_of(&entry.entity, &format!("`{}` is filled by its file alone", shown_entity(group)), Some("list its members there"))
     }));
+}
+
+/// Names in letters of several scripts, each where it first stands.
+pub(super) fn look_alikes(memberships: &[Membership<'_>]) -> Faults {
+    let (mut found, mut seen) = (Faults::default(), HashSet::new());
+    for membership in memberships {
+        for name in [&membership.group, &membership.member].into_iter().filter(|name| !name.id.is_ascii()) {
+            if let Some((message, help)) = look_alike(name).filter(|_| seen.insert(name)) {
+                found.add(|| membership.fault(&message, Some(help)));
+            }
+        }
+    }
+    found
 }
 
 // === impl Membership ===

@@ -1,7 +1,7 @@
 //! From the entries of `access/` and `grants/` to policies: each is a link of its role.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +13,7 @@ use crate::{
         policy::{Checker, Written},
         repeated::Repeated,
         role::{Holder, Linker, Role},
-        text::{Mark, Piece},
+        text::{Mark, Piece, look_alike},
     },
     model::{EntityRef, Fault},
     text::{nearest, shown},
@@ -53,6 +53,8 @@ pub(super) struct Assigning<'l> {
     previous: Option<&'l Kept>,
     linker: Linker<'l>,
     loaded: &'l mut Loaded,
+    /// Names of which it has been told that they are strange, once each.
+    told: HashSet<EntityRef>,
 }
 
 /// Roles that are missing for which the one that was likely meant is looked for among all.
@@ -65,7 +67,7 @@ type Wrong = (String, Option<String>);
 
 impl<'l> Assigning<'l> {
     pub(super) fn new(checker: &'l Checker<'l>, rules: &'l Rules, previous: Option<&'l Kept>, loaded: &'l mut Loaded) -> Self {
-        Self { checker, rules, previous, linker: Linker::new(&checker.validation), loaded }
+        Self { checker, rules, previous, linker: Linker::new(&checker.validation), loaded, told: HashSet::new() }
     }
 
     pub(super) fn all(&mut self, assigned: &[Assigned<'_>]) {
@@ -92,6 +94,9 @@ impl<'l> Assigning<'l> {
                         if let Err(wrong) = self.one(&path, assignment) {
                             self.loaded.faults.add(|| fault(wrong));
                         }
+                        for warning in self.unmeant(assignment) {
+                            self.loaded.warnings.add(|| fault(warning));
+                        }
                     }
                 }
             }
@@ -115,6 +120,23 @@ impl<'l> Assigning<'l> {
             self.loaded.policies.push(Placed { compiled: Arc::new(compiled), file: Arc::clone(path), line });
         }
         Ok(())
+    }
+
+    /// What is likely not meant of an entry: names in letters of several scripts, and actions that are about nothing of what they are given on.
+    fn unmeant(&mut self, assignment: &Assignment) -> Vec<Wrong> {
+        let names = assignment.holders.iter().flat_map(|(_, holder)| [Some(&holder.principal), holder.resource.as_ref()]).flatten();
+        let strange: Vec<&EntityRef> = names.filter(|name| !name.id.is_ascii()).collect();
+        let new = strange.into_iter().filter(|name| self.told.insert((*name).clone()));
+        let mut found: Vec<Wrong> = new.filter_map(look_alike).map(|(message, help)| (message, Some(help.to_owned()))).collect();
+        let actions = if let Gives::Actions(actions) = &assignment.gives { actions.as_slice() } else { &[] };
+        for action in actions.iter().filter(|_| actions.len() > 1) {
+            let Ok(alone) = self.role_of(std::slice::from_ref(action)) else { continue };
+            if !assignment.holders.iter().any(|(_, holder)| self.linker.fits(&alone, holder)) {
+                let message = format!("`{}` can never apply here: it is about other types", shown(&action.id));
+                found.push((message, Some("remove it, or give it on what it is about".to_owned())));
+            }
+        }
+        found
     }
 
     /// What is linked: the role itself, or what holds for the time of a grant.

@@ -116,3 +116,13 @@ fn a_circle_through_both_and_a_dangling_collection_are_faults() {
     assert!(said(&authorizer.unknown_names(&crate::authz::Scope::default())).contains("there is no collection `payroll`"));
     assert!(authorizer.authorize(&alice(), &intent("jobs.get", &[("Job", "stage/1")]), &facts()).is_err());
 }
+
+#[test]
+fn names_that_look_like_others_are_told_once() {
+    let groups = "- { group: corp/a, members: { User: [corp/te\u{430}m, corp/bob] } }\n- { group: corp/b, members: { User: [corp/te\u{430}m] } }";
+    let source = with(groups, r#"@id("p") permit (principal, action, resource);"#);
+    let authorizer = Authorizer::load(&vocabulary(), &source, 1 << 20, None).unwrap_or_else(|faults| panic!("{}", said(&faults)));
+    let told = said(authorizer.warnings());
+    assert!(told.starts_with("groups/team.yaml:1:38: `User::\"corp/te\u{430}m\"` mixes letters of several scripts"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}

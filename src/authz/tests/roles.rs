@@ -207,6 +207,29 @@ fn grants_of_other_actions_for_the_same_time_are_decided_together() {
     assert!(faults(&with("", &format!("{}- {other}", text.concat()))).contains("can never apply to"), "{other}");
 }
 
+#[test]
+fn what_is_likely_not_meant_of_an_entry_is_told() {
+    let warned = |access: &str, grants: &str| said(loaded(&with(access, grants), None).warnings());
+    let line = |to: &str, on: &str| format!("- {{ role: runner, to: {{ Group: {to} }}, on: {{ {on} }} }}\n");
+    // Cyrillic `а` among Latin letters; a name that is Cyrillic as a whole; accents.
+    let (mixed, whole, accents) = ("corp/te\u{430}m", "corp/\u{43a}\u{43e}\u{43c}\u{430}\u{43d}\u{434}\u{430}", "corp/\u{e9}quipe");
+    let twice = line(mixed, "Job: stage/1") + &line(mixed, "Job: stage/2");
+    let told = warned(&twice, "");
+    assert!(
+        told.starts_with("access/team.yaml:1:3: `Group::\"corp/te\u{430}m\"` mixes letters of several scripts") && told.lines().count() == 1,
+        "{told}"
+    );
+    assert_eq!(warned(&(line(whole, "Job: stage/1") + &line(accents, "Job: stage/1")), ""), "");
+    let grant = |actions: &str, on: &str| format!("- {}", TODAY.replace("role: runner", &format!("action: {actions}")).replace("Job: stage/1", on));
+    assert_eq!(warned("", &grant("[jobs.get, jobs.start, jobs]", "Job: stage/1")), "");
+    assert_eq!(warned("", &grant("[jobs.get, serving_endpoints.query]", "Job: stage/1, ServingEndpoint: stage/x")), "");
+    let told = warned("", &grant("[jobs.get, tables.get, read, account.get]", "Job: stage/1"));
+    for action in ["tables.get", "account.get"] {
+        assert!(told.contains(&format!("grants/today.yaml:1:3: `{action}` can never apply here: it is about other types")), "{told}");
+    }
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
 /// What a name of an action stands for is a rule that policies were checked by.
 #[test]
 fn a_name_that_stands_for_another_action_now_is_looked_up_anew() {

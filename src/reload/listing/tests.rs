@@ -44,6 +44,21 @@ fn every_policy_file_below_is_read_in_order() {
 }
 
 #[test]
+fn files_that_are_left_out_are_told_unless_they_are_notes_or_cases() {
+    let all = ["a.cedar", "a.cedar.bak", "b.json", "c", "d.md", "e.yaml", "f.yml", "g.txt", ".h.cedar", "i/j.CEDAR", "k.cedarschema"];
+    let folder = folder(&all.map(|name| (name, "")));
+    let left = |meant| {
+        let (first, count) = left_out(folder.path(), meant);
+        (first.iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect::<Vec<_>>(), count)
+    };
+    let first = |names: [&str; 3]| names.map(str::to_owned).to_vec();
+    assert_eq!(left(Meant::Policies), (first(["a.cedar.bak", "b.json", "c"]), 4));
+    assert_eq!(left(Meant::Yaml), (first(["a.cedar", "a.cedar.bak", "b.json"]), 6));
+    assert_eq!(left(Meant::Both).1, 0);
+    assert!(!is_empty(folder.path(), Meant::Policies) && is_empty(&folder.path().join("i"), Meant::Policies));
+}
+
+#[test]
 fn a_mounted_config_map_is_read_once() {
     let folder = folder(&[("..2026_01/a.cedar", "A1"), ("..2026_01/b.cedar", "B1"), ("..2026_02/a.cedar", "A2")]);
     let dir = folder.path();
