@@ -333,7 +333,8 @@ mod tests {
         let (node, faults) = read(&"- *x\n".repeat(5000));
         assert!(matches!(node.unwrap().value, Value::List(items) if items.len() == 5000));
         assert_eq!((faults.len(), faults.last().unwrap().message.as_str()), (101, "and 4900 more"));
-        let (node, faults) = read(&(0..5000).map(|key| format!("k{key}: 1\nk{}: 2\n", key / 2)).collect::<String>());
+        let (node, faults) =
+            read(&(0..5000).map(|key| ["k", &key.to_string(), ": 1\nk", &(key / 2).to_string(), ": 2\n"].concat()).collect::<String>());
         assert!(matches!(node.unwrap().value, Value::Map(entries) if entries.len() == 5000));
         assert_eq!((faults[0].message.as_str(), faults.len()), ("`k0` stands twice, first in line 1", 101));
     }

@@ -164,7 +164,9 @@ impl Loaded {
             self.faults.add(|| Mark::new(start, message, help).fault(path, text, 0));
             return;
         }
-        warnings.iter().for_each(|mark| self.warnings.add(|| mark.fault(path, text, piece.offset)));
+        for mark in warnings {
+            self.warnings.add(|| mark.fault(path, text, piece.offset));
+        }
         self.kept.written.insert(key, written.clone());
         match written {
             Written::Policy(compiled) => self.policies.push(Placed { compiled, file: path.clone(), line }),

@@ -26,8 +26,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Role {
     template: Arc<Template>,
-    /// The id of the template without the clauses of a grant, and the actions, by which alone those differ that are no written role.
-    kind: (PolicyID, Constraint),
+    kind: Kind,
     /// From `@id`.
     pub(super) id: Arc<str>,
     reason: Option<String>,
@@ -38,6 +37,15 @@ pub(super) struct Role {
     pub(super) warnings: Vec<Mark>,
     /// Of its text and what it was narrowed by.
     digest: [u8; 32],
+}
+
+/// What roles share that can apply to the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    /// Of the template without the clauses of a grant.
+    template: PolicyID,
+    /// By which alone those differ that are no written role.
+    action: Constraint,
 }
 
 /// To whom a role is given, and on what.
@@ -53,7 +61,7 @@ pub(super) struct Linker<'v> {
     validation: &'v Validation<'v>,
     types: HashMap<TypeName, EntityTypeName>,
     /// Whether a link of the role with these types can ever apply. When and by whom it was approved makes no difference.
-    possible: HashMap<((PolicyID, Constraint), TypeName, Option<TypeName>), bool>,
+    possible: HashMap<(Kind, TypeName, Option<TypeName>), bool>,
 }
 
 /// What stands before the `:` in the id of a role's template.
@@ -94,7 +102,7 @@ impl Role {
             literals: literals(&template).iter().map(entity_ref).collect(),
             warnings,
             digest,
-            kind: (template.id().clone(), Constraint::of_action(template.action_constraint())),
+            kind: Kind { template: template.id().clone(), action: Constraint::of_action(template.action_constraint()) },
             template,
         }
     }

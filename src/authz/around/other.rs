@@ -21,7 +21,14 @@ pub(super) struct OtherTypes<'a> {
     /// The actions on a type that policies which name no object forbid in a target, and to whom.
     closed: HashMap<(&'a TypeName, &'a str), HashMap<&'a Applier<'a>, HashSet<usize>>>,
     /// Which calls such policies permit in a target.
-    open: HashMap<(&'a str, Vec<Call<'a>>), (Vec<Call<'a>>, Names)>,
+    open: HashMap<(&'a str, Vec<Call<'a>>), Open<'a>>,
+}
+
+/// Calls that are permitted, and the policies that permit them.
+#[derive(Clone)]
+struct Open<'a> {
+    calls: Vec<Call<'a>>,
+    permits: Names,
 }
 
 /// An action on the guarded object by another type.
@@ -68,10 +75,10 @@ impl<'a> OtherTypes<'a> {
             actions.has(class.actions, *action) && way.place.holds_other(class.resource, &as_kind(way.guarded, kind))
         };
         let permits = self.permits;
-        let (mut open, mut names) = {
+        let Open { calls: mut open, permits: mut names } = {
             let wide = || {
                 let (open, names) = reached(permits.wide(), &calls, reaches);
-                (open.copied().collect(), names)
+                Open { calls: open.copied().collect(), permits: names }
             };
             self.open.entry((target, calls.clone())).or_insert_with(wide).clone()
         };

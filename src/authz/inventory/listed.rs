@@ -8,7 +8,7 @@ use std::{
 use super::entry::Entry;
 use crate::{
     authz::{
-        repeated::Repeated,
+        repeated::Mistakes,
         schema::COLLECTION,
         text::{Lines, shown_entity},
     },
@@ -61,7 +61,7 @@ impl Listed {
         });
         read.map_err(|error| whole(error.to_string(), None))?;
         listed.place(&mut faults);
-        listed.second_names(names, &mut faults);
+        listed.second_names(&names, &mut faults);
         listed.dangling(&mut faults);
         faults.or(listed)
     }
@@ -87,13 +87,13 @@ impl Listed {
     }
 
     /// Takes second names. One that is listed twice, or leads to another second name, is a fault.
-    fn second_names(&mut self, names: Vec<(EntityRef, EntityRef, (usize, usize))>, faults: &mut Faults) {
-        for (entity, name, place) in &names {
+    fn second_names(&mut self, names: &[(EntityRef, EntityRef, (usize, usize))], faults: &mut Faults) {
+        for (entity, name, place) in names {
             if self.same.insert(entity.clone(), name.clone()).is_some() || self.places.contains_key(entity) {
                 faults.add(|| self.fault(*place, twice(entity), None));
             }
         }
-        for (entity, name, place) in &names {
+        for (entity, name, place) in names {
             if self.same.contains_key(name) {
                 let message = || format!("`{}` is the same as what is a second name itself", shown_entity(entity));
                 faults.add(|| self.fault(*place, message(), Some("name the object as policies do".to_owned())));
@@ -104,28 +104,24 @@ impl Listed {
     /// Collections that nothing but a parent names: requests do not have them, so a slip in a name would go unseen.
     fn dangling(&self, faults: &mut Faults) {
         let is_collection = |entity: &&EntityRef| entity.kind.as_str() == COLLECTION;
-        let (mut numbers, mut missing): (HashMap<&EntityRef, usize>, Vec<Repeated>) = (HashMap::new(), Vec::new());
+        let mut missing = Mistakes::new();
         for entry in &self.entries {
             // One entry may name a collection twice.
             let mut seen = HashSet::new();
             for parent in entry.parents.iter().filter(is_collection).filter(|parent| !self.places.contains_key(*parent)) {
-                if !seen.insert(parent) {
-                    continue;
+                if seen.insert(parent) {
+                    missing.note(parent, (&self.path, entry.place.0), |others| self.unlisted(entry, parent, others < SUGGESTIONS));
                 }
-                let known = numbers.get(parent).and_then(|number| missing.get_mut(*number));
-                if let Some(known) = known {
-                    known.again(&self.path, entry.place.0);
-                    continue;
-                }
-                let known = self.places.keys().filter(is_collection).map(|known| &*known.id);
-                let near = if missing.len() < SUGGESTIONS { nearest(&parent.id, known) } else { None };
-                let list = || format!("list it too: {{ \"type\": \"{COLLECTION}\", \"id\": \"{}\" }}", shown(&parent.id));
-                let help = near.map_or_else(list, |near| format!("did you mean `{near}`?"));
-                numbers.insert(parent, missing.len());
-                missing.push(Repeated::new(self.fault(entry.place, format!("`{}` is not listed", shown_entity(parent)), Some(help))));
             }
         }
-        faults.extend(missing.into_iter().map(Repeated::into_fault));
+        faults.extend(missing.into_faults());
+    }
+
+    fn unlisted(&self, entry: &Entry, parent: &EntityRef, suggest: bool) -> Fault {
+        let known = self.places.keys().filter(|known| suggest && known.kind == parent.kind).map(|known| &*known.id);
+        let list = || format!("list it too: {{ \"type\": \"{COLLECTION}\", \"id\": \"{}\" }}", shown(&parent.id));
+        let help = nearest(&parent.id, known).map_or_else(list, |near| format!("did you mean `{near}`?"));
+        self.fault(entry.place, format!("`{}` is not listed", shown_entity(parent)), Some(help))
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the entries of `access/` and `grants/` to policies: each is a link of its role.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,7 +11,7 @@ use crate::{
     authz::{
         assign::{self, Assignment, Gives},
         policy::{Checker, Written},
-        repeated::Repeated,
+        repeated::Mistakes,
         role::{Holder, Linker, Role},
         text::{Mark, Piece, look_alike},
     },
@@ -71,7 +71,7 @@ impl<'l> Assigning<'l> {
     }
 
     pub(super) fn all(&mut self, assigned: &[Assigned<'_>]) {
-        let (mut numbers, mut missing): (HashMap<&str, usize>, Vec<Repeated>) = (HashMap::new(), Vec::new());
+        let mut missing = Mistakes::new();
         for Assigned { path, assignments } in assigned {
             let path: Arc<Path> = (*path).into();
             for assignment in assignments.iter() {
@@ -80,28 +80,21 @@ impl<'l> Assigning<'l> {
                     Fault { file: path.to_path_buf(), line, column, message, help }
                 };
                 // A role that is gone is one mistake, however many lines name it.
-                match &assignment.gives {
-                    Gives::Role(name) if !self.loaded.roles.contains_key(name.as_str()) => {
-                        match numbers.get(name.as_str()).and_then(|number| missing.get_mut(*number)) {
-                            Some(known) => known.again(&path, assignment.place.line),
-                            None => {
-                                numbers.insert(name, missing.len());
-                                missing.push(Repeated::new(fault(self.unknown(name, missing.len() < SUGGESTIONS))));
-                            }
-                        }
-                    }
-                    _ => {
-                        if let Err(wrong) = self.one(&path, assignment) {
-                            self.loaded.faults.add(|| fault(wrong));
-                        }
-                        for warning in self.unmeant(assignment) {
-                            self.loaded.warnings.add(|| fault(warning));
-                        }
-                    }
+                if let Gives::Role(name) = &assignment.gives
+                    && !self.loaded.roles.contains_key(name.as_str())
+                {
+                    missing.note(name, (&path, assignment.place.line), |others| fault(self.unknown(name, others < SUGGESTIONS)));
+                    continue;
+                }
+                if let Err(wrong) = self.one(&path, assignment) {
+                    self.loaded.faults.add(|| fault(wrong));
+                }
+                for warning in self.unmeant(assignment) {
+                    self.loaded.warnings.add(|| fault(warning));
                 }
             }
         }
-        self.loaded.faults.extend(missing.into_iter().map(Repeated::into_fault));
+        self.loaded.faults.extend(missing.into_faults());
     }
 
     /// The policies of one entry.
