@@ -83,12 +83,13 @@ async fn publish(compiler: &Compiler, started: &Config, config: &mut Config, pub
 /// Frees a set that is served no more once no call holds it: tens of thousands of policies are not freed in an instant, and the last call that was
 /// decided by them would be the one to do it.
 fn retire(earlier: Arc<Snapshot>) {
-    drop(tokio::spawn(background::run(move || {
+    // At the priority of calls: what they allocated is freed here, and they wait for whoever frees beside them.
+    drop(tokio::task::spawn_blocking(move || {
         while Arc::strong_count(&earlier) > 1 {
             thread::sleep(HELD);
         }
         drop(earlier);
-    })));
+    }));
 }
 
 /// How often it is looked at whether a set is still held.
