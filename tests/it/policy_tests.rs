@@ -254,6 +254,66 @@ fn junit(file: &Path) -> (Vec<String>, usize) {
     }
 }
 
+/// One workspace of two on one host, and a policy that fails.
+const MORE: &str = r#"
+@id("right") permit (principal, action == Action::"jobs.get", resource in Workspace::"right");
+@id("broken") forbid (principal, action == Action::"jobs.list", resource) when { context.request.method == "GET" && 9223372036854775807 + 1 > 0 };
+"#;
+
+#[test]
+fn a_case_is_what_it_says_and_takes_no_more_along() {
+    let folder = example();
+    let now = lakegate::clock::Clock::default().now();
+    fs::write(folder.path().join("policies/more.cedar"), MORE).unwrap();
+    let host = "hosts: [acme.cloud.databricks.com], environment: dev";
+    replace(
+        &folder.path().join("lakegate.yaml"),
+        "policy:",
+        &format!("  - {{ name: left, {host}, workspace_id: \"3\" }}\n  - {{ name: right, {host}, workspace_id: \"4\" }}\npolicy:"),
+    );
+    let cases = format!(
+        r#"
+callers:
+  alice: {{ User: corp/alice, groups: [ml-engineers], auth_time: 1h ago, peer: "spiffe://cluster.local/ns/ml/sa/trainer" }}
+  claimed:
+    claims: {{ iss: "https://id.example.com", aud: lakegate, sub: alice, groups: [ml-engineers], auth_time: 1h ago, iat: 1m ago, nbf: 1m ago }}
+    peer: spiffe://cluster.local/ns/ml/sa/trainer
+  early: {{ like: claimed, claims: {{ nbf: in 5m }} }}
+  of today: {{ like: claimed, claims: {{ nbf: {begun} }} }}
+requests:
+  query: {{ call: "POST stage:/serving-endpoints/churn/invocations", body: {{ inputs: [1] }} }}
+  query-closed: {{ call: "POST stage:/serving-endpoints/closed/invocations", body: {{ inputs: [1] }} }}
+cases:
+  - name: what is expected beside a decision belongs to that decision
+    caller: alice
+    request: query-closed
+    decision: deny
+    reason: POLICY_FORBIDS
+    policies: [closed]
+    detail: under audit
+    each:
+      - {{ name: so it is }}
+      - {{ name: another decision, caller: {{ like: alice, roles: [admin] }}, decision: allow }}
+      - {{ name: another reason, request: GET stage:/no/such/call, decision: deny, reason: CALL_UNKNOWN }}
+  - {{ name: times of claims are beside the call, caller: claimed, request: query, decision: allow }}
+  - {{ name: a token is not good yet, caller: early, request: query, decision: deny, reason: TOKEN_NOT_YET_VALID }}
+  - {{ name: now is now, time: now, caller: of today, request: query, decision: allow }}
+  - {{ name: and then is not, time: "2001-01-01T00:00:00Z", caller: of today, request: query, decision: deny, reason: TOKEN_NOT_YET_VALID }}
+  - {{ name: of two workspaces on one host the one that is named, caller: alice, request: "GET right:/api/2.2/jobs/get?job_id=1", decision: allow }}
+  - {{ name: and not the other, caller: alice, request: "GET left:/api/2.2/jobs/get?job_id=1", decision: deny, policies: [] }}
+  - {{ name: a policy that fails, caller: alice, request: GET stage:/api/2.2/jobs/list, decision: deny, reason: POLICY_ERROR, policies: [broken] }}
+"#,
+        begun = now - 3600
+    );
+    fs::write(folder.path().join("cases.yaml"), &cases).unwrap();
+    let (code, told, error) = run(folder.path(), &["cases.yaml"]);
+    assert_eq!(code, Some(0), "{told}{error}");
+    // a denial that policies did not decide is none of theirs
+    fs::write(folder.path().join("cases.yaml"), cases.replace(", reason: POLICY_ERROR, policies: [broken]", "")).unwrap();
+    let (code, told, _) = run(folder.path(), &["cases.yaml"]);
+    assert!(code == Some(2) && told.contains("the call never reached the policies: `POLICY_ERROR`"), "{told}");
+}
+
 /// Readers of JUnit take two tests of one name for one, so that the one that passed could stand for the one that failed.
 #[test]
 fn no_two_cases_have_one_name() {
