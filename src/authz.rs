@@ -230,7 +230,9 @@ impl Authorizer {
         let span = Span::around(facts.time_ms, &candidates.edges, caller);
         if self.keep((key, full), &candidates, &decision, span) {
             self.metrics.decided.inc();
-            lasting.into_iter().for_each(|lasting| self.cache.outlast(lasting, decision.clone(), span));
+            if let Some(lasting) = lasting {
+                self.cache.outlast(lasting, decision.clone(), span);
+            }
         } else {
             self.metrics.uncacheable.inc();
         }
@@ -295,9 +297,9 @@ impl Authorizer {
             return true;
         }
         self.cache.insert(key, Entry::Depends(candidates.clone()));
-        let full = full.filter(|_| decision.outcome.keeps());
-        full.into_iter().for_each(|full| self.cache.insert(full, decided()));
-        full.is_some()
+        let Some(full) = full.filter(|_| decision.outcome.keeps()) else { return false };
+        self.cache.insert(full, decided());
+        true
     }
 
     fn candidates(&self, question: &Question) -> Arc<Candidates> {
@@ -317,7 +319,9 @@ impl Authorizer {
         let mut set = ast::PolicySet::new();
         let mut fields = Fields::new();
         fields.bytes(&self.engine.digest);
-        policies.iter().for_each(|policy| _ = fields.bytes(&policy.digest));
+        for policy in &policies {
+            fields.bytes(&policy.digest);
+        }
         let added: Result<(), _> = policies.into_iter().try_for_each(|policy| set.add(policy.policy.clone()));
         let set = added.ok().map(|()| PolicySet::from(set));
         Candidates { numbers, set, footprint, edges, literals, digest: fields.finish() }
