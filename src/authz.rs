@@ -28,6 +28,7 @@ mod load;
 mod metrics;
 mod node;
 mod numbers;
+mod paced;
 mod parallel;
 mod permit;
 mod policy;
@@ -67,6 +68,7 @@ use self::{
     load::{Kept, Loaded, Placed, Rules},
     metrics::Metrics,
     node::{Node, Question},
+    paced::paced,
     permit::Outcome,
     policy::Compiled,
 };
@@ -176,11 +178,11 @@ impl Authorizer {
         let Loaded { policies, kept, warnings, grants, .. } = loaded;
         let hits = |policy: &Placed| counted.and_then(|counted| counted.hits_of(&policy.compiled)).unwrap_or_else(|| Hits::new(&metrics.board));
         Self {
-            hits: policies.iter().map(hits).collect(),
+            hits: paced(&policies).map(hits).collect(),
             serving: AtomicBool::new(false),
             order: Order::new(),
-            by_id: policies.iter().zip(0..).map(|(policy, number)| (policy.compiled.id.clone(), number)).collect(),
-            index: Index::new(policies.iter().map(|policy| policy.compiled.scope())),
+            by_id: paced(&policies).zip(0..).map(|(policy, number)| (policy.compiled.id.clone(), number)).collect(),
+            index: Index::new(paced(&policies).map(|policy| policy.compiled.scope())),
             hiding: policies.iter().zip(0..).filter(|(policy, _)| policy.compiled.hide).map(|(_, number)| number).collect(),
             engine,
             cache,

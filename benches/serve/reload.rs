@@ -12,11 +12,13 @@ use super::{
     Outcome, calls,
     load::{Latencies, Load},
     process,
-    servers::Server,
+    servers::{Server, policies_of},
 };
 
 const POLICIES: usize = 10_000;
 const RATE: f64 = 5_000.0;
+/// Sets that follow each other, again and again.
+const EDITIONS: usize = 10;
 
 /// One spell of load, in words.
 fn line(name: &str, latencies: &Latencies) -> String {
@@ -39,16 +41,18 @@ pub(crate) async fn run(spell: Duration) -> Outcome<String> {
     load.full(&usual, Duration::from_secs(2)).await?;
     let calm = load.paced(&usual, RATE, spell).await?;
     server.tidy()?;
+    // Written out before, since the load comes from here too.
+    let editions: Vec<Arc<str>> = (1..=EDITIONS).map(|edition| policies_of(POLICIES, edition).into()).collect();
     let (before, cpu) = (server.reloads().await?.unwrap_or_default(), process::cpu(server.id)?);
     let changing = async {
         let end = Instant::now() + spell;
-        let mut edition = 0;
-        while Instant::now() < end {
-            edition += 1;
-            server.rewrite(POLICIES, edition).await?;
+        let mut changes = 0;
+        for edition in editions.iter().cycle().take_while(|_| Instant::now() < end) {
+            server.rewrite(edition.clone()).await?;
+            changes += 1;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        Outcome::Ok(edition)
+        Outcome::Ok(changes)
     };
     let (busy, changes) = tokio::join!(load.paced(&usual, RATE, spell), changing);
     let (busy, changes) = (busy?, changes?);

@@ -6,6 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 
@@ -83,7 +84,7 @@ impl Server {
     pub(crate) async fn lakegate(issuer: &Issuer, policies: usize) -> Outcome<Self> {
         let folder = TempDir::new()?;
         let [check, admin] = ports::free()?;
-        write_policies(&folder.path().join("policies"), policies, 0)?;
+        write_policies(&folder.path().join("policies"), &policies_of(policies, 0))?;
         let config = folder.path().join("lakegate.yaml");
         fs::write(&config, yaml::write(&configuration(check, admin, issuer)))?;
         let binary = Path::new(env!("CARGO_BIN_EXE_lakegate"));
@@ -117,11 +118,11 @@ impl Server {
         self.counted("lakegate_config_reloads_total").await
     }
 
-    /// Gives it other policies: as many, of which one in a hundred says something else than those of another `edition`. The load goes on meanwhile.
-    pub(crate) async fn rewrite(&self, policies: usize, edition: usize) -> Outcome<()> {
+    /// Gives it other policies. The load goes on meanwhile.
+    pub(crate) async fn rewrite(&self, policies: Arc<str>) -> Outcome<()> {
         let Kind::Lakegate { folder, .. } = &self.kind else { return Ok(()) };
         let folder = folder.path().join("policies");
-        Ok(tokio::task::spawn_blocking(move || write_policies(&folder, policies, edition)).await??)
+        Ok(tokio::task::spawn_blocking(move || write_policies(&folder, &policies)).await??)
     }
 
     async fn counted(&self, name: &str) -> Outcome<Option<u64>> {
@@ -149,9 +150,8 @@ fn configuration(check: u16, admin: u16, issuer: &Issuer) -> serde_json::Value {
 }
 
 /// Rules of group × action × resource × namespace. The first ten permit what the teams do; all others are about the same groups, actions and
-/// namespaces and about objects that nobody asks for.
-fn write_policies(folder: &Path, count: usize, edition: usize) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+/// namespaces and about objects that nobody asks for. Of `count`, one in a hundred says something else than those of another `edition`.
+pub(crate) fn policies_of(count: usize, edition: usize) -> String {
     let mut text = String::new();
     for rule in 0..count {
         let team = rule % TEAMS;
@@ -168,7 +168,12 @@ fn write_policies(folder: &Path, count: usize, edition: usize) -> io::Result<()>
              when {{ context.peer in Namespace::\"cluster.local/team-{team}\" }};"
         );
     }
-    // Whole or not at all.
+    text
+}
+
+/// Whole or not at all.
+fn write_policies(folder: &Path, text: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
     fs::write(folder.join("rules.new"), text)?;
     fs::rename(folder.join("rules.new"), folder.join("rules.cedar"))
 }

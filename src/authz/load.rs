@@ -12,6 +12,7 @@ use super::{
     Source,
     assign::{self, Assignment, Grants, Kind},
     environments::Environments,
+    paced::paced,
     parallel,
     policy::{Checker, Compiled, Written},
     role::Role,
@@ -131,7 +132,7 @@ impl Loaded {
     fn read_policies(&mut self, checker: &Checker<'_>, source: &Source, rules: &Rules, previous: Option<&Kept>) {
         let key = |piece: &Piece<'_>| rules.key("policy", piece.text);
         let known = |key| previous.and_then(|previous| previous.written.get(key)).cloned();
-        let pieces: Vec<Vec<_>> = source.files.iter().map(|(_, text)| pieces(text).into_iter().map(|piece| (key(&piece), piece)).collect()).collect();
+        let pieces: Vec<Vec<_>> = source.files.iter().map(|(_, text)| paced(pieces(text)).map(|piece| (key(&piece), piece)).collect()).collect();
         let new: Vec<Piece<'_>> = pieces.iter().flatten().filter(|(key, _)| known(key).is_none()).map(|(_, piece)| *piece).collect();
         let mut new = parallel::map(&together::pages(&new), |page| checker.compile_page(page)).into_iter().flatten();
         for ((path, text), pieces) in source.files.iter().zip(&pieces) {
@@ -144,7 +145,7 @@ impl Loaded {
                 self.faults.add(|| hidden().fault(&path, text, 0));
             }
             let mut lines = Lines::new(text);
-            for (key, piece) in pieces {
+            for (key, piece) in paced(pieces) {
                 let line = lines.of(piece.offset + piece.start);
                 match known(key).map(Ok).or_else(|| new.next()).unwrap_or_else(|| checker.compile(piece)) {
                     Ok(written) => self.add((&path, line), text, piece, *key, written),
