@@ -253,6 +253,25 @@ fn a_reload_decides_nothing_anew_that_it_did_not_touch() {
     assert_eq!(second.hits[0].count(), 1);
 }
 
+#[test]
+fn what_outlasts_a_reload_ends_when_time_changes_it() {
+    let vocabulary = vocabulary();
+    let text =
+        r#"@id("p") permit (principal, action, resource in Workspace::"stage") when { context.request.time < datetime("2026-01-01T00:00:05Z") };"#;
+    let elsewhere = format!("{text}\n@id(\"q\") permit (principal, action, resource in Workspace::\"prod\");");
+    let load = |text: &str, previous: Option<&Authorizer>| {
+        Authorizer::load(&vocabulary, &source(text), 1 << 20, previous).unwrap_or_else(|faults| panic!("{faults:?}"))
+    };
+    let allowed = |authorizer: &Authorizer, later: i64| {
+        let facts = RequestFacts { time_ms: NOW_MS + later, ..facts() };
+        authorizer.authorize(&alice(), &intent("jobs.get", &[("Job", "stage/1")]), &facts).is_ok()
+    };
+    let first = load(text, None);
+    assert!(allowed(&first, 4_999));
+    let second = load(&elsewhere, Some(&first));
+    assert_eq!((allowed(&second, 5_000), allowed(&second, 4_999)), (false, true));
+}
+
 /// Every way to compare the time of the request that is understood, with edges about `NOW_MS`, and one that is not.
 fn clock_condition() -> impl Strategy<Value = &'static str> {
     select(vec![
