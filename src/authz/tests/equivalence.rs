@@ -190,7 +190,7 @@ prop_compose! {
             if backwards {
                 lines.reverse();
             }
-            let access = format!("- role: role\n  to: {{ Group: corp/{group} }}\n");
+            let access = format!("- role: role\n  id: mine\n  to: {{ Group: corp/{group} }}\n");
             Source {
                 files: vec![("base.cedar".into(), format!("{role}\n{}", lines.join("\n")))],
                 inventory: Some(("entities.json".into(), inventory.to_owned())),
