@@ -4,9 +4,11 @@
 //! tried, with the algorithm that key and configuration allow. Keys come from the issuer, one fetch at a time, and stay for a stated time when it fails;
 //! there is no other key. A token that is there but bad is refused, never ignored in favor of the workload.
 
+mod admit;
 mod cache;
 mod claims;
 mod config;
+mod confirm;
 mod credential;
 mod digest;
 mod facts;
@@ -28,11 +30,12 @@ use std::{
     sync::Arc,
 };
 
-pub use config::{Algorithm, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, PeerConfig, Provider};
+pub use config::{Algorithm, Attribute, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, PeerConfig, Provider, Requirement};
 pub use digest::of_facts;
 use prometheus_client::registry::Registry;
 
 use self::{
+    admit::{Held, Presented},
     cache::{Cache, Verified},
     claims::Claims,
     facts::Facts,
@@ -159,12 +162,12 @@ impl Authenticator {
     pub async fn identify(&self, call: &Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
         let token = match call.headers.authorization {
             None => None,
-            Some(value) => Some(self.examine(credential::bearer(value)?).await?),
+            Some(value) => Some(self.counted(credential::bearer(value)?, &Presented { call: Some(call), peer: peer.as_ref() }).await?),
         };
         told::somebody(Caller { peer, token })
     }
 
-    /// The facts of `token`, a compact JWT, once it is verified.
+    /// The facts of `token`, a compact JWT, once it is verified; who presents it is not asked.
     ///
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
@@ -173,10 +176,24 @@ impl Authenticator {
         if verified.is_err() {
             self.metrics.tokens_refused.inc();
         }
-        verified
+        verified.map(|verified| Arc::clone(&verified.token))
     }
 
-    async fn verified(&self, token: &str) -> Result<Arc<Token>, Refusal> {
+    /// The facts of `token`, once it is verified and may be presented so.
+    async fn counted(&self, token: &str, presented: &Presented<'_, '_>) -> Result<Arc<Token>, Refusal> {
+        let admitted = async {
+            let verified = self.verified(token).await?;
+            verified.held.by(presented)?;
+            Ok(Arc::clone(&verified.token))
+        };
+        let admitted = admitted.await;
+        if admitted.is_err() {
+            self.metrics.tokens_refused.inc();
+        }
+        admitted
+    }
+
+    async fn verified(&self, token: &str) -> Result<Arc<Verified>, Refusal> {
         // Before it is hashed, so that a long one costs nothing.
         if token.len() > self.token_limit {
             return Err(Refusal::new(Reason::TokenTooLarge, format!("the token is longer than {} bytes", self.token_limit)));
@@ -195,21 +212,21 @@ impl Authenticator {
         }
         let key = issuer.verify(&jws).await?;
         let facts = Facts::read(&claims, &issuer.config, self.clock.now())?;
-        let token = Arc::new(facts.token);
-        self.cache.insert(digest, Verified { issuer: Arc::clone(issuer), key, window: facts.window, token: Arc::clone(&token) });
+        let verified = Arc::new(Verified { issuer: Arc::clone(issuer), key, window: facts.window, held: facts.held, token: Arc::new(facts.token) });
+        self.cache.insert(digest, Arc::clone(&verified));
         self.metrics.tokens_verified.inc();
-        Ok(token)
+        Ok(verified)
     }
 
     /// What is known of a token that was verified before, where it still counts.
-    async fn recall(&self, digest: &[u8; 32]) -> Result<Option<Arc<Token>>, Refusal> {
+    async fn recall(&self, digest: &[u8; 32]) -> Result<Option<Arc<Verified>>, Refusal> {
         let Some(known) = self.cache.get(digest) else { return Ok(None) };
         if !self.issuers.iter().any(|issuer| Arc::ptr_eq(issuer, &known.issuer)) {
             return Ok(None);
         }
         known.window.check(self.clock.now())?;
         if known.issuer.keys().await?.keys.holds(known.key) {
-            return Ok(Some(Arc::clone(&known.token)));
+            return Ok(Some(known));
         }
         self.cache.remove(digest);
         Ok(None)

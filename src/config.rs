@@ -62,6 +62,8 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// Workspaces, then accounts, then services; never empty.
     pub targets: Vec<TargetEntry>,
+    /// Where what must outlive a restart is kept.
+    pub state_dir: Option<PathBuf>,
     pub catalog: CatalogFiles,
     pub policy: Policy,
     /// `x-`…`-`, in lower case.
@@ -143,6 +145,7 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
     let peers = raw.peers.as_ref().and_then(|raw| listen::peers(raw, &at("peers"), report));
     let issuers = issuers::issuers(raw.issuers.as_deref().unwrap_or_default(), &at("issuers"), report);
     let targets = targets::targets(raw, report);
+    let state_dir = raw.state_dir.as_deref().map(|written| files::folder(written, &at("state_dir"), report));
     let catalog = catalog::files(raw.catalog.as_ref().unwrap_or(&raw::CatalogFiles::default()), &at("catalog"), report);
     let policy = raw.policy.as_ref().and_then(|raw| service::policy(raw, peers.as_ref(), &at("policy"), report));
     let trust_prefix = service::trust_prefix(raw.trust.as_ref().unwrap_or(&raw::TrustHeaders::default()), &at("trust"), report);
@@ -157,6 +160,7 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
         peers: peers?,
         issuers: issuers?,
         targets: targets?,
+        state_dir: state_dir.flatten(),
         catalog: catalog?,
         policy: policy?,
         trust_prefix: trust_prefix?,

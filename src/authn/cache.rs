@@ -7,7 +7,7 @@ use std::{
 
 use moka::{Expiry, sync};
 
-use super::{facts::Window, issuer::Issuer, keys::Fingerprint};
+use super::{admit::Held, facts::Window, issuer::Issuer, keys::Fingerprint};
 use crate::{clock::Clock, model::Token};
 
 /// What is known of a token that was verified once: facts of the token alone, never a verdict about a request.
@@ -19,6 +19,8 @@ pub(super) struct Verified {
     pub key: Fingerprint,
     /// Good only within this time, which is asked each time.
     pub window: Window,
+    /// What a request must have beside the token, which is asked each time.
+    pub held: Held,
     pub token: Arc<Token>,
 }
 
@@ -57,8 +59,8 @@ impl Cache {
         self.entries.get(key)
     }
 
-    pub(super) fn insert(&self, key: [u8; 32], verified: Verified) {
-        self.entries.insert(key, Arc::new(verified));
+    pub(super) fn insert(&self, key: [u8; 32], verified: Arc<Verified>) {
+        self.entries.insert(key, verified);
     }
 
     pub(super) fn remove(&self, key: &[u8; 32]) {

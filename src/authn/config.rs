@@ -1,6 +1,9 @@
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
-use crate::{model::Name, net::Endpoint};
+use crate::{
+    model::{FieldKind, Name},
+    net::Endpoint,
+};
 
 /// What `authn` is told: who may vouch for workloads, and whose tokens count.
 #[derive(Clone, Debug)]
@@ -11,6 +14,8 @@ pub struct Config {
     pub token_limit: usize,
     /// What verified tokens may take in memory, in bytes.
     pub cache_bytes: u64,
+    /// The folder in which the stage keeps what must outlive the process; without it nothing does.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Which mesh identities count.
@@ -38,6 +43,10 @@ pub struct IssuerConfig {
     pub groups_claim: ClaimPath,
     pub roles_claims: Vec<ClaimPath>,
     pub kind: KindRule,
+    /// The claims that policies read as `context.token.claims.<name>`, in order of name.
+    pub attributes: Vec<Attribute>,
+    /// What claims must say: a token of which one says otherwise, or nothing, is refused.
+    pub require: Vec<Requirement>,
     /// How far clocks may differ, in seconds.
     pub leeway_s: i64,
     /// Accepted `typ` headers, lower case, without `application/` (RFC 7515, section 4.1.9). A token without one counts as `jwt`.
@@ -95,6 +104,23 @@ pub enum KindRule {
     Detect,
 }
 
+/// A claim that policies read under a name of its own. A token without it has no such attribute; one in which it is of another type is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// An identifier of Cedar.
+    pub name: Arc<str>,
+    pub claim: ClaimPath,
+    pub kind: FieldKind,
+}
+
+/// One claim that must be there and have, or hold, one of these texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    pub claim: ClaimPath,
+    /// Never empty.
+    pub any_of: Vec<String>,
+}
+
 /// The way to a claim inside nested objects.
 ///
 /// Written with dots (`realm_access.roles`); a `*` stands for every member, and its name is put before what it leads to (`<member>:<value>`). A text
@@ -128,6 +154,8 @@ impl IssuerConfig {
             groups_claim: ClaimPath::of(&["groups"]),
             roles_claims,
             kind: KindRule::Detect,
+            attributes: Vec::new(),
+            require: Vec::new(),
             leeway_s: 30,
             token_types: ["jwt", "at+jwt"].map(str::to_owned).to_vec(),
             refresh_s: 60,

@@ -1,8 +1,9 @@
 //! What a token says, held against what its issuer's tokens must look like.
 
 use super::{
-    IssuerConfig, KindRule, Provider,
+    Held, IssuerConfig, KindRule, Provider,
     claims::{Claims, bad, name_in},
+    confirm::Confirmation,
     digest, shown,
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
 pub(super) struct Facts {
     pub token: Token,
     pub window: Window,
+    pub held: Held,
 }
 
 /// The time in which a token is good, in seconds since the epoch. Asked again each time the token is used.
@@ -64,7 +66,6 @@ impl Facts {
         let window = window(claims, config)?;
         window.check(now)?;
         is_for_us(claims, config)?;
-        is_bearer(claims)?;
         let mut scopes = claims.words("scope")?;
         scopes.extend(claims.words("scp")?);
         let mut token = Token {
@@ -89,7 +90,7 @@ impl Facts {
         }
         token.roles = sorted(token.roles);
         token.digest = digest::of_facts(&token);
-        Ok(Self { token, window })
+        Ok(Self { token, window, held: Held { confirmation: Confirmation::read(claims)? } })
     }
 }
 
@@ -134,14 +135,6 @@ fn is_for_us(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(), Refusal> 
     let found = if audiences.is_empty() { "nobody".to_owned() } else { format!("`{}`", shown(&audiences.join("`, `"))) };
     let detail = format!("the token is for {found}, not for `{}`", config.audiences.join("` or `"));
     Err(Refusal::new(Reason::TokenWrongAudience, detail))
-}
-
-/// A token bound to a certificate or key (RFC 7800) is nothing without the proof, and no proof is checked.
-fn is_bearer(claims: &Claims<'_>) -> Result<(), Refusal> {
-    if claims.has("cnf") {
-        return Err(bad("the token is bound to a key or certificate (`cnf`), and the proof of it cannot be checked; use a bearer token"));
-    }
-    Ok(())
 }
 
 fn subject(claims: &Claims<'_>, config: &IssuerConfig) -> Result<String, Refusal> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Authenticator, KindRule,
+    admit::Presented,
     claims::{Claims, is_name},
     digest,
     facts::{Facts, Window, sorted},
@@ -30,6 +31,7 @@ impl Authenticator {
     pub fn caller_from_claims_at(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
         let claims = Claims::read(claims_json)?;
         let facts = Facts::read(&claims, &self.issuer(&claims)?.config, now)?;
+        facts.held.by(&Presented { call: None, peer: peer.as_ref() })?;
         Ok(Caller { peer, token: Some(Arc::new(facts.token)) })
     }
 

@@ -44,6 +44,9 @@ pub struct Raw {
     pub accounts: Option<Vec<Account>>,
     /// The guarded services in the mesh that are not Databricks.
     pub services: Option<Vec<Service>>,
+    /// A folder that lakegate may write to, in which it keeps what must outlive a restart. Nothing does unless given.
+    #[schemars(example = &"state")]
+    pub state_dir: Option<PathBuf>,
     /// What is known of the calls of Databricks; as shipped unless given.
     pub catalog: Option<CatalogFiles>,
     /// The policies that decide.

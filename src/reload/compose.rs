@@ -40,6 +40,7 @@ pub(super) fn authn(config: &Config) -> Result<authn::Config, Vec<Fault>> {
         issuers: issuers.map_err(|fault| vec![fault])?,
         token_limit: config.limits.token,
         cache_bytes: TOKEN_CACHE,
+        state_dir: config.state_dir.clone(),
     })
 }
 

@@ -290,7 +290,7 @@ pub(super) fn issuer(name: &str, url: &str, provider: Provider) -> IssuerConfig 
 
 pub(super) fn config(issuers: Vec<IssuerConfig>) -> Config {
     let peers = PeerConfig { trust_domains: vec!["cluster.local".to_owned()], required: true };
-    Config { peers, issuers, token_limit: 16 * 1024, cache_bytes: 1 << 20 }
+    Config { peers, issuers, token_limit: 16 * 1024, cache_bytes: 1 << 20, state_dir: None }
 }
 
 pub(super) fn client() -> net::Client {
