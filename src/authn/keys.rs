@@ -1,5 +1,7 @@
 //! Public keys of an issuer: a strict reader of JSON Web Key sets (RFC 7517), and which key a token is signed with.
 
+mod guessable;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 
@@ -191,7 +193,7 @@ fn material(jwk: &Object<'_>) -> Option<(Shape, Vec<Vec<u8>>)> {
     match (jwk.get("kty")?.as_text()?, curve) {
         ("RSA", None) => {
             let (n, e) = (significant(part("n")?), significant(part("e")?));
-            (strong_modulus(&n) && sound_exponent(&e)).then(|| (Shape::Rsa, vec![n, e]))
+            (strong_modulus(&n) && sound_exponent(&e) && !guessable::is_guessable(&n)).then(|| (Shape::Rsa, vec![n, e]))
         }
         ("EC", Some("P-256")) => Some((Shape::P256, vec![sized("x", 32)?, sized("y", 32)?])),
         ("EC", Some("P-384")) => Some((Shape::P384, vec![sized("x", 48)?, sized("y", 48)?])),

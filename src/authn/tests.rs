@@ -6,4 +6,5 @@ mod flights;
 mod key_sets;
 mod peers;
 mod properties;
+mod vectors;
 mod world;
