@@ -26,6 +26,15 @@ pub struct Client {
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
+/// A connection that stays open from request to request.
+pub struct Connection {
+    stream: BufReader<Box<dyn Stream>>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// A request, byte for byte; nothing is added but what the fields say.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -77,24 +86,49 @@ impl Client {
     /// # Errors
     /// When the connection fails or ends early, the answer is not HTTP, or nothing comes for 20 s.
     pub async fn send(&self, request: &Request) -> io::Result<Response> {
-        let exchange = async {
-            let stream = TcpStream::connect(self.address).await?;
-            // a handshake's small writes would each wait for the other side's delayed acknowledgement
-            stream.set_nodelay(true)?;
-            match &self.tls {
-                None => exchange(stream, request).await,
-                Some((connector, server)) => exchange(connector.connect(server.clone(), stream).await?, request).await,
-            }
+        in_time(async { self.open().await?.exchange(request).await }).await
+    }
+
+    /// Opens a connection for many requests, one after the other.
+    ///
+    /// # Errors
+    /// When it fails, or takes longer than 20 s.
+    pub async fn connect(&self) -> io::Result<Connection> {
+        in_time(self.open()).await
+    }
+
+    async fn open(&self) -> io::Result<Connection> {
+        let stream = TcpStream::connect(self.address).await?;
+        // a handshake's small writes would each wait for the other side's delayed acknowledgement
+        stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match &self.tls {
+            None => Box::new(stream),
+            Some((connector, server)) => Box::new(connector.connect(server.clone(), stream).await?),
         };
-        timeout(PATIENCE, exchange).await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))?
+        Ok(Connection { stream: BufReader::new(stream) })
     }
 }
 
-async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, request: &Request) -> io::Result<Response> {
-    let mut stream = BufReader::new(stream);
-    stream.write_all(&request.encode()).await?;
-    stream.flush().await?;
-    Response::read(&mut stream, &request.method).await
+async fn in_time<T>(exchange: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(PATIENCE, exchange).await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))?
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Sends the request and reads the answer.
+    ///
+    /// # Errors
+    /// As for [`Client::send`]; the connection is then of no more use.
+    pub async fn send(&mut self, request: &Request) -> io::Result<Response> {
+        in_time(self.exchange(request)).await
+    }
+
+    async fn exchange(&mut self, request: &Request) -> io::Result<Response> {
+        self.stream.write_all(&request.encode()).await?;
+        self.stream.flush().await?;
+        Response::read(&mut self.stream, &request.method).await
+    }
 }
 
 // === impl Request ===

@@ -20,6 +20,7 @@ mod service;
 mod shadow;
 mod shipped;
 mod spelling;
+mod storm;
 mod strangers;
 #[cfg(feature = "test-clock")]
 mod time;
