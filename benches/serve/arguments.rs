@@ -7,6 +7,8 @@ pub(crate) struct Arguments {
     pub(crate) baseline: Option<u16>,
     /// Measure what reloading costs those who ask meanwhile, instead of the rest.
     pub(crate) reload: bool,
+    /// Measure what strangers with made-up tokens cost the others, instead of the rest.
+    pub(crate) strangers: bool,
     quick: bool,
 }
 
@@ -33,6 +35,7 @@ impl Arguments {
             match argument.as_str() {
                 "--baseline" => arguments.baseline = given.next().and_then(|port| port.parse().ok()),
                 "--reload" => arguments.reload = true,
+                "--strangers" => arguments.strangers = true,
                 "--quick" => arguments.quick = true,
                 _ => {}
             }
@@ -40,7 +43,7 @@ impl Arguments {
         arguments
     }
 
-    /// How long to look at a calm server, and then at one that reloads.
+    /// How long to look at a calm server, and then at one that is disturbed.
     pub(crate) fn spell(&self) -> Duration {
         Duration::from_secs(if self.quick { 10 } else { 60 })
     }

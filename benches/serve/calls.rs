@@ -1,5 +1,6 @@
 //! The checks that are sent: of 50 people, 20 calls each, as a sidecar's Envoy describes them.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::{BufMut, Bytes, BytesMut};
 use envoy_types::pb::envoy::{
     config::core::v3::{Address, SocketAddress, address},
@@ -10,6 +11,7 @@ use envoy_types::pb::envoy::{
 };
 use lakegate_testkit::issuer::{Issuer, TokenSpec};
 use prost::Message as _;
+use serde_json::{Map, Value, json};
 
 use super::Outcome;
 
@@ -45,6 +47,23 @@ pub(crate) fn fresh_tokens(issuer: &Issuer, count: usize) -> Outcome<Vec<Bytes>>
 pub(crate) fn unseen_objects(issuer: &Issuer, count: usize) -> Outcome<Vec<Bytes>> {
     let callers: Vec<Caller> = (0..CALLERS).map(|number| Caller::new(issuer, number)).collect::<Outcome<_>>()?;
     Ok(callers.iter().cycle().zip(0..count).map(|(caller, call)| caller.check(UNSEEN + call)).collect())
+}
+
+/// Calls with tokens that are nobody's, each another one: every tenth names a key that the issuer does not have, the others are signed by nobody.
+pub(crate) fn strangers(issuer: &Issuer, count: usize) -> Outcome<Vec<Bytes>> {
+    let good = issuer.token(&TokenSpec::new().expires_in(3600))?;
+    let mut parts = good.split('.').skip(1);
+    let (payload, signature) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let mut payload: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
+    let written = |value: String| URL_SAFE_NO_PAD.encode(value);
+    let stranger = |number: usize| {
+        let kid = if number.is_multiple_of(10) { format!("nobody-{number}") } else { issuer.kid() };
+        payload.insert("jti".to_owned(), json!(number.to_string()));
+        let (header, payload) = (json!({"alg": "RS256", "typ": "JWT", "kid": kid}), json!(payload));
+        let token = format!("{}.{}.{signature}", written(header.to_string()), written(payload.to_string()));
+        Caller { number: number % CALLERS, token }.check(number % CALLS)
+    };
+    Ok((0..count).map(stranger).collect())
 }
 
 // === impl Caller ===

@@ -34,6 +34,16 @@ const VOUCHER: &str = "x-lakegate-subject";
 /// The bytes before a gRPC message.
 const PREFIX: usize = 5;
 
+/// What the answer to a check must be; any other fails the run, as what fails cannot look fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// An allow that sets nothing.
+    Allow,
+    /// An allow that says for whom.
+    Vouched,
+    Refusal,
+}
+
 /// Connections to one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
@@ -44,7 +54,7 @@ pub(crate) struct Load {
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
     uri: Uri,
-    vouches: bool,
+    expected: Expected,
 }
 
 /// How long answers took, in nanoseconds, in order of length.
@@ -55,6 +65,10 @@ pub(crate) struct Latencies(Vec<u32>);
 
 impl Load {
     pub(crate) async fn connect(server: &Server) -> Outcome<Self> {
+        Self::expecting(server, if server.vouches() { Expected::Vouched } else { Expected::Allow }).await
+    }
+
+    pub(crate) async fn expecting(server: &Server, expected: Expected) -> Outcome<Self> {
         let uri: Uri = format!("http://{}{PATH}", server.address).parse()?;
         let mut connections = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
@@ -63,7 +77,7 @@ impl Load {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
             // How it ends is seen by whoever sends on it.
             tokio::spawn(connection);
-            connections.push(Connection { sender, uri: uri.clone(), vouches: server.vouches() });
+            connections.push(Connection { sender, uri: uri.clone(), expected });
         }
         Ok(Self { connections })
     }
@@ -133,7 +147,7 @@ impl Load {
 // === impl Connection ===
 
 impl Connection {
-    /// How long the answer to one of `calls` took since `begun`; an error for any answer but an allow.
+    /// How long the answer to one of `calls` took since `begun`; an error for any answer but the expected one.
     async fn check(&self, calls: &[Bytes], number: usize, begun: Instant) -> Outcome<u32> {
         let call = number.checked_rem(calls.len()).and_then(|index| calls.get(index)).ok_or("there is no call to send")?;
         let request = Request::post(self.uri.clone())
@@ -156,14 +170,15 @@ impl Connection {
 
     fn examine(&self, answer: &CheckResponse) -> Outcome<()> {
         let allowed = answer.status.as_ref().is_some_and(|status| status.code == 0);
-        let vouched = match &answer.http_response {
-            Some(HttpResponse::OkResponse(ok)) => ok.headers.iter().filter_map(|option| option.header.as_ref()).any(|header| header.key == VOUCHER),
-            _ => return Err(format!("a check was not allowed: {answer:?}").into()),
+        let found = match &answer.http_response {
+            Some(HttpResponse::OkResponse(ok)) if allowed => {
+                let vouched = ok.headers.iter().filter_map(|option| option.header.as_ref()).any(|header| header.key == VOUCHER);
+                if vouched { Expected::Vouched } else { Expected::Allow }
+            }
+            Some(HttpResponse::DeniedResponse(_)) if !allowed => Expected::Refusal,
+            _ => return Err(format!("a check was neither allowed nor refused: {answer:?}").into()),
         };
-        if !allowed || vouched != self.vouches {
-            return Err(format!("a check was not answered as it should be: {answer:?}").into());
-        }
-        Ok(())
+        if found == self.expected { Ok(()) } else { Err(format!("a check was not answered as it should be: {answer:?}").into()) }
     }
 }
 
@@ -183,5 +198,10 @@ impl Latencies {
     pub(crate) fn within(&self, per_mille: usize) -> f64 {
         let index = (self.0.len() * per_mille / 1000).min(self.0.len().saturating_sub(1));
         self.0.get(index).map_or(f64::NAN, |nanos| f64::from(*nanos) / 1e6)
+    }
+    /// One spell of load, in words.
+    pub(crate) fn line(&self, name: &str) -> String {
+        let within = |per_mille| self.within(per_mille);
+        format!("{name:<10} {:>8} checks   p50 {:>7.2} ms   p99 {:>7.2} ms   p99.9 {:>7.2} ms\n", self.count(), within(500), within(990), within(999))
     }
 }

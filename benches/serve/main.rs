@@ -12,6 +12,7 @@ mod reload;
 mod report;
 mod rounds;
 mod servers;
+mod strangers;
 
 use std::{error::Error, io, process::ExitCode};
 
@@ -41,6 +42,10 @@ fn run(arguments: &Arguments) -> Outcome<()> {
     }
     if arguments.reload {
         let told = runtime.block_on(reload::run(arguments.spell()))?;
+        return Ok(io::Write::write_all(&mut io::stdout().lock(), told.as_bytes())?);
+    }
+    if arguments.strangers {
+        let told = runtime.block_on(strangers::run(arguments.spell()))?;
         return Ok(io::Write::write_all(&mut io::stdout().lock(), told.as_bytes())?);
     }
     let results = runtime.block_on(async {

@@ -10,7 +10,7 @@ use lakegate_testkit::issuer::Issuer;
 
 use super::{
     Outcome, calls,
-    load::{Latencies, Load},
+    load::Load,
     process,
     servers::{Server, policies_of},
 };
@@ -19,18 +19,6 @@ const POLICIES: usize = 10_000;
 const RATE: f64 = 5_000.0;
 /// Sets that follow each other, again and again.
 const EDITIONS: usize = 10;
-
-/// One spell of load, in words.
-fn line(name: &str, latencies: &Latencies) -> String {
-    let within = |per_mille| latencies.within(per_mille);
-    format!(
-        "{name:<10} {:>8} checks   p50 {:>7.2} ms   p99 {:>7.2} ms   p99.9 {:>7.2} ms\n",
-        latencies.count(),
-        within(500),
-        within(990),
-        within(999)
-    )
-}
 
 /// A calm spell and one with a change each second; every answer of both must be an allow.
 pub(crate) async fn run(spell: Duration) -> Outcome<String> {
@@ -64,8 +52,8 @@ pub(crate) async fn run(spell: Duration) -> Outcome<String> {
     Ok(format!(
         "{POLICIES} policies, {RATE} checks a second; {changes} changes, {reloads} reloads, {:.1} s of CPU meanwhile\n{}{}p99 {:.2} x\n",
         spent.as_secs_f64(),
-        line("calm", &calm),
-        line("reloading", &busy),
+        calm.line("calm"),
+        busy.line("reloading"),
         busy.within(990) / calm.within(990)
     ))
 }
