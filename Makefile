@@ -1,10 +1,10 @@
-# What one does with this checkout. Needed: a Rust toolchain, Python 3 and make.
+# What one does with this checkout. Needed: a Rust toolchain, Python 3 and make; for the tests also Java 17, Maven and Node 20.
 
 CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test catalog bench fmt lint docs tools clean-tools
+.PHONY: help demo test catalog bench fmt lint docs tools identity-tools clean-tools
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -13,7 +13,7 @@ demo: tools ## real requests through a real Envoy, shown as lakegate decides the
 	$(CARGO) build --release --package lakegate --package lakegate-testkit --bins
 	target/release/demo $(ARGS)
 
-test: tools catalog ## every test: units, the service behind a real Envoy, manifests and documents
+test: tools identity-tools catalog ## every test: units, the service behind a real Envoy, manifests and documents
 	$(CARGO) test --workspace --features test-clock $(ARGS)
 	manifests/test.sh
 
@@ -37,5 +37,8 @@ docs: ## rewrite the pages that are made from the code, and the API documentatio
 tools: ## install Envoy, the Databricks SDK and MLflow for tests and the demo into .tools
 	@testkit/install-tools
 
-clean-tools: ## remove what `tools` installed
+identity-tools: ## install Keycloak, oidc-provider and slapd for the tests into .tools
+	@testkit/install-identity-tools
+
+clean-tools: ## remove what `tools` and `identity-tools` installed
 	rm -rf .tools
