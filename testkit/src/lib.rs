@@ -7,6 +7,8 @@
 //!   issuer ◄──keys── lakegate ──► audit.jsonl
 //! ```
 //!
+//! Beside it, for tests of identity, stand real providers: `Keycloak` with a `Directory` (LDAP), and `OidcProvider`.
+//!
 //! The Envoys are real ones, lakegate is the real binary, run as a process: this crate never names the lakegate crate. `World` brings all of it
 //! up in a folder of its own; each part also stands alone. Whatever a part starts ends with it: servers with their value, processes with their
 //! process group.
@@ -15,10 +17,15 @@
 
 pub mod audit;
 pub mod authority;
+pub mod browser;
 pub mod clock;
+pub mod directory;
 pub mod envoy;
+mod form;
 pub mod issuer;
+pub mod keycloak;
 pub mod lakegate;
+pub mod line;
 pub mod ports;
 pub mod process;
 pub mod raw;

@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep};
 
 const POLL: Duration = Duration::from_millis(10);
 
+const TETHER: &str = include_str!("process/tether.sh");
+
 /// A running child in a process group of its own, its output in a log file; the whole group is killed when this is dropped.
 ///
 /// The group of its own also keeps a terminal's Ctrl-C from it: who started it decides when it ends.
@@ -31,14 +33,36 @@ impl Process {
     ///
     /// # Errors
     /// When the log cannot be opened or the program cannot be started; the message names the program.
-    pub fn spawn(name: &str, mut command: Command, folder: &Path) -> io::Result<Self> {
+    pub fn spawn(name: &str, command: Command, folder: &Path) -> io::Result<Self> {
+        Self::spawn_with(name, command, folder, Stdio::null())
+    }
+
+    /// Starts `command` as `spawn` does, and ties it to the life of this very process: both it and `folder` are gone a moment after this process is,
+    /// also where nothing is dropped at its end, as of a `static`, or where it is killed.
+    ///
+    /// # Errors
+    /// As `spawn`; a program that cannot be started shows only by its early end.
+    pub fn spawn_tethered(name: &str, command: &Command, folder: &Path) -> io::Result<Self> {
+        let mut tether = Command::new("sh");
+        tether.args(["-c", TETHER, "tether"]).arg(folder).arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => tether.env(key, value),
+                None => tether.env_remove(key),
+            };
+        }
+        // the pipe's other end stays in `child`; no other child inherits it
+        Self::spawn_with(name, tether, folder, Stdio::piped())
+    }
+
+    fn spawn_with(name: &str, mut command: Command, folder: &Path, input: Stdio) -> io::Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let out = OpenOptions::new().create(true).append(true).open(&log)?;
         let err = out.try_clone()?;
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .current_dir(folder)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(out)
             .stderr(err)
             .process_group(0)
@@ -166,6 +190,30 @@ mod tests {
             sleep(POLL).await;
         }
         panic!("the grandchild still runs");
+    }
+
+    #[tokio::test]
+    async fn what_is_tethered_ends_with_who_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, gone) = (folder.path().join("kept"), folder.path().join("gone"));
+        fs::create_dir_all(&gone).unwrap();
+        let script = format!("echo $$ >{}; sleep 600", kept.display());
+        let mut process = Process::spawn_tethered("tethered", &shell(&script), &gone).unwrap();
+        process.wait_until(Duration::from_secs(20), async || fs::read_to_string(&kept).is_ok_and(|s| s.ends_with('\n'))).await.unwrap();
+        // what the end of this process does to the pipe
+        drop(process.child.stdin.take());
+        process.wait(Duration::from_secs(20)).await.unwrap();
+        assert!(!gone.exists());
+        let program = Pid::from_raw(fs::read_to_string(&kept).unwrap().trim().parse().unwrap()).unwrap();
+        assert!(test_kill_process(program).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_tethered_program_that_ends_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = Process::spawn_tethered("short", &shell("echo no such thing >&2; exit 3"), folder.path()).unwrap();
+        let error = process.wait_until(Duration::from_secs(20), async || false).await.unwrap_err().to_string();
+        assert!(error.contains("no such thing") && error.contains('3'), "{error}");
     }
 
     #[tokio::test]
