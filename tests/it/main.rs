@@ -12,6 +12,7 @@ mod beyond;
 mod candidate;
 mod control;
 mod every_call;
+mod keycloak;
 mod policy_tests;
 mod reload;
 mod requests;
