@@ -8,6 +8,8 @@ pub(super) struct Flights {
     /// The fetch under way. It ends when its sender is gone, even if that died.
     running: Option<watch::Receiver<()>>,
     started: Option<i64>,
+    /// When the last one began that a token with an unknown key caused.
+    sought: Option<i64>,
     ended: Option<i64>,
     /// How many have failed in a row.
     failures: u32,
@@ -20,7 +22,8 @@ pub(super) struct Flights {
 pub(super) enum Cause {
     /// There are no keys, or they are old.
     Age,
-    /// A token names a key that is not in the set, at most once in this many milliseconds since the last fetch.
+    /// A token names a key that is not in the set, at most once in this many milliseconds. Other fetches do not count: the first token of a new key must not
+    /// wait because the keys happen to be young.
     UnknownKey { apart: i64 },
 }
 
@@ -51,11 +54,14 @@ impl Flights {
         let (sender, receiver) = watch::channel(());
         self.running = Some(receiver.clone());
         self.started = Some(now);
+        if matches!(cause, Cause::UnknownKey { .. }) {
+            self.sought = Some(now);
+        }
         Boarding::Start(sender, receiver)
     }
 
     pub(super) fn succeeded(&mut self) {
-        *self = Self { running: self.running.take(), started: self.started, ..Self::default() };
+        *self = Self { running: self.running.take(), started: self.started, sought: self.sought, ..Self::default() };
     }
 
     /// Whether this is the first of a row of failures.
@@ -93,7 +99,7 @@ impl Flights {
         }
         match cause {
             Cause::Age => true,
-            Cause::UnknownKey { apart: least } => apart(self.started, now) >= least,
+            Cause::UnknownKey { apart: least } => apart(self.sought, now) >= least,
         }
     }
 }
@@ -138,6 +144,7 @@ mod tests {
         assert!(starts(&mut flights, Cause::Age, 0));
         let started = (1..=20_000).filter(|&now| starts(&mut flights, cause, now)).count();
         assert_eq!(started, 4);
+        assert!(!starts(&mut flights, cause, 20_000), "the fifth is too soon");
         assert!(starts(&mut flights, cause, -20_000), "a clock that was set back stops it");
     }
 
