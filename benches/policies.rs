@@ -83,6 +83,8 @@ fn alice(asked: u64) -> Caller {
         id: None,
         session: None,
         actors: Vec::new(),
+        claims: Vec::new(),
+        purpose: None,
         digest,
     };
     let peer = SpiffeId::parse("spiffe://cluster.local/ns/ml-staging/sa/trainer").expect("an id");

@@ -5,11 +5,13 @@
 //! there is no other key. A token that is there but bad is refused, never ignored in favor of the workload.
 
 mod admit;
+mod attributes;
 mod cache;
 mod claims;
 mod config;
 mod confirm;
 mod credential;
+mod delegation;
 mod digest;
 mod facts;
 mod fetch;
@@ -30,7 +32,10 @@ use std::{
     sync::Arc,
 };
 
-pub use config::{Algorithm, Attribute, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, PeerConfig, Provider, Requirement};
+pub use attributes::all as claims;
+pub use config::{
+    Algorithm, Attribute, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, PeerConfig, Provider, Purpose, Requirement,
+};
 pub use digest::of_facts;
 use prometheus_client::registry::Registry;
 

@@ -41,6 +41,7 @@ mod schema;
 mod tests;
 mod text;
 mod together;
+mod undeclared;
 mod validate;
 
 use std::{
@@ -86,12 +87,14 @@ pub use self::{
 };
 use crate::{
     digest::Fields,
-    model::{Caller, EntityRef, Fault, Faults, Intent, Reason, Refusal, RequestFacts, Vocabulary},
+    model::{Caller, EntityRef, Fault, Faults, FieldSpec, Intent, Reason, Refusal, RequestFacts, Vocabulary},
 };
 
 /// What an operator wrote, read from disk by whoever watches it.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
+    /// The claims of tokens that policies may read as `context.token.claims.<name>`, of all issuers together, in order of name.
+    pub claims: Vec<FieldSpec>,
     /// Every `*.cedar` file with its text, in order of name.
     pub files: Vec<(PathBuf, String)>,
     /// `entities.json`, where there is one.
@@ -139,7 +142,7 @@ impl Authorizer {
         if source.files.is_empty() {
             return Err(vec![no_files()]);
         }
-        let rules = Rules::new(vocabulary, previous.map(|previous| &previous.rules)).map_err(|fault| vec![fault])?;
+        let rules = Rules::new(vocabulary, &source.claims, previous.map(|previous| &previous.rules)).map_err(|fault| vec![fault])?;
         let loaded = Loaded::read(vocabulary, source, &rules, previous.map(|previous| &previous.kept));
         let engine = Self::engine(vocabulary, source, &rules, previous);
         let (loaded, engine) = match (loaded, engine) {
@@ -263,6 +266,12 @@ impl Authorizer {
     #[must_use]
     pub fn grants(&self) -> &[Grant] {
         &self.grants
+    }
+
+    /// The claims of tokens that policies may read.
+    #[must_use]
+    pub fn claims(&self) -> &[FieldSpec] {
+        self.rules.claims()
     }
 
     #[must_use]

@@ -8,6 +8,7 @@
 //! All faults of a file are reported at once. What the interface names and this version does not have is refused, never ignored.
 
 mod catalog;
+mod claims;
 mod document;
 mod files;
 mod forms;
@@ -38,6 +39,7 @@ use std::{
 
 pub use self::{
     catalog::{Api, CatalogFiles},
+    claims::Claims,
     document::{Document, document_schema},
     issuers::Issuer,
     listen::{Listen, Peers, Tls},
@@ -46,7 +48,7 @@ pub use self::{
     schema::json_schema,
     service::{Audit, AuditSink, Grants, Limits, Policy, Telemetry},
     targets::{TargetEntry, Trust},
-    words::{Algorithm, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, PeerSource, Provider, TrustHeader},
+    words::{Algorithm, ClaimType, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, PeerSource, Provider, TrustHeader},
 };
 use self::{raw::Raw, report::Report};
 use crate::{model::Fault, yaml};

@@ -2,6 +2,8 @@
 
 use aws_lc_rs::digest::{self, Context};
 
+use crate::model::FieldValue;
+
 /// A digest being made: every field is written behind its length, every list behind its count.
 pub struct Fields(Context);
 
@@ -58,6 +60,16 @@ impl Fields {
         self
     }
 
+    /// A value behind the name of its kind, since a number and a text can have the same bytes.
+    pub fn value(&mut self, value: &FieldValue) -> &mut Self {
+        match value {
+            FieldValue::Text(text) => self.text("text").text(text),
+            FieldValue::Long(number) => self.text("long").bytes(&number.to_be_bytes()),
+            FieldValue::Bool(yes) => self.text("bool").bytes(&[u8::from(*yes)]),
+            FieldValue::Texts(texts) => self.text("texts").list(texts),
+        }
+    }
+
     #[must_use]
     pub fn finish(self) -> [u8; 32] {
         bytes(&self.0.finish())
@@ -89,6 +101,10 @@ mod tests {
             of_fields(|fields| _ = fields.list(&["ab", "c"])),
             of_fields(|fields| _ = fields.option(Some("")).text("")),
             of_fields(|fields| _ = fields.option(None::<&str>).text("")),
+            of_fields(|fields| _ = fields.value(&FieldValue::Text("1".to_owned()))),
+            of_fields(|fields| _ = fields.value(&FieldValue::Long(1))),
+            of_fields(|fields| _ = fields.value(&FieldValue::Bool(true))),
+            of_fields(|fields| _ = fields.value(&FieldValue::Texts(vec!["1".to_owned()]))),
         ];
         let distinct: std::collections::HashSet<[u8; 32]> = all.into_iter().collect();
         assert_eq!(distinct.len(), all.len());

@@ -49,7 +49,7 @@ impl<'a> Replay<'a> {
     /// # Errors
     /// [`Unreplayable`] where policies were not asked then, or cannot be asked the same now.
     pub fn decide(&self, record: &Recorded) -> Result<Judgement, Unreplayable> {
-        let question = Question::of(record, |name| self.actions.get(name).copied())?;
+        let question = Question::of(record, |name| self.actions.get(name).copied(), self.authorizer.claims())?;
         let judgement = self.authorizer.judge(&question.caller, &question.intent, &question.facts());
         // The question cannot be put to these policies: a type that their catalog does not have.
         if judgement.reason.is_some_and(Reason::is_fault) { Err(Unreplayable::OtherCatalog) } else { Ok(judgement) }

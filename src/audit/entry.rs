@@ -28,6 +28,8 @@ pub struct Entry {
     pub peer: Option<String>,
     /// Who acts now for the principal; earlier actors follow.
     pub actor: Vec<String>,
+    /// Why it is made, as the token has it.
+    pub purpose: Option<String>,
     /// `serving_endpoints.query`
     pub action: Option<String>,
     pub level: Option<&'static str>,

@@ -29,6 +29,8 @@ pub enum Cut {
     Path,
     Resources,
     Fields,
+    /// The attributes of the token, or its purpose.
+    Claims,
 }
 
 /// What of a token a policy may read and `user_identity` does not have. Nothing that is good for a call.
@@ -41,6 +43,7 @@ struct Claims<'t> {
     auth_time: Option<i64>,
     acr: Option<&'t str>,
     expires_at: i64,
+    claims: Vec<Valued<'t>>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +83,7 @@ fn token<S: Serializer>(token: &Option<Arc<Token>>, serializer: S) -> Result<S::
         auth_time: token.auth_time,
         acr: token.acr.as_deref(),
         expires_at: token.expires_at,
+        claims: token.claims.iter().map(Valued::of).collect(),
     });
     claims.serialize(serializer)
 }

@@ -17,6 +17,7 @@ pub struct Recorded {
     pub principal: Option<String>,
     pub peer: Option<String>,
     pub actor: Vec<String>,
+    pub purpose: Option<String>,
     pub action: Option<String>,
     pub resources: Vec<String>,
     pub workspace: Option<String>,
@@ -58,6 +59,9 @@ pub struct RecordedClaims {
     pub auth_time: Option<i64>,
     pub acr: Option<String>,
     pub expires_at: i64,
+    /// None in records of versions before attributes.
+    #[serde(default)]
+    pub claims: Vec<RecordedField>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

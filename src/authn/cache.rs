@@ -70,10 +70,17 @@ impl Cache {
 
 fn weight(token: &Token) -> usize {
     let lists = [&token.groups, &token.roles, &token.scopes, &token.actors];
-    let texts = [&token.client, &token.acr, &token.id, &token.session];
-    let listed: usize = lists.into_iter().flatten().map(|text| text.len().saturating_add(size_of::<String>())).sum();
+    let texts = [&token.client, &token.acr, &token.id, &token.session, &token.purpose];
+    let length = |list: &[String]| list.iter().map(|text| text.len().saturating_add(size_of::<String>())).sum::<usize>();
+    let listed: usize = lists.into_iter().map(|list| length(list)).sum();
+    let claimed = token.claims.iter().map(|claim| size_of_val(claim).saturating_add(length(claim.value.texts()))).sum();
     let single: usize = texts.into_iter().flatten().map(String::len).sum();
-    OVERHEAD.saturating_add(size_of::<Token>()).saturating_add(token.subject.len()).saturating_add(listed).saturating_add(single)
+    OVERHEAD
+        .saturating_add(size_of::<Token>())
+        .saturating_add(token.subject.len())
+        .saturating_add(listed)
+        .saturating_add(claimed)
+        .saturating_add(single)
 }
 
 // === impl Release ===

@@ -79,6 +79,18 @@ impl<'c> Claims<'c> {
         }
     }
 
+    /// The claim at `path`, which names one.
+    pub(super) fn at(&self, path: &ClaimPath) -> Result<Option<&Value<'c>>, Refusal> {
+        let Some((first, rest)) = path.names().split_first() else { return Ok(None) };
+        let mut found = self.0.get(first);
+        for name in rest {
+            let Some(value) = found else { return Ok(None) };
+            let object = value.as_object().ok_or_else(|| bad(format!("the claim `{path}` passes through {}, not an object", value.kind())))?;
+            found = object.get(name);
+        }
+        Ok(found)
+    }
+
     /// The lists of names at `path`, added to `into`.
     pub(super) fn collect(&self, path: &ClaimPath, into: &mut Vec<String>) -> Result<(), Refusal> {
         let Some((first, rest)) = path.names().split_first() else { return Ok(()) };

@@ -1,5 +1,6 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use super::attributes;
 use crate::{
     model::{FieldKind, Name},
     net::Endpoint,
@@ -47,6 +48,10 @@ pub struct IssuerConfig {
     pub attributes: Vec<Attribute>,
     /// What claims must say: a token of which one says otherwise, or nothing, is refused.
     pub require: Vec<Requirement>,
+    /// The subjects that may act for others, outermost in `act`. Where none is named, no token is taken that somebody else than its subject uses.
+    pub actors: Vec<String>,
+    /// Where its tokens say why a call is made; `None` where they do not.
+    pub purpose: Option<Purpose>,
     /// How far clocks may differ, in seconds.
     pub leeway_s: i64,
     /// Accepted `typ` headers, lower case, without `application/` (RFC 7515, section 4.1.9). A token without one counts as `jwt`.
@@ -121,6 +126,15 @@ pub struct Requirement {
     pub any_of: Vec<String>,
 }
 
+/// Where a token says why a call is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// In a claim of its own.
+    Claim(ClaimPath),
+    /// In the member `purpose` of the entries of this type in `authorization_details` (RFC 9396, section 2).
+    Details(String),
+}
+
 /// The way to a claim inside nested objects.
 ///
 /// Written with dots (`realm_access.roles`); a `*` stands for every member, and its name is put before what it leads to (`<member>:<value>`). A text
@@ -156,6 +170,8 @@ impl IssuerConfig {
             kind: KindRule::Detect,
             attributes: Vec::new(),
             require: Vec::new(),
+            actors: Vec::new(),
+            purpose: None,
             leeway_s: 30,
             token_types: ["jwt", "at+jwt"].map(str::to_owned).to_vec(),
             refresh_s: 60,
@@ -166,8 +182,15 @@ impl IssuerConfig {
 }
 
 impl IssuerConfig {
+    /// Lets policies read a claim, in place of what its name stood for.
+    pub fn declare(&mut self, attribute: Attribute) {
+        self.attributes.retain(|known| known.name != attribute.name);
+        let place = self.attributes.partition_point(|known| known.name < attribute.name);
+        self.attributes.insert(place, attribute);
+    }
+
     /// What is wrong with it by itself, or beside `others`.
-    pub(super) fn check<'o>(&self, mut others: impl Iterator<Item = &'o Self>) -> Result<(), String> {
+    pub(super) fn check<'o>(&self, mut others: impl Iterator<Item = &'o Self> + Clone) -> Result<(), String> {
         let name = &self.name;
         if self.issuer.is_empty() {
             return Err(format!("issuer `{name}` has no identifier, so that no token could be its own"));
@@ -181,6 +204,7 @@ impl IssuerConfig {
         if self.leeway_s < 0 || self.refresh_s < 1 || self.min_refetch_s < 1 || self.max_stale_s < self.refresh_s {
             return Err(format!("issuer `{name}` has times that do not fit: 0 ≤ leeway, 1 s ≤ refresh ≤ max stale, 1 s ≤ min refetch"));
         }
+        attributes::agree(self, others.clone())?;
         let same = others.find(|other| other.name == *name || other.issuer == self.issuer);
         same.map_or(Ok(()), |other| Err(format!("issuer `{name}` has the name or the identifier of issuer `{}`", other.name)))
     }
@@ -226,6 +250,12 @@ impl ClaimPath {
 
     fn of(names: &[&str]) -> Self {
         Self(names.iter().map(|&name| name.to_owned()).collect())
+    }
+
+    /// Whether it leads to as many claims as there are members, for a `*` in it.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.0.iter().any(|name| name == "*")
     }
 
     pub(super) fn names(&self) -> &[String] {

@@ -1,13 +1,13 @@
 //! What a token says, held against what its issuer's tokens must look like.
 
 use super::{
-    Held, IssuerConfig, KindRule, Provider,
-    claims::{Claims, bad, name_in},
+    Held, IssuerConfig, KindRule, Provider, attributes,
+    claims::{Claims, bad},
     confirm::Confirmation,
-    digest, shown,
+    delegation, digest, shown,
 };
 use crate::{
-    json::{Object, Value},
+    json::Value,
     model::{PrincipalKind, Reason, Refusal, Token},
 };
 
@@ -27,9 +27,6 @@ pub(super) struct Window {
     expires_at: i64,
     leeway: i64,
 }
-
-/// How many parties may stand in an actor chain.
-const MAX_ACTORS: usize = 4;
 
 // === impl Window ===
 
@@ -66,6 +63,7 @@ impl Facts {
         let window = window(claims, config)?;
         window.check(now)?;
         is_for_us(claims, config)?;
+        attributes::required(claims, config)?;
         let mut scopes = claims.words("scope")?;
         scopes.extend(claims.words("scp")?);
         let mut token = Token {
@@ -82,7 +80,9 @@ impl Facts {
             acr: claims.name("acr")?.map(str::to_owned),
             id: claims.name("jti")?.map(str::to_owned),
             session: claims.name("sid")?.map(str::to_owned),
-            actors: actors(claims, config)?,
+            actors: delegation::actors(claims, config)?,
+            claims: attributes::read(claims, config)?,
+            purpose: delegation::purpose(claims, config)?,
             digest: [0; 32],
         };
         for path in &config.roles_claims {
@@ -182,26 +182,6 @@ fn kind(claims: &Claims<'_>, config: &IssuerConfig) -> Result<PrincipalKind, Ref
         },
     };
     Ok(if detected { PrincipalKind::ServicePrincipal } else { PrincipalKind::User })
-}
-
-/// The subjects of the `act` chain (RFC 8693, section 4.1), who acts now first.
-fn actors(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Vec<String>, Refusal> {
-    let mut actors = Vec::new();
-    let mut next = claims.get("act");
-    while let Some(value) = next {
-        let actor: &Object<'_> = value.as_object().ok_or_else(|| bad(format!("the claim `act` is or holds {}, not an object", value.kind())))?;
-        if actors.len() == MAX_ACTORS {
-            return Err(bad(format!("more than {MAX_ACTORS} parties act for one another")));
-        }
-        // A subject means nothing without its issuer, and only one issuer vouches for this token.
-        if actor.get("iss").is_some_and(|issuer| issuer.as_text() != Some(config.issuer.as_str())) {
-            return Err(bad("an actor is of another issuer than the token"));
-        }
-        let subject = actor.get("sub").ok_or_else(|| bad("an actor has no `sub`"))?;
-        actors.push(name_in(subject, "act.sub")?.to_owned());
-        next = actor.get("act");
-    }
-    Ok(actors)
 }
 
 pub(super) fn sorted(mut names: Vec<String>) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The stage through its public door: real keys, real signatures, an issuer over loopback HTTP.
 
 mod attacks;
+mod attributes;
 mod facts;
 mod flights;
 mod key_sets;

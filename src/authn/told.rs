@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::{
     Authenticator, KindRule,
     admit::Presented,
+    attributes,
     claims::{Claims, is_name},
-    digest,
+    delegation, digest,
     facts::{Facts, Window, sorted},
     shown,
 };
-use crate::model::{Caller, Name, PrincipalKind, Reason, Refusal, SpiffeId, Token};
+use crate::model::{Caller, Field, Name, PrincipalKind, Reason, Refusal, SpiffeId, Token};
 
 /// `caller`, unless it is nobody.
 pub(super) fn somebody(caller: Caller) -> Result<Caller, Refusal> {
@@ -36,16 +37,27 @@ impl Authenticator {
     }
 
     /// The caller that a verified token with the facts of `told` would make at the time `now`, in seconds since the epoch. The order of its lists and
-    /// its digest need not be those of a token.
+    /// its digest need not be those of a token; its attributes are those of [`attributes_of`](Self::attributes_of).
     ///
     /// # Errors
-    /// `TokenExpired` or `TokenNotYetValid`.
+    /// `TokenExpired`, `TokenNotYetValid` or `ActorNotAllowed`. What the issuer requires of claims that are no facts is not asked.
     pub fn caller_from_facts_at(&self, told: Token, peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
-        let leeway = self.issuers.iter().find(|issuer| issuer.config.name == told.issuer).map_or(0, |issuer| issuer.config.leeway_s);
+        let issuer = self.issuers.iter().find(|issuer| issuer.config.name == told.issuer);
+        let leeway = issuer.map_or(0, |issuer| issuer.config.leeway_s);
         Window::new(told.issued_at, told.expires_at, leeway).check(now)?;
+        issuer.map_or(Ok(()), |issuer| delegation::allowed(&told.actors, &issuer.config))?;
         let mut token = Token { groups: sorted(told.groups), roles: sorted(told.roles), scopes: sorted(told.scopes), ..told };
         token.digest = digest::of_facts(&token);
         Ok(Caller { peer, token: Some(Arc::new(token)) })
+    }
+
+    /// The attributes that `text`, a JSON object, has by their names, read as those of a token of `issuer`.
+    ///
+    /// # Errors
+    /// What of it no such token could have, in words.
+    pub fn attributes_of(&self, issuer: &Name, text: &[u8]) -> Result<Vec<Field>, String> {
+        let issuer = self.issuers.iter().find(|known| known.config.name == *issuer).ok_or_else(|| format!("no issuer is called `{issuer}`"))?;
+        attributes::told(text, &issuer.config)
     }
 
     /// The caller of a call without a token.
@@ -63,7 +75,13 @@ impl Authenticator {
             return Some(format!("no issuer is called `{}`", told.issuer));
         };
         let only = |kind: PrincipalKind| (told.kind != kind).then(|| format!("each subject of issuer `{}` is a `{}`", told.issuer, kind.type_name()));
-        let names = [&told.groups, &told.roles, &told.actors].into_iter().flatten().chain([&told.subject]).chain(&told.client).chain(&told.acr);
+        let names = [&told.groups, &told.roles, &told.actors]
+            .into_iter()
+            .flatten()
+            .chain([&told.subject])
+            .chain(&told.client)
+            .chain(&told.acr)
+            .chain(&told.purpose);
         let bad = names
             .into_iter()
             .find(|name| !is_name(name))

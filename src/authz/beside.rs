@@ -6,7 +6,7 @@ use crate::model::{Fault, Faults, Vocabulary};
 // === impl Authorizer ===
 
 impl Authorizer {
-    /// Another set of policies over this one's catalog and inventory; the inventory of `source` is not looked at. What this set or `previous`, the last one
+    /// Another set of policies over this one's catalog, claims and inventory; the claims and the inventory of `source` are not looked at. What this set or `previous`, the last one
     /// that stood beside it, found to be without fault is not validated again. Its lookups are counted in no metric.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     digest::Fields,
-    model::{Caller, EntityRef, FieldValue, Intent, RequestFacts},
+    model::{Caller, EntityRef, Intent, RequestFacts},
 };
 
 /// The digest of facts. Colliding keys would share rights.
@@ -58,7 +58,7 @@ pub(super) struct Lasting([u8; 32]);
 
 impl Key {
     /// Of what every decision depends on: principal, peer, actor, action and all resources with their ancestors. The token's digest covers its
-    /// issuer, subject, groups, roles, scopes, client, `auth_time`, `acr` and actors; what the inventory adds follows from the names.
+    /// issuer, subject, groups, roles, scopes, client, `auth_time`, `acr`, actors, attributes and purpose; what the inventory adds follows from the names.
     pub(super) fn new(caller: &Caller, intent: &Intent) -> Self {
         let mut fields = Fields::new();
         fields.option(caller.token.as_ref().map(|token| token.digest.as_slice()));
@@ -89,8 +89,7 @@ impl Key {
         let expires = caller.token.as_ref().filter(|_| footprint.expires).map(|token| token.expires_at.to_be_bytes());
         fields.option(expires.as_ref().map(<[u8; 8]>::as_slice));
         for field in intent.fields.iter().filter(|_| footprint.fields) {
-            fields.text(&field.name);
-            value(&mut fields, &field.value);
+            fields.text(&field.name).value(&field.value);
         }
         Some(Self(fields.finish()))
     }
@@ -105,16 +104,6 @@ impl Key {
 
 fn entity(fields: &mut Fields, entity: &EntityRef) {
     fields.text(entity.kind.as_str()).text(&entity.id);
-}
-
-/// Behind the name of its kind, since a number and a text can have the same bytes.
-fn value(fields: &mut Fields, value: &FieldValue) {
-    match value {
-        FieldValue::Text(text) => fields.text("text").text(text),
-        FieldValue::Long(number) => fields.text("long").bytes(&number.to_be_bytes()),
-        FieldValue::Bool(yes) => fields.text("bool").bytes(&[u8::from(*yes)]),
-        FieldValue::Texts(texts) => fields.text("texts").list(texts),
-    };
 }
 
 // === impl Cache ===

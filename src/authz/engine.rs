@@ -12,7 +12,7 @@ use super::{
     node::{Node, Question},
     schema::{PARTIES, REQUEST_FACTS},
 };
-use crate::model::{Caller, EntityRef, FieldValue, Intent, RequestFacts, Token, TypeName, Vocabulary};
+use crate::model::{Caller, EntityRef, Field, FieldValue, Intent, RequestFacts, Token, TypeName, Vocabulary};
 
 pub(super) struct Engine {
     cedar: Authorizer,
@@ -133,6 +133,7 @@ impl Engine {
             if let Some(actor) = token.actors.first() {
                 pairs.push(("actor".to_owned(), text(&format!("{}/{actor}", token.issuer))));
             }
+            pairs.extend(token.purpose.as_deref().map(|purpose| ("purpose".to_owned(), text(purpose))));
         }
         Context::from_pairs(pairs).map_err(unposable)
     }
@@ -150,10 +151,12 @@ impl Posed {
 }
 
 fn token_record(token: &Token) -> Result<Expression, Unposable> {
+    let claims = Expression::new_record(token.claims.iter().map(pair)).map_err(unposable)?;
     let mut fields = BTreeMap::from([
         ("issuer".to_owned(), text(token.issuer.as_str())),
         ("scopes".to_owned(), texts(&token.scopes)),
         ("expires".to_owned(), datetime(token.expires_at.saturating_mul(1000))?),
+        ("claims".to_owned(), claims),
     ]);
     fields.extend(token.client.as_deref().map(|client| ("client".to_owned(), text(client))));
     fields.extend(token.acr.as_deref().map(|acr| ("acr".to_owned(), text(acr))));
@@ -165,7 +168,7 @@ fn token_record(token: &Token) -> Result<Expression, Unposable> {
 
 fn request_record(intent: &Intent, facts: &RequestFacts<'_>) -> Result<Expression, Unposable> {
     let of_body = intent.fields.iter().filter(|field| !REQUEST_FACTS.contains(&&*field.name));
-    let mut fields: BTreeMap<String, Expression> = of_body.map(|field| (field.name.to_string(), field_value(&field.value))).collect();
+    let mut fields: BTreeMap<String, Expression> = of_body.map(pair).collect();
     fields.insert("method".to_owned(), text(facts.method));
     fields.insert("path".to_owned(), text(facts.path));
     fields.insert("time".to_owned(), datetime(facts.time_ms)?);
@@ -173,13 +176,14 @@ fn request_record(intent: &Intent, facts: &RequestFacts<'_>) -> Result<Expressio
     Expression::new_record(fields).map_err(unposable)
 }
 
-fn field_value(value: &FieldValue) -> Expression {
-    match value {
+fn pair(Field { name, value }: &Field) -> (String, Expression) {
+    let value = match value {
         FieldValue::Text(value) => text(value),
         FieldValue::Long(value) => Expression::new_long(*value),
         FieldValue::Bool(value) => Expression::new_bool(*value),
         FieldValue::Texts(values) => texts(values),
-    }
+    };
+    (name.to_string(), value)
 }
 
 fn text(value: &str) -> Expression {

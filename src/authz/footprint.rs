@@ -55,7 +55,7 @@ impl Footprint {
     fn read(&mut self, path: &[&str]) {
         match path {
             ["token"] | ["token", "expires", ..] => self.expires = true,
-            ["peer" | "actor" | "token", ..] => {}
+            ["peer" | "actor" | "purpose" | "token", ..] => {}
             ["request", "method", ..] => self.method = true,
             ["request", "path", ..] => self.path = true,
             ["request", "source_ip", ..] => self.source_ip = true,
@@ -79,6 +79,8 @@ mod tests {
             (r#"context has actor && context.actor == "x""#, none),
             (r#"context has token && context.token has acr && context.token.acr == "x""#, none),
             ("context has token.auth_time", none),
+            (r#"context has purpose && context.purpose == "x""#, none),
+            (r#"context has token.claims.branch && context.token.claims.branch == "main""#, none),
             (r#"context.token.expires > datetime("2026-01-01")"#, Footprint { expires: true, ..none }),
             ("context.token == context.token", Footprint { expires: true, ..none }),
             (r#"context.request.method == "GET""#, Footprint { method: true, ..none }),

@@ -23,13 +23,15 @@ use super::{
 };
 use crate::{
     digest::Fields,
-    model::{Fault, Faults, Vocabulary},
+    model::{Fault, Faults, FieldSpec, Vocabulary},
     text::deception,
 };
 
-/// What policies are checked against, kept across reloads while the catalog is the same.
+/// What policies are checked against, kept across reloads while the catalog and the attributes of tokens are the same.
 pub(super) struct Rules {
     vocabulary: Vocabulary,
+    /// The claims of tokens that policies may read, in order of name.
+    claims: Vec<FieldSpec>,
     validator: Validator,
     environments: Environments,
     digest: [u8; 32],
@@ -68,11 +70,11 @@ pub(super) struct Loaded {
 impl Rules {
     /// # Errors
     /// A fault of the catalog: its words make no Cedar schema.
-    pub(super) fn new(vocabulary: &Vocabulary, previous: Option<&Arc<Self>>) -> Result<Arc<Self>, Fault> {
-        if let Some(same) = previous.filter(|previous| previous.vocabulary == *vocabulary) {
+    pub(super) fn new(vocabulary: &Vocabulary, claims: &[FieldSpec], previous: Option<&Arc<Self>>) -> Result<Arc<Self>, Fault> {
+        if let Some(same) = previous.filter(|previous| previous.vocabulary == *vocabulary && previous.claims == claims) {
             return Ok(same.clone());
         }
-        let json = schema_json(vocabulary);
+        let json = schema_json(vocabulary, claims);
         // the forms of ids and the other names of actions are rules too, though Cedar does not know them
         let (types, aliases) = (format!("{:?}", vocabulary.types), format!("{:?}", vocabulary.aliases));
         let digest = sha256([json.to_string().as_bytes(), types.as_bytes(), aliases.as_bytes()]);
@@ -84,7 +86,11 @@ impl Rules {
             help: None,
         })?;
         let environments = Environments::new(schema.as_ref());
-        Ok(Arc::new(Self { vocabulary: vocabulary.clone(), validator: Validator::new(schema), environments, digest }))
+        Ok(Arc::new(Self { vocabulary: vocabulary.clone(), claims: claims.to_vec(), validator: Validator::new(schema), environments, digest }))
+    }
+
+    pub(super) fn claims(&self) -> &[FieldSpec] {
+        &self.claims
     }
 
     /// Of all that they were made of.
@@ -118,7 +124,7 @@ impl Loaded {
     /// # Errors
     /// Every fault of every file, in order.
     pub(super) fn read(vocabulary: &Vocabulary, source: &Source, rules: &Rules, previous: Option<&Kept>) -> Result<Self, Faults> {
-        let checker = Checker { vocabulary, validation: Validation::new(&rules.validator, &rules.environments) };
+        let checker = Checker { vocabulary, claims: rules.claims(), validation: Validation::new(&rules.validator, &rules.environments) };
         let mut loaded = Self::default();
         loaded.read_policies(&checker, source, rules, previous);
         let assigned = loaded.read_assignments(vocabulary, source, rules, previous);

@@ -14,11 +14,12 @@ use super::{
     role::{self, Role},
     text::{Mark, Piece, shown_entity},
     together::{self, Parsed},
+    undeclared,
     validate::{Findings, Validation},
 };
 use crate::{
     digest,
-    model::{EntityRef, Vocabulary},
+    model::{EntityRef, FieldSpec, Vocabulary},
     text::{nearest, shown},
 };
 
@@ -59,6 +60,8 @@ pub(super) struct Compiled {
 /// What policies are checked against.
 pub(super) struct Checker<'v> {
     pub(super) vocabulary: &'v Vocabulary,
+    /// The claims of tokens that policies may read.
+    pub(super) claims: &'v [FieldSpec],
     pub(super) validation: Validation<'v>,
 }
 
@@ -130,6 +133,7 @@ impl Checker<'_> {
         let template = template.new_id(if template.is_static() { PolicyID::from_string(&id) } else { role::template_id(&id) });
         faults.extend(self.literal_faults(&template, piece));
         faults.extend(role::faults(&template, piece));
+        faults.extend(undeclared::faults(&template, self.claims, piece));
         let warnings = self.validate(&template, piece, &mut faults);
         let (template, digest) = (Arc::new(template), digest::of(piece.text.as_bytes()));
         let policy = Template::try_as_policy(Arc::clone(&template));

@@ -29,17 +29,17 @@ const PLAIN: &str = "PlainContext";
 /// The facts of a verified token.
 const TOKEN: &str = "TokenFacts";
 
-/// The Cedar schema of everything a policy may name, as people write it.
+/// The Cedar schema of everything a policy may name, as people write it; `claims` are the attributes of all issuers.
 ///
 /// # Errors
 /// A message where the vocabulary makes no schema.
-pub fn schema(vocabulary: &Vocabulary) -> Result<String, String> {
-    let fragment = SchemaFragment::from_json_value(schema_json(vocabulary)).map_err(|error| error.to_string())?;
+pub fn schema(vocabulary: &Vocabulary, claims: &[FieldSpec]) -> Result<String, String> {
+    let fragment = SchemaFragment::from_json_value(schema_json(vocabulary, claims)).map_err(|error| error.to_string())?;
     fragment.to_cedarschema().map_err(|error| error.to_string())
 }
 
 /// The same in Cedar's JSON syntax, which is read several times faster.
-pub(super) fn schema_json(vocabulary: &Vocabulary) -> Value {
+pub(super) fn schema_json(vocabulary: &Vocabulary, claims: &[FieldSpec]) -> Value {
     let mut entities: Map<String, Value> = PARTIES.iter().map(|(name, parents)| ((*name).to_owned(), entity(parents))).collect();
     let resources = vocabulary.types.iter().filter(|spec| !is_party(spec.name.as_str()));
     entities.extend(resources.map(|spec| (spec.name.to_string(), entity(&parents_of(spec)))));
@@ -48,7 +48,7 @@ pub(super) fn schema_json(vocabulary: &Vocabulary) -> Value {
     let mut actions: Map<String, Value> =
         groups.map(|group| (group.to_owned(), json!({"appliesTo": {"resourceTypes": [], "principalTypes": []}}))).collect();
     actions.extend(vocabulary.actions.iter().map(|spec| (spec.action.name.to_string(), action(spec))));
-    let common = json!({ TOKEN: token(), PLAIN: context(&[]) });
+    let common = json!({ TOKEN: token(claims), PLAIN: context(&[]) });
     json!({"": {"commonTypes": common, "entityTypes": entities, "actions": actions}})
 }
 
@@ -94,12 +94,14 @@ fn context(fields: &[&FieldSpec]) -> Value {
     json!({"type": "Record", "attributes": {
         "peer": named("Workload"),
         "actor": optional("String"),
+        "purpose": optional("String"),
         "token": optional(TOKEN),
         "request": {"type": "Record", "attributes": request},
     }})
 }
 
-fn token() -> Value {
+fn token(claims: &[FieldSpec]) -> Value {
+    let claims: Map<String, Value> = claims.iter().map(|claim| (claim.name.to_string(), cedar_type(claim.kind))).collect();
     json!({"type": "Record", "attributes": {
         "issuer": named("String"),
         "scopes": {"type": "Set", "element": named("String")},
@@ -107,6 +109,7 @@ fn token() -> Value {
         "auth_time": optional("datetime"),
         "acr": optional("String"),
         "expires": named("datetime"),
+        "claims": {"type": "Record", "attributes": claims},
     }})
 }
 
@@ -118,7 +121,7 @@ fn optional(name: &str) -> Value {
     json!({"type": "EntityOrCommon", "name": name, "required": false})
 }
 
-/// A field of the request, which a call may leave out.
+/// A field of the request, or a claim of the token, which a call may leave out.
 fn cedar_type(kind: FieldKind) -> Value {
     match kind {
         FieldKind::Text => optional("String"),

@@ -1,3 +1,4 @@
+mod attributes;
 mod corpus;
 mod coverage;
 mod decisions;

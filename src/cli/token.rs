@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Exit, output::Output};
 use crate::{
     clock::Clock,
-    model::{Refusal, Token},
+    model::{FieldValue, Refusal, Token},
     net,
     reload::Compiler,
 };
@@ -64,6 +64,7 @@ pub(super) fn bare(text: &str) -> &str {
 
 /// What policies will see of the token.
 pub(super) fn facts(token: &Token) -> Value {
+    let claims: serde_json::Map<String, Value> = token.claims.iter().map(|claim| (claim.name.to_string(), plain(&claim.value))).collect();
     json!({
         "decision": "allow",
         "reason": "ALLOWED",
@@ -74,12 +75,23 @@ pub(super) fn facts(token: &Token) -> Value {
         "scopes": token.scopes,
         "client": token.client,
         "actor": token.actors,
+        "purpose": token.purpose,
+        "claims": claims,
         "auth_time": token.auth_time,
         "acr": token.acr,
         "issued_at": token.issued_at,
         "expires_at": token.expires_at,
         "session": token.session,
     })
+}
+
+fn plain(value: &FieldValue) -> Value {
+    match value {
+        FieldValue::Text(text) => json!(text),
+        FieldValue::Long(number) => json!(number),
+        FieldValue::Bool(truth) => json!(truth),
+        FieldValue::Texts(texts) => json!(texts),
+    }
 }
 
 fn lines(facts: &Value) -> String {

@@ -1,6 +1,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
+    claims::{self, Claims},
     files, forms,
     path::KeyPath,
     raw::{self, OneOrMany},
@@ -31,6 +32,7 @@ pub struct Issuer {
     pub leeway: Option<Duration>,
     /// In lower case; never empty.
     pub token_types: Option<Vec<String>>,
+    pub claims: Claims,
 }
 
 pub(super) fn issuers(raw: &[raw::Issuer], path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<Issuer>> {
@@ -45,6 +47,7 @@ pub(super) fn issuers(raw: &[raw::Issuer], path: &KeyPath, report: &mut Report<'
         unique("name", |issuer| issuer.name.as_ref());
         unique("issuer", |issuer| issuer.issuer.as_ref());
     }
+    claims::types(raw, path, report);
     let read: Vec<Option<Issuer>> = raw.iter().enumerate().map(|(index, raw)| issuer(raw, &path.item(index), report)).collect();
     read.into_iter().collect()
 }
@@ -67,6 +70,7 @@ fn issuer(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<
     if leeway.is_some_and(|leeway| leeway > LEEWAY_MAX) {
         report.fault(&path.key("leeway"), "the leeway is longer than 5m", "set the issuer's clock, and write `5m` or less");
     }
+    let claims = claims::claims(raw, path, report);
     Some(Issuer {
         name: name?,
         issuer: url?,
@@ -81,6 +85,7 @@ fn issuer(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<
         kind: raw.kind,
         leeway,
         token_types: token_types.flatten(),
+        claims: claims?,
     })
 }
 

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use self::{
-    issuers::{Issuer, OneOrMany},
+    issuers::{Attribute, Issuer, OneOrMany},
     listen::{Listen, Peers, Tls},
     targets::{Account, Credentials, Service, Trust, TrustWord, Workspace},
 };

@@ -36,7 +36,12 @@ fn section(text: &mut String, path: &str, schema: &'static Json) {
         match (mapping(property), property.get("items").and_then(mapping)) {
             (Some(mapping), _) => section(text, &path, mapping),
             (None, Some(item)) => section(text, &format!("{path}[]"), item),
-            (None, None) => {}
+            (None, None) => {
+                // Keys of one's own, each with a mapping.
+                if let Some(value) = property.get("additionalProperties").and_then(mapping) {
+                    section(text, &format!("{path}.<name>"), value);
+                }
+            }
         }
     }
 }

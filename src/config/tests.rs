@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::TargetKind;
 
+mod claims;
 mod refused;
 
 /// A folder that holds every file that the configurations of these tests name.

@@ -45,6 +45,20 @@ pub enum Kind {
     Detect,
 }
 
+/// The type of an attribute, in the words of Cedar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimType {
+    /// One text: `String` in policies.
+    String,
+    /// A whole number: `Long`.
+    Long,
+    /// `true` or `false`: `Bool`.
+    Bool,
+    /// A text, or a list of texts: `Set<String>`.
+    Strings,
+}
+
 /// A signature algorithm of RFC 7518 or RFC 8037. None is symmetric: an HMAC key that was fetched proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Algorithm {
@@ -150,6 +164,20 @@ impl LogLevel {
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
+        }
+    }
+}
+
+// === impl ClaimType ===
+
+impl ClaimType {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Long => "long",
+            Self::Bool => "bool",
+            Self::Strings => "strings",
         }
     }
 }

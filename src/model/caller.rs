@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{EntityRef, Name, SpiffeId, TypeName};
+use super::{EntityRef, Field, Name, SpiffeId, TypeName};
 
 /// Who calls: the workload the mesh vouches for, and the person or service whose verified token came with the call.
 #[derive(Clone, Debug)]
@@ -35,6 +35,11 @@ pub struct Token {
     pub session: Option<String>,
     /// Subjects of the RFC 8693 `act` chain, outermost (who acts now) first.
     pub actors: Vec<String>,
+    /// The claims that policies read as `context.token.claims.<name>`, in order of name; absent ones are left out. Of a list the members are sorted,
+    /// without duplicates.
+    pub claims: Vec<Field>,
+    /// Why the call is made, as the token has it.
+    pub purpose: Option<String>,
     /// SHA-256 of all facts above but `id`, `issued_at` and `expires_at`: callers with the same digest have the same rights.
     pub digest: [u8; 32],
 }

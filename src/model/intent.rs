@@ -63,7 +63,7 @@ pub struct Resource {
     pub ancestors: Vec<EntityRef>,
 }
 
-/// One body field worth a policy's attention.
+/// One named value that policies may read: a field of a body, a claim of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     pub name: Arc<str>,
@@ -85,6 +85,20 @@ impl Action {
     /// The names of the groups that its entry gives it, beyond service and level.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.marks.iter().map(|mark| mark.as_str()).chain(self.within.iter().map(|wider| &**wider))
+    }
+}
+
+// === impl FieldValue ===
+
+impl FieldValue {
+    /// Its texts; a number or a truth value has none.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::Text(text) => std::slice::from_ref(text),
+            Self::Texts(texts) => texts,
+            Self::Long(_) | Self::Bool(_) => &[],
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Reason {
     TokenWrongAudience,
     TokenExpired,
     TokenNotYetValid,
+    TokenNotAccepted,
+    ActorNotAllowed,
     // what the call would do is not known, or not allowed
     HostUnknown,
     CallUnknown,
@@ -65,7 +67,7 @@ pub struct Refusal {
 // === impl Reason ===
 
 impl Reason {
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::RequestMalformed,
         Self::PathAmbiguous,
         Self::HostAmbiguous,
@@ -90,6 +92,8 @@ impl Reason {
         Self::TokenWrongAudience,
         Self::TokenExpired,
         Self::TokenNotYetValid,
+        Self::TokenNotAccepted,
+        Self::ActorNotAllowed,
         Self::HostUnknown,
         Self::CallUnknown,
         Self::UpgradeRefused,
@@ -135,6 +139,8 @@ impl Reason {
             Self::TokenWrongAudience => "TOKEN_WRONG_AUDIENCE",
             Self::TokenExpired => "TOKEN_EXPIRED",
             Self::TokenNotYetValid => "TOKEN_NOT_YET_VALID",
+            Self::TokenNotAccepted => "TOKEN_NOT_ACCEPTED",
+            Self::ActorNotAllowed => "ACTOR_NOT_ALLOWED",
             Self::HostUnknown => "HOST_UNKNOWN",
             Self::CallUnknown => "CALL_UNKNOWN",
             Self::UpgradeRefused => "UPGRADE_REFUSED",

@@ -40,19 +40,35 @@ pub struct ActionSpec {
     pub fields: Vec<FieldSpec>,
 }
 
-/// One body field that policies may read.
+/// One field of bodies, or one claim of tokens, that policies may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldSpec {
     pub name: Arc<str>,
     pub kind: FieldKind,
 }
 
+/// The type of a [`FieldValue`](super::FieldValue).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldKind {
     Text,
     Long,
     Bool,
     Texts,
+}
+
+// === impl FieldKind ===
+
+impl FieldKind {
+    /// As `lakegate.yaml` names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "string",
+            Self::Long => "long",
+            Self::Bool => "bool",
+            Self::Texts => "strings",
+        }
+    }
 }
 
 // === impl Vocabulary ===

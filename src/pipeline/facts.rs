@@ -1,8 +1,10 @@
 //! What of a call goes into the record so that its decision can be made again.
 
+use std::sync::Arc;
+
 use crate::{
     audit::{Cut, Facts},
-    model::{Call, Caller, EntityRef, FieldValue, Intent},
+    model::{Call, Caller, EntityRef, Field, Intent, Token},
     text,
 };
 
@@ -26,11 +28,16 @@ pub(super) fn facts(call: &Call<'_>, caller: &Caller, intent: &Intent) -> Facts 
     } else {
         facts.cut.push(Cut::Resources);
     }
-    let texts = || intent.fields.iter().flat_map(|field| texts(&field.value));
-    if texts().map(|text| text.len() + ITEM).sum::<usize>() <= TOGETHER && texts().all(|text| is_whole(text)) {
+    if are_whole(&intent.fields) {
         facts.fields.clone_from(&intent.fields);
     } else {
         facts.cut.push(Cut::Fields);
+    }
+    if let Some(token) = &caller.token
+        && !(are_whole(&token.claims) && token.purpose.as_deref().is_none_or(is_whole))
+    {
+        facts.token = Some(Arc::new(Token { claims: Vec::new(), ..Token::clone(token) }));
+        facts.cut.push(Cut::Claims);
     }
     if !is_whole(call.path.raw) {
         facts.cut.push(Cut::Path);
@@ -38,13 +45,10 @@ pub(super) fn facts(call: &Call<'_>, caller: &Caller, intent: &Intent) -> Facts 
     facts
 }
 
-/// The texts of a field; a number or a truth value has none that could be too long.
-fn texts(value: &FieldValue) -> &[String] {
-    match value {
-        FieldValue::Text(text) => std::slice::from_ref(text),
-        FieldValue::Texts(texts) => texts,
-        FieldValue::Long(_) | FieldValue::Bool(_) => &[],
-    }
+/// Whether the record may hold all of `fields` as they are.
+fn are_whole(fields: &[Field]) -> bool {
+    let texts = || fields.iter().flat_map(|field| field.value.texts());
+    texts().map(|text| text.len() + ITEM).sum::<usize>() <= TOGETHER && texts().all(|text| is_whole(text))
 }
 
 /// Whether the record may hold `text` as it is.

@@ -178,6 +178,7 @@ fn describe_caller(caller: &Caller, entry: &mut Entry) {
     entry.principal = caller.principal().map(|principal| principal.entity().to_string());
     if let Some(token) = &caller.token {
         entry.actor.clone_from(&token.actors);
+        entry.purpose = token.purpose.as_deref().map(redacted);
         entry.session_id.clone_from(&token.session);
         entry.user_identity = Some(Identity {
             issuer: token.issuer.to_string(),

@@ -5,7 +5,7 @@ use std::{iter::once, mem::size_of, sync::Arc};
 use moka::{Entry, policy::EvictionPolicy, sync::Cache};
 
 use super::found::{Found, Stage};
-use crate::model::{Caller, DecisionId, EntityRef, FieldValue, Intent, Refusal, RequestFacts, SpiffeId};
+use crate::model::{Caller, DecisionId, EntityRef, Intent, Refusal, RequestFacts, SpiffeId};
 
 /// One refusal, with what is needed to explain it.
 #[derive(Debug)]
@@ -176,20 +176,15 @@ impl Remembered {
         let token = self.caller.as_ref().and_then(|caller| caller.token.as_deref());
         let token = token.map_or(0, |token| {
             let lists = [&token.groups, &token.roles, &token.scopes, &token.actors].into_iter().map(|list| texts(list)).sum::<usize>();
-            let options = [&token.client, &token.acr, &token.id, &token.session].into_iter().flatten().map(String::len).sum::<usize>();
-            size_of_val(token) + token.subject.len() + lists + options
+            let claims = token.claims.iter().map(|claim| size_of_val(claim) + texts(claim.value.texts())).sum::<usize>();
+            let options =
+                [&token.client, &token.acr, &token.id, &token.session, &token.purpose].into_iter().flatten().map(String::len).sum::<usize>();
+            size_of_val(token) + token.subject.len() + lists + claims + options
         });
         let intent = self.intent.as_ref().map_or(0, |intent| {
             let entity = |entity: &EntityRef| size_of::<crate::model::Resource>() + entity.id.len();
             let resources = intent.resources.iter().map(|resource| entity(&resource.entity) + resource.ancestors.iter().map(entity).sum::<usize>());
-            let fields = intent.fields.iter().map(|field| {
-                size_of_val(field)
-                    + match &field.value {
-                        FieldValue::Text(text) => text.len(),
-                        FieldValue::Texts(list) => texts(list),
-                        FieldValue::Long(_) | FieldValue::Bool(_) => 0,
-                    }
-            });
+            let fields = intent.fields.iter().map(|field| size_of_val(field) + texts(field.value.texts()));
             resources.sum::<usize>() + fields.sum::<usize>()
         });
         let peer = self.peer.as_ref().map_or(0, |peer| peer.as_str().len());
@@ -220,6 +215,8 @@ mod tests {
                 id: None,
                 session: None,
                 actors: Vec::new(),
+                claims: Vec::new(),
+                purpose: None,
                 digest: [0; 32],
             })
         });

@@ -11,7 +11,7 @@ use super::{
     listing::{self, Meant},
 };
 use crate::{
-    authn::Authenticator,
+    authn::{self, Authenticator},
     authz::{Authorizer, Source},
     broker::Broker,
     classify::{Catalog, Classifier},
@@ -68,11 +68,13 @@ impl Compiler {
     pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled, Vec<Fault>> {
         let text = listing::read_stable_file(&self.file).map_err(|fault| vec![fault])?;
         let config = Config::parse(&self.file, &text)?;
-        let authenticator =
-            Authenticator::new(compose::authn(&config)?, self.client.clone(), self.clock.clone(), previous.map(|set| &*set.authenticator));
+        let authn = compose::authn(&config)?;
+        let claims = authn::claims(&authn.issuers);
+        let authenticator = Authenticator::new(authn, self.client.clone(), self.clock.clone(), previous.map(|set| &*set.authenticator));
         let catalog = catalog::load(&config, &self.catalog, previous.map(|set| set.classifier.catalog()))?;
         let classifier = Classifier::new(Arc::clone(&catalog), compose::targets(&config)).map_err(|messages| self.faults(messages));
         let authorizer = source(&config, &config.policy.dir)
+            .map(|source| Source { claims, ..source })
             .and_then(|source| Authorizer::load(catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer)));
         let mut faults = Vec::new();
         let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults));
@@ -106,7 +108,7 @@ fn keep<T>(part: Result<T, Vec<Fault>>, all: &mut Vec<Fault>) -> Option<T> {
     part.map_err(|faults| all.extend(faults)).ok()
 }
 
-/// The policies in `dir`, who has them, and the inventory, as they once stood on disk together.
+/// The policies in `dir`, who has them, and the inventory, as they once stood on disk together; without the claims of tokens, which stand in no file.
 pub(super) fn source(config: &Config, dir: &Path) -> Result<Source, Vec<Fault>> {
     let policy = &config.policy;
     let grants = policy.grants.as_ref().map(|grants| grants.dir.as_path());
@@ -130,6 +132,7 @@ fn parts(config: &Config, dir: &Path) -> Result<Source, Vec<Fault>> {
         return Err(vec![Fault { file: dir.clone(), line: None, column: None, message: "there is no `*.yaml` file".to_owned(), help }]);
     }
     Ok(Source {
+        claims: Vec::new(),
         files: read(dir, Meant::Policies)?,
         inventory,
         groups,

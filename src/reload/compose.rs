@@ -92,6 +92,10 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
     if let Some(types) = &from.token_types {
         issuer.token_types.clone_from(types);
     }
+    from.claims.attributes.iter().for_each(|attribute| issuer.declare(attribute.clone()));
+    issuer.require.extend(from.claims.require.iter().cloned());
+    issuer.actors.clone_from(&from.claims.actors);
+    issuer.purpose.clone_from(&from.claims.purpose);
     Ok(issuer)
 }
 

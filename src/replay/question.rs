@@ -6,8 +6,8 @@ use crate::{
     audit::{Recorded, RecordedEntity, RecordedFacts, RecordedField, RecordedResource, RecordedValue},
     authn,
     model::{
-        ActionSpec, Caller, EntityRef, Environment, Field, FieldKind, FieldValue, Intent, Name, PrincipalKind, Reason, RequestFacts, Resource,
-        SpiffeId, Target, TargetKind, Token, TypeName,
+        ActionSpec, Caller, EntityRef, Environment, Field, FieldKind, FieldSpec, FieldValue, Intent, Name, PrincipalKind, Reason, RequestFacts,
+        Resource, SpiffeId, Target, TargetKind, Token, TypeName,
     },
 };
 
@@ -74,7 +74,7 @@ impl Unreplayable {
             Self::Fault => "refused for a fault, not by a policy",
             Self::NoFacts => "recorded by a version that did not keep what policies saw",
             Self::Cut => "a text that policies saw is not whole in the record",
-            Self::OtherCatalog => "of an action, type or field that the catalog does not have as it was",
+            Self::OtherCatalog => "of an action, type, field or claim that catalog or configuration do not have as it was",
             Self::Inconsistent => "the record contradicts itself or lacks a part",
         }
     }
@@ -83,23 +83,34 @@ impl Unreplayable {
 // === impl Question ===
 
 impl Question {
-    /// `find` gives an action by any of its names.
+    /// `find` gives an action by any of its names; `claims` are those that policies may read now. Others of the record are left out: nothing reads them.
     ///
     /// # Errors
     /// Why there is no such question, or none that can be told from the record.
-    pub fn of<'s>(record: &Recorded, find: impl Fn(&str) -> Option<&'s ActionSpec>) -> Result<Self, Unreplayable> {
+    pub fn of<'s>(record: &Recorded, find: impl Fn(&str) -> Option<&'s ActionSpec>, claims: &[FieldSpec]) -> Result<Self, Unreplayable> {
         let reason = decided(record)?;
         let facts = record.facts.as_ref().ok_or(Unreplayable::NoFacts)?;
         if !facts.cut.is_empty() {
             return Err(Unreplayable::Cut);
         }
-        Self::whole(record, facts, reason, find(record.action.as_deref().unwrap_or_default()).ok_or(Unreplayable::OtherCatalog)?)
+        let spec = find(record.action.as_deref().unwrap_or_default()).ok_or(Unreplayable::OtherCatalog)?;
+        let read = |facts: &RecordedFacts| {
+            facts
+                .token
+                .iter()
+                .flat_map(|token| &token.claims)
+                .filter(|claim| known(claim, claims).is_some())
+                .map(|claim| field(claim, claims))
+                .collect::<Option<Vec<Field>>>()
+        };
+        let claims = read(facts).ok_or(Unreplayable::OtherCatalog)?;
+        Self::whole(record, facts, reason, spec, claims)
     }
 
-    fn whole(record: &Recorded, facts: &RecordedFacts, reason: Option<Reason>, spec: &ActionSpec) -> Result<Self, Unreplayable> {
-        let caller = caller(record, facts).filter(|caller| principal(caller) == record.principal).ok_or(Unreplayable::Inconsistent)?;
+    fn whole(record: &Recorded, facts: &RecordedFacts, reason: Option<Reason>, spec: &ActionSpec, claims: Vec<Field>) -> Result<Self, Unreplayable> {
+        let caller = caller(record, facts, claims).filter(|caller| principal(caller) == record.principal).ok_or(Unreplayable::Inconsistent)?;
         let resources: Vec<Resource> = facts.resources.iter().map(resource).collect();
-        let fields = facts.fields.iter().map(|recorded| field(recorded, spec)).collect::<Option<_>>().ok_or(Unreplayable::OtherCatalog)?;
+        let fields = facts.fields.iter().map(|recorded| field(recorded, &spec.fields)).collect::<Option<_>>().ok_or(Unreplayable::OtherCatalog)?;
         let target = target(record, &resources).ok_or(Unreplayable::Inconsistent)?;
         let param = |name: &str| record.request_params.iter().find(|param| param.name == name).map(|param| param.value.clone());
         let source_ip = record.source_ip_address.as_deref().map(str::parse).transpose().map_err(|_| Unreplayable::Inconsistent)?;
@@ -146,7 +157,7 @@ fn principal(caller: &Caller) -> Option<String> {
     caller.principal().map(|principal| principal.entity().to_string())
 }
 
-fn caller(record: &Recorded, facts: &RecordedFacts) -> Option<Caller> {
+fn caller(record: &Recorded, facts: &RecordedFacts, read: Vec<Field>) -> Option<Caller> {
     let peer = record.peer.as_deref().map(SpiffeId::parse).transpose().ok()?;
     let token = match (&facts.token, &record.user_identity) {
         (None, None) => None,
@@ -168,6 +179,8 @@ fn caller(record: &Recorded, facts: &RecordedFacts) -> Option<Caller> {
                 id: None,
                 session: record.session_id.clone(),
                 actors: record.actor.clone(),
+                claims: read,
+                purpose: record.purpose.clone(),
                 digest: [0; 32],
             };
             token.digest = authn::of_facts(&token);
@@ -187,9 +200,13 @@ fn resource(recorded: &RecordedResource) -> Resource {
     Resource { entity: own, ancestors: recorded.ancestors.iter().map(entity).collect() }
 }
 
-/// `None` where the action has no field of that name, or one of another kind.
-fn field(recorded: &RecordedField, spec: &ActionSpec) -> Option<Field> {
-    let spec = spec.fields.iter().find(|field| *field.name == *recorded.name)?;
+fn known<'s>(recorded: &RecordedField, specs: &'s [FieldSpec]) -> Option<&'s FieldSpec> {
+    specs.iter().find(|field| *field.name == *recorded.name)
+}
+
+/// `None` where there is no field of that name, or one of another kind.
+fn field(recorded: &RecordedField, specs: &[FieldSpec]) -> Option<Field> {
+    let spec = known(recorded, specs)?;
     let value = match (&recorded.value, spec.kind) {
         (RecordedValue::Text(text), FieldKind::Text) => FieldValue::Text(text.clone()),
         (RecordedValue::Long(number), FieldKind::Long) => FieldValue::Long(*number),

@@ -68,7 +68,9 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         | Reason::TokenBadClaims
         | Reason::TokenWrongAudience
         | Reason::TokenExpired
-        | Reason::TokenNotYetValid => DenyStatus::Unauthorized,
+        | Reason::TokenNotYetValid
+        | Reason::TokenNotAccepted
+        | Reason::ActorNotAllowed => DenyStatus::Unauthorized,
         Reason::HostUnknown | Reason::CallUnknown | Reason::UpgradeRefused | Reason::PolicyNoPermit | Reason::PolicyForbids | Reason::PolicyError => {
             DenyStatus::Forbidden
         }
@@ -116,6 +118,8 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::TokenWrongAudience => "the token is meant for another audience",
         Reason::TokenExpired => "the token has expired",
         Reason::TokenNotYetValid => "the token is not valid yet",
+        Reason::TokenNotAccepted => "the token lacks a claim that its issuer's tokens must have here, or has it with another value",
+        Reason::ActorNotAllowed => "who acts for the token's subject may not act for anybody",
         Reason::HostUnknown => "the host belongs to no configured workspace",
         Reason::CallUnknown => "the call is not in the catalog",
         Reason::UpgradeRefused => "the call asks to change the protocol, and nothing allows that",

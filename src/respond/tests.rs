@@ -51,6 +51,8 @@ fn caller() -> Caller {
         id: None,
         session: None,
         actors: vec![],
+        claims: Vec::new(),
+        purpose: None,
         digest: [0; 32],
     };
     Caller { peer: Some(SpiffeId::parse("spiffe://cluster.local/ns/ml/sa/t").unwrap()), token: Some(Arc::new(token)) }

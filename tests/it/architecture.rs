@@ -13,7 +13,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("model", &["text"]),
     ("clock", &[]),
-    ("digest", &[]),
+    ("digest", &["model"]),
     ("json", &["text"]),
     ("yaml", &["text", "model"]),
     ("telemetry", &["model", "clock"]),

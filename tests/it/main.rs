@@ -10,6 +10,7 @@ mod architecture;
 mod asking;
 mod beyond;
 mod candidate;
+mod claims;
 mod control;
 mod every_call;
 mod keycloak;

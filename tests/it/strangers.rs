@@ -68,6 +68,8 @@ fn person(actor: Option<&str>) -> Token {
         id: None,
         session: None,
         actors: actor.map(str::to_owned).into_iter().collect(),
+        claims: Vec::new(),
+        purpose: None,
         digest: [u8::from(actor.is_some()); 32],
     }
 }

@@ -285,6 +285,7 @@ impl<'k> Forge<'k> {
 pub(super) fn issuer(name: &str, url: &str, provider: Provider) -> IssuerConfig {
     let mut config = IssuerConfig::new(Name::parse(name).unwrap(), url, provider);
     config.audiences = vec!["lakegate".to_owned()];
+    config.actors = ["agent", "planner"].map(str::to_owned).to_vec();
     config
 }
 

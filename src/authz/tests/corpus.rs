@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use super::{
     equivalence::{callers, intents, moments, policies},
-    world::{action, load, seal, summary, target, token, vocabulary},
+    world::{action, claims, load, seal, summary, target, token, vocabulary},
 };
 use crate::{
     authz::{Authorizer, schema, text::pieces},
     model::{Caller, EntityRef, Field, FieldValue, Intent, RequestFacts, Resource, SpiffeId, Token, TypeName},
 };
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| schema(&vocabulary()).unwrap().parse().unwrap());
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| schema(&vocabulary(), &claims()).unwrap().parse().unwrap());
 
 /// What both come to: whether it is allowed, the policies that determined it, and those that failed; sorted.
 type Answer = (bool, Vec<String>, Vec<String>);
@@ -30,6 +30,15 @@ fn named(text: &str) -> PolicySet {
         set.add(policy.new_id(id)).unwrap();
     }
     set
+}
+
+fn value(value: &FieldValue) -> Value {
+    match value {
+        FieldValue::Text(text) => json!(text),
+        FieldValue::Long(number) => json!(number),
+        FieldValue::Bool(yes) => json!(yes),
+        FieldValue::Texts(texts) => json!(texts),
+    }
 }
 
 fn uid(value: &Value) -> EntityUid {
@@ -98,18 +107,19 @@ fn exported(caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> (Valu
         context["request"]["source_ip"] = json!({ "__extn": { "fn": "ip", "arg": ip.to_string() } });
     }
     for field in &intent.fields {
-        context["request"][&*field.name] = match &field.value {
-            FieldValue::Text(text) => json!(text),
-            FieldValue::Long(number) => json!(number),
-            FieldValue::Bool(yes) => json!(yes),
-            FieldValue::Texts(texts) => json!(texts),
-        };
+        context["request"][&*field.name] = value(&field.value);
     }
     if let Some(token) = &caller.token {
         let groups = token.groups.iter().map(|group| of("Group", &format!("corp/{group}")));
         let roles = token.roles.iter().map(|role| of("Role", &format!("corp/{role}")));
         listed.push((principal.clone(), groups.chain(roles).chain([of("Issuer", "corp")]).collect()));
-        context["token"] = json!({ "issuer": "corp", "scopes": token.scopes, "expires": datetime(token.expires_at * 1000) });
+        context["token"] = json!({ "issuer": "corp", "scopes": token.scopes, "expires": datetime(token.expires_at * 1000), "claims": {} });
+        for claim in &token.claims {
+            context["token"]["claims"][&*claim.name] = value(&claim.value);
+        }
+        if let Some(purpose) = &token.purpose {
+            context["purpose"] = json!(purpose);
+        }
         if let Some(seconds) = token.auth_time {
             context["token"]["auth_time"] = datetime(seconds * 1000);
         }

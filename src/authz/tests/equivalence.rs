@@ -12,7 +12,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use super::world::{NOW_MS, alice, caller, facts, intent, load, seal, source, summary, token, vocabulary, with_field};
 use crate::{
     authz::{Authorizer, Source, cache::Candidates, covers, footprint::Footprint, node::Question},
-    model::{Action, Caller, FieldValue, Intent, Level, RequestFacts},
+    model::{Action, Caller, Field, FieldValue, Intent, Level, RequestFacts},
 };
 
 fn principal_scope() -> impl Strategy<Value = &'static str> {
@@ -67,6 +67,12 @@ fn condition() -> impl Strategy<Value = &'static str> {
         r#"context has token && context.token.expires > datetime("2026-01-01T01:00:00Z")"#,
         r#"context has token && context.token.scopes.contains("s")"#,
         r#"context has actor && context.actor == "corp/agent""#,
+        r#"context has purpose && context.purpose == "audit""#,
+        r#"context has token && context.token.claims has repository && context.token.claims.repository == "acme/app""#,
+        r#"context has token.claims.teams && context.token.claims.teams.containsAny(["blue", "red"])"#,
+        "context has token && context.token.claims has tier && context.token.claims.tier > 2",
+        "context has token.claims.trusted && context.token.claims.trusted",
+        "context has token && context.token == context.token && context.token.claims has tier",
         // fails where the path is not the empty one, so that errors take part too
         r#"context.request.path == "" || 9223372036854775807 + 1 == 0"#,
     ])
@@ -82,11 +88,27 @@ prop_compose! {
     }
 }
 
+/// Some of the attributes that the world declares.
+fn attributes() -> impl Strategy<Value = Vec<Field>> {
+    let texts = |texts: Vec<&str>| FieldValue::Texts(texts.into_iter().map(str::to_owned).collect());
+    let fields = (
+        option::of(select(vec!["acme/app", "acme/other", ""]).prop_map(|text| FieldValue::Text(text.to_owned()))),
+        option::of(select(vec![vec![], vec!["red"], vec!["blue", "green"]]).prop_map(texts)),
+        option::of(select(vec![1_i64, 3]).prop_map(FieldValue::Long)),
+        option::of(any::<bool>().prop_map(FieldValue::Bool)),
+    );
+    fields.prop_map(|(repository, teams, tier, trusted)| {
+        let named = [("repository", repository), ("teams", teams), ("tier", tier), ("trusted", trusted)];
+        named.into_iter().filter_map(|(name, value)| Some(Field { name: name.into(), value: value? })).collect()
+    })
+}
+
 prop_compose! {
     pub(super) fn callers()(
         subject in option::of(select(vec!["alice", "bob"])),
         groups in select(vec![vec![], vec!["a"], vec!["a", "b"], vec!["b"]]),
         role: bool, scope: bool, actor: bool,
+        (claims, purpose) in (attributes(), option::of(select(vec!["audit", "fraud"]))),
         expires in select(vec![0_i64, 3600, 3601, 7200]),
         peer in select(vec![None, Some("x/one"), Some("y/two")]),
     ) -> Caller {
@@ -96,6 +118,8 @@ prop_compose! {
             token.roles.extend(role.then(|| "r".to_owned()));
             token.scopes.extend(scope.then(|| "s".to_owned()));
             token.actors.extend(actor.then(|| "agent".to_owned()));
+            token.claims = claims;
+            token.purpose = purpose.map(str::to_owned);
             token.expires_at = NOW_MS / 1000 + expires;
             seal(&mut token);
             token

@@ -1,6 +1,6 @@
 //! What is wrong in what operators write: each fault with its place and its mend, all at once.
 
-use super::world::{load, said, source, vocabulary};
+use super::world::{claims, load, said, source, vocabulary};
 use crate::authz::{Authorizer, Source, schema, schema::schema_json};
 
 fn faults(source: &Source) -> String {
@@ -169,10 +169,10 @@ fn a_reload_checks_only_what_changed_and_forgets_what_went() {
 
 #[test]
 fn the_schema_is_one_cedar_can_read_back() {
-    let text = schema(&vocabulary()).unwrap();
+    let text = schema(&vocabulary(), &claims()).unwrap();
     let (fragment, warnings) = cedar_policy::SchemaFragment::from_cedarschema_str(&text).unwrap();
     assert_eq!(warnings.count(), 0);
-    assert_eq!(fragment.to_json_value().unwrap(), schema_json(&vocabulary()), "what people read is what policies are checked against");
+    assert_eq!(fragment.to_json_value().unwrap(), schema_json(&vocabulary(), &claims()), "what people read is what policies are checked against");
     assert!(text.contains("action \"serving_endpoints.query\" in [Action::\"serving_endpoints\", Action::\"use\"]"), "{text}");
     assert!(text.contains("action \"credentials.list\" in [Action::\"read\"]"), "{text}");
 }

@@ -6,7 +6,7 @@ use cedar_policy::{Policy, PolicyId, PolicySet, Schema, Template, ValidationMode
 use cedar_policy_core::{ast, parser::parse_policy_or_template};
 use proptest::{prelude::*, sample::select};
 
-use super::world::{action, vocabulary};
+use super::world::{action, claims, vocabulary};
 use crate::{
     authz::{
         environments::Environments,
@@ -26,7 +26,12 @@ struct Rig {
 
 /// The worlds that policies are validated in.
 static RIGS: LazyLock<Vec<Rig>> = LazyLock::new(|| {
-    vec![rig(&schema(&vocabulary()).unwrap()), rig(&schema(&contradictory()).unwrap()), rig(&schema(&Vocabulary::default()).unwrap()), rig(FOREIGN)]
+    vec![
+        rig(&schema(&vocabulary(), &claims()).unwrap()),
+        rig(&schema(&contradictory(), &[]).unwrap()),
+        rig(&schema(&Vocabulary::default(), &[]).unwrap()),
+        rig(FOREIGN),
+    ]
 });
 
 /// What the catalog never says and a schema can: types of principals that differ, groups in groups, namespaces, attributes, actions for nobody.
@@ -183,6 +188,12 @@ const ATOMS: &[&str] = &[
     "context has token && context.token.scopes.contains(1)",
     r#"context.token.issuer == "corp""#,
     "context has token.acr.foo",
+    "context.token.claims.tier > 3",
+    "context has token && context.token.claims has tier && context.token.claims.tier > 3",
+    r#"context has token.claims.teams && context.token.claims.teams.contains("a")"#,
+    "context has token && context.token.claims has nothing",
+    "context has token && context.token.claims.repository",
+    r#"context has purpose && context.purpose like "x*""#,
     "context.request has run_as",
     r#"context.request has run_as && context.request.run_as == "me""#,
     r#"context has request.run_as && context.request.run_as == "me""#,

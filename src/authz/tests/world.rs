@@ -68,6 +68,12 @@ pub(in crate::authz) fn vocabulary() -> Vocabulary {
     Vocabulary { types, actions, aliases: [("jobs.start".into(), "jobs.run_now".into())].into() }
 }
 
+/// The attributes of tokens, one of each type.
+pub(in crate::authz) fn claims() -> Vec<FieldSpec> {
+    let kinds = [("repository", FieldKind::Text), ("teams", FieldKind::Texts), ("tier", FieldKind::Long), ("trusted", FieldKind::Bool)];
+    kinds.map(|(name, kind)| FieldSpec { name: name.into(), kind }).to_vec()
+}
+
 pub(in crate::authz) fn action(name: &str, level: Level) -> Arc<Action> {
     let (service, _) = name.rsplit_once('.').unwrap();
     let marks = if name == "sql.execute" { vec![Mark::Executes] } else { Vec::new() };
@@ -142,6 +148,8 @@ pub(in crate::authz) fn token(subject: &str, groups: &[&str]) -> Token {
         id: None,
         session: None,
         actors: Vec::new(),
+        claims: Vec::new(),
+        purpose: None,
         digest: [0; 32],
     };
     seal(&mut token);
@@ -173,7 +181,7 @@ pub(in crate::authz) fn facts() -> RequestFacts<'static> {
 }
 
 pub(in crate::authz) fn source(policies: &str) -> Source {
-    Source { files: vec![("base.cedar".into(), policies.to_owned())], ..Source::default() }
+    Source { claims: claims(), files: vec![("base.cedar".into(), policies.to_owned())], ..Source::default() }
 }
 
 /// Lends its schema, which costs more to read than all else in a test.

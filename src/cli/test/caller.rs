@@ -127,6 +127,15 @@ fn facts(raw: &raw::Caller, key: &'static str, kind: PrincipalKind, id: &str, au
         Some(OneOrMany::One(actor)) => vec![actor.clone()],
         Some(OneOrMany::Many(actors)) => actors.clone(),
     };
+    let claims = match &raw.attributes {
+        None => Vec::new(),
+        Some(attributes) => {
+            let text = serde_json::to_vec(attributes).map_err(|error| Wrong { key: "attributes", message: error.to_string(), help: None })?;
+            authenticator
+                .attributes_of(name, &text)
+                .map_err(|message| Wrong::new("attributes", message, "write what `issuers[].attributes` of lakegate.yaml declares, of its type"))?
+        }
+    };
     let token = Box::new(Token {
         issuer: name.clone(),
         kind,
@@ -142,6 +151,8 @@ fn facts(raw: &raw::Caller, key: &'static str, kind: PrincipalKind, id: &str, au
         id: None,
         session: None,
         actors,
+        claims,
+        purpose: raw.purpose.clone(),
         digest: [0; 32],
     });
     if let Some(why) = authenticator.impossible(&token) {

@@ -61,6 +61,11 @@ pub(super) struct Caller {
     pub(super) acr: Option<String>,
     /// Who acts for the person, by its subject; several where one acts for another, the one who acts now first.
     pub(super) actor: Option<OneOrMany>,
+    /// The attributes of the token, by the names that policies read in `context.token.claims`.
+    pub(super) attributes: Option<Map<String, Value>>,
+    /// Why the call is made, as `context.purpose`.
+    #[schemars(example = &"fraud-detection")]
+    pub(super) purpose: Option<String>,
     /// When the token expires: RFC 3339, or `in 5m`, which it is unless given.
     pub(super) expires: Option<String>,
     /// The SPIFFE ID of the calling workload; `none` where the mesh vouches for nobody.
@@ -202,7 +207,7 @@ impl Caller {
     }
 
     /// What only a token has, and whether it is said.
-    pub(super) fn facts(&self) -> [(&'static str, bool); 8] {
+    pub(super) fn facts(&self) -> [(&'static str, bool); 10] {
         [
             ("groups", self.groups.is_some()),
             ("roles", self.roles.is_some()),
@@ -211,6 +216,8 @@ impl Caller {
             ("auth_time", self.auth_time.is_some()),
             ("acr", self.acr.is_some()),
             ("actor", self.actor.is_some()),
+            ("attributes", self.attributes.is_some()),
+            ("purpose", self.purpose.is_some()),
             ("expires", self.expires.is_some()),
         ]
     }
@@ -239,6 +246,8 @@ impl Caller {
             auth_time: self.auth_time.or(other.auth_time),
             acr: self.acr.or(other.acr),
             actor: self.actor.or(other.actor),
+            attributes: self.attributes.or(other.attributes),
+            purpose: self.purpose.or(other.purpose),
             expires: self.expires.or(other.expires),
             peer,
         }

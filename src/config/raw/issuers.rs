@@ -1,11 +1,11 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::{
     units::Span,
-    words::{Algorithm, Kind, Provider},
+    words::{Algorithm, ClaimType, Kind, Provider},
 };
 
 /// One issuer of tokens. What it does not say follows from its provider.
@@ -51,6 +51,34 @@ pub struct Issuer {
     /// The header `typ` values that are accepted, in lower case.
     #[schemars(example = ["at+jwt"])]
     pub token_types: Option<Vec<String>>,
+    /// Claims by their paths, each with the text, or the texts, of which it must be one, or hold one. A token in which that is not so is refused. A number or
+    /// a truth value is compared as JSON writes it.
+    #[schemars(extend("examples" = [{ "repository_owner": "acme" }]))]
+    pub require: Option<BTreeMap<String, OneOrMany>>,
+    /// Claims that policies read as `context.token.claims.<name>`, by these names; of all issuers together, each name with one type.
+    #[schemars(extend("examples" = [{ "branch": { "claim": "ref", "type": "string" } }]))]
+    pub attributes: Option<BTreeMap<String, Attribute>>,
+    /// The subjects that may act for others: who stands outermost in `act` (RFC 8693). Where none is named, a token with `act` is refused.
+    #[schemars(example = ["copilot"])]
+    pub actors: Option<Vec<String>>,
+    /// The claim that says why a call is made, for `context.purpose`.
+    #[schemars(example = &"purpose")]
+    pub purpose_claim: Option<String>,
+    /// In place of `purpose_claim`: the `type` of the entries in `authorization_details` (RFC 9396) whose member `purpose` says it.
+    #[schemars(example = &"databricks_access")]
+    pub purpose_details: Option<String>,
+}
+
+/// A claim that policies read. A token without it has no such attribute; one in which it is of another type is refused.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    /// The claim: a path with dots for what is nested, or the whole name of a claim that is a URL. With a `*` for every member, of which `strings` takes all.
+    #[schemars(required, example = &"ref")]
+    pub claim: Option<String>,
+    /// Its type.
+    #[schemars(required, example = &"string")]
+    pub r#type: Option<ClaimType>,
 }
 
 /// One text, or a list of them.

@@ -87,8 +87,6 @@ fn what_this_version_does_not_have() {
         ("provider: generic", "provider: okta", &["provider `okta` is not available in this version; use `generic` and say the claims"]),
         ("provider: generic", "provider: generic\n    introspection: {}", &["`issuers.introspection` is not available in this version"]),
         ("provider: generic", "provider: generic\n    bindings: []", &["`issuers.bindings` is not available in this version"]),
-        ("provider: generic", "provider: generic\n    actors: []", &["`issuers.actors` is not available in this version"]),
-        ("provider: generic", "provider: generic\n    require: {}", &["`issuers.require` is not available in this version"]),
         (
             "environment: staging",
             "environment: staging\n    credentials: {mode: exchange}",

@@ -19,6 +19,9 @@ when {
   context has actor && context.actor == "corp/agent" &&
   context has token && context.token.issuer == "corp" && context.token.scopes.contains("all") &&
   context.token has client && context.token.client == "app" && context.token has acr && context.token.acr == "gold" &&
+  context.token.claims has branch && context.token.claims.branch == "main" && context.token.claims has checks && context.token.claims.checks > 2 &&
+  context.token.claims has draft && !context.token.claims.draft && context.token.claims has labels && context.token.claims.labels.containsAll(["a", "b,c"]) &&
+  context has purpose && context.purpose == "audit" &&
   context.token has auth_time && context.request.time.durationSince(context.token.auth_time) < duration("1h") &&
   context.token.expires == datetime("2033-05-18T03:33:20Z") &&
   context.request.method == "POST" && context.request.path == "/api/2.1/clusters/edit" &&
@@ -47,6 +50,7 @@ fn claims(world: &World) -> Value {
     json!({
         "groups": ["eng", "b"], "roles": ["lead"], "scope": "all other", "azp": "app", "acr": "gold", "auth_time": world.clock.now() - 60,
         "exp": 2_000_000_000, "act": { "sub": "agent" }, "sid": "s1", "gty": "client-credentials",
+        "git": { "ref": "main" }, "checks": 3, "draft": false, "labels": ["b,c", "a"], "purpose": "audit",
     })
 }
 
@@ -87,6 +91,14 @@ fn each_fact_of_the_record_decides() {
         ("/facts/token/auth_time", Value::Null),
         ("/facts/token/acr", json!("tin")),
         ("/facts/token/expires_at", json!(2_000_000_001)),
+        ("/facts/token/claims", json!([])),
+        ("/facts/token/claims/0/value", json!("dev")),
+        ("/facts/token/claims/1/value", json!(2)),
+        ("/facts/token/claims/1/name", json!("gone")),
+        ("/facts/token/claims/2/value", json!(true)),
+        ("/facts/token/claims/3/value", json!(["a", "b", "c"])),
+        ("/purpose", json!("fraud")),
+        ("/purpose", Value::Null),
         ("/user_identity/client", json!("other")),
         ("/actor/0", json!("other")),
         ("/actor", json!([])),
@@ -127,13 +139,17 @@ fn a_record_that_is_not_whole_is_not_guessed_at() {
     many.body = Some(json!({ "cluster_id": "0101-abc", "init_scripts": scripts }));
     let deep = Sent { method: "GET", path: format!("/api/2.0/workspace/get-status?path=/{}", "a/".repeat(400) + "b"), body: None, ..call(&world) };
     let far = Sent { method: "PUT", path: format!("/api/2.0/fs/files/Volumes/a/b/c/{}", "x".repeat(1200)), body: None, ..call(&world) };
-    let records = world.records(&[long, secret, many, deep, far]);
-    for (record, cut) in
-        records.iter().zip([json!(["fields"]), json!(["fields"]), json!(["fields"]), json!(["resources"]), json!(["resources", "path"])])
-    {
-        assert_eq!(record["facts"]["cut"], cut, "{record:#}");
+    let [mut secret_claim, mut long_claim, mut secret_purpose] = [call(&world), call(&world), call(&world)];
+    let set = |sent: &mut Sent, name: &str, value: Value| sent.claims.as_mut().unwrap()[name] = value;
+    set(&mut secret_claim, "git", json!({ "ref": "eyJhbGciOiJSUzI1NiJ9.e30.AAAA" }));
+    set(&mut long_claim, "labels", (0..256).map(|number| format!("{number:0>36}")).collect());
+    set(&mut secret_purpose, "purpose", json!("dapi0123456789abcdef0123"));
+    let records = world.records(&[long, secret, many, deep, far, secret_claim, long_claim, secret_purpose]);
+    let cuts = [&["fields"][..], &["fields"], &["fields"], &["resources"], &["resources", "path"], &["claims"], &["claims"], &["claims"]];
+    for (record, cut) in records.iter().zip(cuts) {
+        assert_eq!(record["facts"]["cut"], json!(cut), "{record:#}");
         assert_eq!(decide(&world, record), Err(Unreplayable::Cut));
-        assert!(record.to_string().len() < 8192 && !record.to_string().contains("dapi0"), "{record:#}");
+        assert!(record.to_string().len() < 8192 && !record.to_string().contains("dapi0") && !record.to_string().contains("eyJhb"), "{record:#}");
     }
     let record = world.records(&[call(&world)]).remove(0);
     let broken: &[(&str, Value, Unreplayable)] = &[
@@ -152,6 +168,7 @@ fn a_record_that_is_not_whole_is_not_guessed_at() {
         ("/facts/resources/0/type", json!("Nothing"), Unreplayable::OtherCatalog),
         ("/facts/fields/0/name", json!("nothing"), Unreplayable::OtherCatalog),
         ("/facts/fields/0/value", json!("3"), Unreplayable::OtherCatalog),
+        ("/facts/token/claims/0/value", json!(["main"]), Unreplayable::OtherCatalog),
         ("/action", json!("clusters.nothing"), Unreplayable::OtherCatalog),
         ("/action", Value::Null, Unreplayable::OtherCatalog),
         ("/decision", json!("aborted"), Unreplayable::Aborted),
@@ -185,6 +202,6 @@ fn no_part_of_a_token_is_among_the_facts() {
     let world = world();
     let record = world.records(&[call(&world)]).remove(0);
     let token = record["facts"]["token"].as_object().unwrap();
-    assert_eq!(token.keys().collect::<Vec<_>>(), ["groups", "roles", "scopes", "auth_time", "acr", "expires_at"]);
+    assert_eq!(token.keys().collect::<Vec<_>>(), ["groups", "roles", "scopes", "auth_time", "acr", "expires_at", "claims"]);
     assert!(!record.to_string().contains("eyJ"));
 }

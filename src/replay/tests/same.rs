@@ -18,6 +18,9 @@ when { context has token && context.token has auth_time && context.request.time.
 @id("paths") permit (principal, action, resource in WorkspacePath::"stage//Users/a");
 @id("account") permit (principal in Group::"corp/ops", action, resource in Account::"stage");
 @id("service") permit (principal, action, resource in Service::"stage") when { context.request.method == "POST" };
+@id("main") permit (principal, action in Action::"read", resource) when { context has token.claims.branch && context.token.claims.branch == "main" };
+@id("labelled") forbid (principal, action, resource) when { context has token && context.token.claims has labels && context.token.claims.labels.isEmpty() };
+@id("fraud") forbid (principal, action, resource) when { context has purpose && context.purpose == "fraud" };
 @id("small") permit (principal, action == Action::"clusters.create", resource) when { context.request has num_workers && context.request.num_workers < 5 };
 @id("scripts") forbid (principal, action == Action::"clusters.create", resource)
 when { context.request has init_scripts && context.request.init_scripts.contains("/bad,script") };
@@ -46,14 +49,18 @@ fn rarely<T: std::fmt::Debug + Clone + 'static>(items: &'static [T]) -> impl Str
 /// Claims of a token; the moment at which its subject signed in is `ago` seconds away.
 fn claims(now: i64) -> impl Strategy<Value = Value> {
     let names = (pick(&["alice", "b\"o'b", "zoë", "robot"]), maybe(&["app", "robot", "bad app"]), maybe(&["gold", "tin"]), rarely(&["agent", "a/b"]));
+    let further = (maybe(&["main", "dev"]), proptest::option::of(subsequence(vec!["x", "y,z"], 0..=2)), maybe(&["audit", "fraud"]));
     let lists =
         (subsequence(vec!["eng", "ops", "/a/b", "x y", "é"], 0..=5), subsequence(vec!["lead", "dev"], 0..=2), subsequence(vec!["sql", "all"], 0..=2));
-    (names, lists, maybe(&[60_i64, 20_000, 40_000]), rarely(&[1000_i64, 7200, 400_000]), maybe(&["s1"])).prop_map(
-        move |((subject, client, acr, actor), (groups, roles, scopes), ago, left, session)| {
+    (names, lists, maybe(&[60_i64, 20_000, 40_000]), rarely(&[1000_i64, 7200, 400_000]), maybe(&["s1"]), further).prop_map(
+        move |((subject, client, acr, actor), (groups, roles, scopes), ago, left, session, (branch, labels, purpose))| {
             let mut claims =
                 json!({ "sub": subject, "azp": client, "acr": acr, "groups": groups, "roles": roles, "scope": scopes.join(" "), "sid": session });
             claims["act"] = actor.map_or(Value::Null, |actor| json!({ "sub": actor, "act": { "sub": "first" } }));
             claims["auth_time"] = ago.map_or(Value::Null, |ago| json!(now - ago));
+            claims["git"] = branch.map_or(Value::Null, |branch| json!({ "ref": branch }));
+            claims["labels"] = labels.map_or(Value::Null, |labels| json!(labels));
+            claims["purpose"] = json!(purpose);
             if let Some(left) = left {
                 claims["exp"] = json!(now + 200_000 + left);
             }

@@ -61,7 +61,10 @@ impl World {
             "listen": { "check": "127.0.0.1:0", "admin": "127.0.0.1:0" },
             "peers": { "trust_domains": ["cluster.local", "other.org"], "required": false },
             "issuers": [{ "name": "corp", "issuer": issuer.url(), "provider": "generic", "audiences": ["lakegate"], "jwks_file": "corp.jwks.json",
-                "roles_claim": "roles", "kind": "detect" }],
+                "roles_claim": "roles", "kind": "detect",
+                "actors": ["agent", "a/b"], "purpose_claim": "purpose",
+                "attributes": { "branch": { "claim": "git.ref", "type": "string" }, "checks": { "claim": "checks", "type": "long" },
+                    "draft": { "claim": "draft", "type": "bool" }, "labels": { "claim": "labels", "type": "strings" } } }],
             "workspaces": [
                 { "name": "stage", "hosts": ["stage.example.com"], "workspace_id": "1", "environment": "staging" },
                 { "name": "prod", "hosts": ["prod.example.com"], "workspace_id": "2", "environment": "prod" },
