@@ -33,6 +33,9 @@ pub enum Reason {
     TokenNotYetValid,
     TokenNotAccepted,
     ActorNotAllowed,
+    TokenNotForPeer,
+    ProofMissing,
+    ProofInvalid,
     // what the call would do is not known, or not allowed
     HostUnknown,
     CallUnknown,
@@ -67,7 +70,7 @@ pub struct Refusal {
 // === impl Reason ===
 
 impl Reason {
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 44] = [
         Self::RequestMalformed,
         Self::PathAmbiguous,
         Self::HostAmbiguous,
@@ -94,6 +97,9 @@ impl Reason {
         Self::TokenNotYetValid,
         Self::TokenNotAccepted,
         Self::ActorNotAllowed,
+        Self::TokenNotForPeer,
+        Self::ProofMissing,
+        Self::ProofInvalid,
         Self::HostUnknown,
         Self::CallUnknown,
         Self::UpgradeRefused,
@@ -141,6 +147,9 @@ impl Reason {
             Self::TokenNotYetValid => "TOKEN_NOT_YET_VALID",
             Self::TokenNotAccepted => "TOKEN_NOT_ACCEPTED",
             Self::ActorNotAllowed => "ACTOR_NOT_ALLOWED",
+            Self::TokenNotForPeer => "TOKEN_NOT_FOR_PEER",
+            Self::ProofMissing => "PROOF_MISSING",
+            Self::ProofInvalid => "PROOF_INVALID",
             Self::HostUnknown => "HOST_UNKNOWN",
             Self::CallUnknown => "CALL_UNKNOWN",
             Self::UpgradeRefused => "UPGRADE_REFUSED",

@@ -70,7 +70,10 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         | Reason::TokenExpired
         | Reason::TokenNotYetValid
         | Reason::TokenNotAccepted
-        | Reason::ActorNotAllowed => DenyStatus::Unauthorized,
+        | Reason::ActorNotAllowed
+        | Reason::TokenNotForPeer
+        | Reason::ProofMissing
+        | Reason::ProofInvalid => DenyStatus::Unauthorized,
         Reason::HostUnknown | Reason::CallUnknown | Reason::UpgradeRefused | Reason::PolicyNoPermit | Reason::PolicyForbids | Reason::PolicyError => {
             DenyStatus::Forbidden
         }
@@ -105,7 +108,7 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::ResourceAmbiguous => "the request names the object it acts on in two ways, or not in its canonical form",
         Reason::WorkspaceAmbiguous => "host, header and query name different workspaces, or none of several",
         Reason::PeerMissing => "the call came without a mesh identity",
-        Reason::PeerInvalid => "the mesh identity is no SPIFFE ID of a trusted domain",
+        Reason::PeerInvalid => "the mesh identity is no SPIFFE ID of a trusted domain, or that of a proxy and not of a workload",
         Reason::CredentialMissing => "the call came without any proof of who makes it",
         Reason::CredentialUnsupported => "the credential is of a kind that is not accepted",
         Reason::TokenMalformed => "the token is no well-formed signed token",
@@ -120,6 +123,9 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::TokenNotYetValid => "the token is not valid yet",
         Reason::TokenNotAccepted => "the token lacks a claim that its issuer's tokens must have here, or has it with another value",
         Reason::ActorNotAllowed => "who acts for the token's subject may not act for anybody",
+        Reason::TokenNotForPeer => "the token may not be presented by this workload",
+        Reason::ProofMissing => "the token is bound to a key or certificate, and the proof of it did not come with the call",
+        Reason::ProofInvalid => "the proof of the key or certificate that the token is bound to does not hold",
         Reason::HostUnknown => "the host belongs to no configured workspace",
         Reason::CallUnknown => "the call is not in the catalog",
         Reason::UpgradeRefused => "the call asks to change the protocol, and nothing allows that",
