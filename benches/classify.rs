@@ -48,6 +48,8 @@ fn call<'r>(method: &'r str, raw: &'r str, body: Body<'r>) -> Call<'r> {
         body,
         upgrade: None,
         principal: b"",
+        certificate: b"",
+        proxy: None,
         source_ip: None,
     }
 }

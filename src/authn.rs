@@ -6,6 +6,7 @@
 
 mod admit;
 mod attributes;
+mod binding;
 mod cache;
 mod claims;
 mod config;
@@ -32,15 +33,16 @@ use std::{
     sync::Arc,
 };
 
+pub use admit::Examined;
 pub use attributes::all as claims;
-pub use config::{
-    Algorithm, Attribute, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, PeerConfig, Provider, Purpose, Requirement,
-};
+pub use binding::{Binding, PeerTemplate, PeerTemplateError};
+pub use config::{Algorithm, Attribute, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, Provider, Purpose, Requirement};
 pub use digest::of_facts;
+pub use peer::{Belief, PeerConfig, PeerSource, ProxyConfig};
 use prometheus_client::registry::Registry;
 
 use self::{
-    admit::{Held, Presented},
+    admit::Presented,
     cache::{Cache, Verified},
     claims::Claims,
     facts::Facts,
@@ -146,9 +148,27 @@ impl Authenticator {
     /// The workload that calls; `None` only where none is required.
     ///
     /// # Errors
-    /// `PeerMissing`, or `PeerInvalid` for what is not a SPIFFE ID of a configured trust domain.
+    /// `PeerMissing`, or `PeerInvalid` for what is not a SPIFFE ID of a configured trust domain, or that of a proxy.
     pub fn peer(&self, call: &Call<'_>) -> Result<Option<SpiffeId>, Refusal> {
-        peer::read(call.principal, &self.peers)
+        peer::read(call, &self.peers)
+    }
+
+    /// The workload called `name`, as if it were known that it calls; `None` where it is empty and none is required.
+    ///
+    /// # Errors
+    /// As for [`peer`](Self::peer).
+    pub fn peer_told(&self, name: &[u8]) -> Result<Option<SpiffeId>, Refusal> {
+        peer::told(name, &self.peers)
+    }
+
+    /// The workload as its certificate names it, where it counts as one of another trust domain.
+    #[must_use]
+    pub fn presented_peer(&self, call: &Call<'_>) -> Option<SpiffeId> {
+        if self.peers.aliases.is_empty() {
+            return None;
+        }
+        let id = peer::presented(call, &self.peers).ok()??;
+        (self.peers.counted(id.trust_domain()) != id.trust_domain()).then_some(id)
     }
 
     /// Who calls. Waits only where the issuer's keys have to be fetched.
@@ -167,21 +187,23 @@ impl Authenticator {
     pub async fn identify(&self, call: &Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
         let token = match call.headers.authorization {
             None => None,
-            Some(value) => Some(self.counted(credential::bearer(value)?, &Presented { call: Some(call), peer: peer.as_ref() }).await?),
+            Some(value) => {
+                Some(self.counted(credential::bearer(value)?, &Presented { call: Some(call), peer: peer.as_ref(), peers: &self.peers }).await?)
+            }
         };
         told::somebody(Caller { peer, token })
     }
 
-    /// The facts of `token`, a compact JWT, once it is verified; who presents it is not asked.
+    /// The facts of `token`, a compact JWT, once it is verified, and what it asks of whoever presents it.
     ///
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
-    pub async fn examine(&self, token: &str) -> Result<Arc<Token>, Refusal> {
+    pub async fn examine(&self, token: &str) -> Result<Examined, Refusal> {
         let verified = self.verified(token).await;
         if verified.is_err() {
             self.metrics.tokens_refused.inc();
         }
-        verified.map(|verified| Arc::clone(&verified.token))
+        verified.map(|verified| Examined { token: Arc::clone(&verified.token), held: verified.held.clone() })
     }
 
     /// The facts of `token`, once it is verified and may be presented so.

@@ -7,6 +7,7 @@
 //!
 //! All faults of a file are reported at once. What the interface names and this version does not have is refused, never ignored.
 
+mod bindings;
 mod catalog;
 mod claims;
 mod document;
@@ -16,6 +17,7 @@ mod issuers;
 mod later;
 mod listen;
 mod path;
+mod peers;
 mod quote;
 pub mod raw;
 mod reference;
@@ -38,17 +40,22 @@ use std::{
 };
 
 pub use self::{
+    bindings::{Binding, Bindings},
     catalog::{Api, CatalogFiles},
     claims::Claims,
     document::{Document, document_schema},
     issuers::Issuer,
-    listen::{Listen, Peers, Tls},
+    listen::{Listen, Tls},
     path::KeyPath,
+    peers::{PeerProxy, Peers},
     reference::reference,
     schema::json_schema,
     service::{Audit, AuditSink, Grants, Limits, Policy, Telemetry},
     targets::{TargetEntry, Trust},
-    words::{Algorithm, ClaimType, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, PeerSource, Provider, TrustHeader},
+    words::{
+        Algorithm, BoundKind, ClaimType, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, PeerSource, Provider,
+        TrustHeader,
+    },
 };
 use self::{raw::Raw, report::Report};
 use crate::{model::Fault, yaml};
@@ -144,8 +151,9 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
         report.fault(&at("version"), format!("version `{version}` is not known"), format!("write `{VERSION}`"));
     }
     let listen = raw.listen.as_ref().and_then(|raw| listen::listen(raw, &at("listen"), report));
-    let peers = raw.peers.as_ref().and_then(|raw| listen::peers(raw, &at("peers"), report));
-    let issuers = issuers::issuers(raw.issuers.as_deref().unwrap_or_default(), &at("issuers"), report);
+    let tls = raw.listen.as_ref().is_some_and(|listen| listen.tls.is_some());
+    let peers = raw.peers.as_ref().and_then(|raw| peers::peers(raw, tls, &at("peers"), report));
+    let issuers = issuers::issuers(raw.issuers.as_deref().unwrap_or_default(), peers.as_ref(), &at("issuers"), report);
     let targets = targets::targets(raw, report);
     let state_dir = raw.state_dir.as_deref().map(|written| files::folder(written, &at("state_dir"), report));
     let catalog = catalog::files(raw.catalog.as_ref().unwrap_or(&raw::CatalogFiles::default()), &at("catalog"), report);

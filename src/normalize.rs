@@ -62,6 +62,8 @@ pub fn normalize<'r>(raw: &'r RawCall, config: &Config) -> Result<Call<'r>, Refu
         host,
         headers,
         principal: raw.principal(),
+        certificate: raw.certificate(),
+        proxy: raw.proxy().map(AsRef::as_ref),
         source_ip: source_ip(raw.source_address()),
     })
 }

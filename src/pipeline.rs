@@ -148,6 +148,7 @@ impl Pipeline {
             Ok(call) => {
                 found.own = snapshot.classifier.asked(&call).is_some();
                 found.shadow &= snapshot.observes(&call) && !found.own;
+                found.presented = snapshot.authenticator.presented_peer(&call);
                 if let Ok(peer) = snapshot.authenticator.peer(&call) {
                     found.shadow |= snapshot.observes_caller(&call, peer.as_ref()) && !found.own;
                     found.peer = peer;
@@ -224,6 +225,7 @@ async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, 
     found.own = asked.is_some();
     found.asked = asked.as_ref().and_then(|asked| Some(asked.as_ref().ok()?.action()));
     found.stage = Stage::Authn;
+    found.presented = snapshot.authenticator.presented_peer(call);
     found.peer = snapshot.authenticator.peer(call)?;
     found.shadow |= snapshot.observes_caller(call, found.peer.as_ref()) && !found.own;
     if let Some(target) = snapshot.classifier.discovery(call) {

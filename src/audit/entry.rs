@@ -26,6 +26,8 @@ pub struct Entry {
     pub principal: Option<String>,
     /// The workload's SPIFFE ID.
     pub peer: Option<String>,
+    /// As its certificate names it, where its trust domain counts as another.
+    pub peer_presented: Option<String>,
     /// Who acts now for the principal; earlier actors follow.
     pub actor: Vec<String>,
     /// Why it is made, as the token has it.

@@ -1,15 +1,18 @@
 //! What a request must have beside a token that is good. Asked each time: nothing of it is ever cached with the token.
 
-use super::{claims::bad, confirm::Confirmation};
-use crate::model::{Call, Refusal, SpiffeId};
+use std::sync::Arc;
+
+use super::{PeerConfig, binding, claims::bad, confirm::Confirmation, peer::certificate};
+use crate::model::{Call, Refusal, SpiffeId, SpiffePattern, Token};
 
 /// How a token is presented.
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "no token asks anything of its request yet")]
 pub(super) struct Presented<'p, 'r> {
     /// `None` where a token is told of and no call brings it.
     pub call: Option<&'p Call<'r>>,
     pub peer: Option<&'p SpiffeId>,
+    /// Who is believed about the certificate of the caller.
+    pub peers: &'p PeerConfig,
 }
 
 /// What a token asks of each request that presents it, as its verified claims say.
@@ -17,20 +20,69 @@ pub(super) struct Presented<'p, 'r> {
 pub(super) struct Held {
     /// What it is bound to; `None` for a bearer token.
     pub confirmation: Option<Confirmation>,
+    /// The workloads that may present it; `None` where any may.
+    pub bindings: Option<Vec<SpiffePattern>>,
+}
+
+/// A token that was verified, and that nobody presents.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    pub token: Arc<Token>,
+    pub(super) held: Held,
+}
+
+// === impl Examined ===
+
+impl Examined {
+    /// The workloads that may present it; `None` where any may.
+    #[must_use]
+    pub fn peers(&self) -> Option<&[SpiffePattern]> {
+        self.held.bindings.as_deref()
+    }
+
+    /// Whether it is bound to a client certificate.
+    #[must_use]
+    pub fn wants_certificate(&self) -> bool {
+        self.held.confirmation.is_some_and(|confirmation| confirmation.certificate.is_some())
+    }
+
+    /// Whether it is bound to a key that signs a proof for each request.
+    #[must_use]
+    pub fn wants_key(&self) -> bool {
+        self.held.confirmation.is_some_and(|confirmation| confirmation.key.is_some())
+    }
+
+    /// Whether `peer` may present it, as far as that is a matter of who that is.
+    ///
+    /// # Errors
+    /// `TokenNotForPeer`.
+    pub fn admit(&self, peer: Option<&SpiffeId>) -> Result<(), Refusal> {
+        self.peers().map_or(Ok(()), |patterns| binding::admit(patterns, peer))
+    }
 }
 
 // === impl Held ===
 
 impl Held {
+    /// What it takes in memory beside itself, about.
+    pub(super) fn bytes(&self) -> usize {
+        let pattern = |pattern: &SpiffePattern| size_of::<SpiffePattern>() + pattern.as_str().len();
+        self.bindings.iter().flatten().map(pattern).sum()
+    }
+
     /// Whether a request that is made so has all of it.
     ///
     /// # Errors
     /// A [`Refusal`] that says what it lacks.
     pub(super) fn by(&self, presented: &Presented<'_, '_>) -> Result<(), Refusal> {
-        let _ = presented;
-        if self.confirmation.is_some() {
-            return Err(bad("the token is bound to a key or certificate (`cnf`), and the proof of it cannot be checked; use a bearer token"));
+        if let Some(patterns) = &self.bindings {
+            binding::admit(patterns, presented.peer)?;
         }
-        Ok(())
+        // Of a token that is told of, the proof is left out as the signature is.
+        let (Some(confirmation), Some(call)) = (&self.confirmation, presented.call) else { return Ok(()) };
+        if confirmation.key.is_some() {
+            return Err(bad("the token is bound to a key (`cnf.jkt`), and the proof of it cannot be checked; use a bearer token"));
+        }
+        confirmation.holds_for(|| certificate::of(call, presented.peers))
     }
 }

@@ -44,7 +44,7 @@ impl Cache {
     pub(super) fn new(bytes: u64, clock: Clock) -> Self {
         let entries = sync::Cache::builder()
             .max_capacity(bytes)
-            .weigher(|_: &[u8; 32], verified: &Arc<Verified>| u32::try_from(weight(&verified.token)).unwrap_or(u32::MAX))
+            .weigher(|_: &[u8; 32], verified: &Arc<Verified>| u32::try_from(weight(&verified.token) + verified.held.bytes()).unwrap_or(u32::MAX))
             .expire_after(Release(clock))
             .build();
         Self { entries, bytes }

@@ -1,6 +1,6 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use super::attributes;
+use super::{Binding, PeerConfig, attributes};
 use crate::{
     model::{FieldKind, Name},
     net::Endpoint,
@@ -17,15 +17,6 @@ pub struct Config {
     pub cache_bytes: u64,
     /// The folder in which the stage keeps what must outlive the process; without it nothing does.
     pub state_dir: Option<PathBuf>,
-}
-
-/// Which mesh identities count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerConfig {
-    /// Compared as they are, so lower case.
-    pub trust_domains: Vec<String>,
-    /// Whether a call without a mesh identity is refused.
-    pub required: bool,
 }
 
 /// One issuer of tokens and what its tokens must look like.
@@ -52,6 +43,8 @@ pub struct IssuerConfig {
     pub actors: Vec<String>,
     /// Where its tokens say why a call is made; `None` where they do not.
     pub purpose: Option<Purpose>,
+    /// Which workloads may present its tokens; `None` where any may.
+    pub bindings: Option<Vec<Binding>>,
     /// How far clocks may differ, in seconds.
     pub leeway_s: i64,
     /// Accepted `typ` headers, lower case, without `application/` (RFC 7515, section 4.1.9). A token without one counts as `jwt`.
@@ -172,6 +165,7 @@ impl IssuerConfig {
             require: Vec::new(),
             actors: Vec::new(),
             purpose: None,
+            bindings: None,
             leeway_s: 30,
             token_types: ["jwt", "at+jwt"].map(str::to_owned).to_vec(),
             refresh_s: 60,
@@ -260,6 +254,12 @@ impl ClaimPath {
 
     pub(super) fn names(&self) -> &[String] {
         &self.0
+    }
+
+    /// Whether it leads to one claim only: no `*` stands in it.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.0.iter().all(|name| name != "*")
     }
 }
 

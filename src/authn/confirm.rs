@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::claims::{Claims, bad};
-use crate::{json::Value, model::Refusal};
+use crate::{
+    json::Value,
+    model::{Reason, Refusal},
+};
 
 /// The certificate or the key of whoever may present the token; both, where it names both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,25 @@ impl Confirmation {
             }
         }
         if found == Self::default() { Err(bad("the claim `cnf` is empty")) } else { Ok(Some(found)) }
+    }
+}
+
+impl Confirmation {
+    /// Whether the caller has the certificate that the token is bound to, if it is bound to one; `certificate` is asked only then.
+    pub(super) fn holds_for(&self, certificate: impl FnOnce() -> Result<Option<[u8; 32]>, Refusal>) -> Result<(), Refusal> {
+        let Some(bound) = self.certificate else { return Ok(()) };
+        let refused = |reason, detail: &'static str| Err(Refusal::new(reason, detail));
+        match certificate()? {
+            Some(have) if have == bound => Ok(()),
+            Some(_) => refused(
+                Reason::ProofInvalid,
+                "the token is bound to another client certificate than the workload that presents it has; get a token with the certificate of this workload",
+            ),
+            None => refused(
+                Reason::ProofMissing,
+                "the token is bound to a client certificate, and the proxy that asks does not pass on which one the caller has; use a bearer token, or see `writes_xfcc`",
+            ),
+        }
     }
 }
 

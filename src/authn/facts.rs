@@ -1,7 +1,9 @@
 //! What a token says, held against what its issuer's tokens must look like.
 
 use super::{
-    Held, IssuerConfig, KindRule, Provider, attributes,
+    IssuerConfig, KindRule, Provider,
+    admit::Held,
+    attributes, binding,
     claims::{Claims, bad},
     confirm::Confirmation,
     delegation, digest, shown,
@@ -90,7 +92,8 @@ impl Facts {
         }
         token.roles = sorted(token.roles);
         token.digest = digest::of_facts(&token);
-        Ok(Self { token, window, held: Held { confirmation: Confirmation::read(claims)? } })
+        let bindings = binding::of_claims(config.bindings.as_deref(), claims, token.kind)?;
+        Ok(Self { token, window, held: Held { confirmation: Confirmation::read(claims)?, bindings } })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     Authenticator, KindRule,
     admit::Presented,
-    attributes,
+    attributes, binding,
     claims::{Claims, is_name},
     delegation, digest,
     facts::{Facts, Window, sorted},
@@ -32,20 +32,25 @@ impl Authenticator {
     pub fn caller_from_claims_at(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
         let claims = Claims::read(claims_json)?;
         let facts = Facts::read(&claims, &self.issuer(&claims)?.config, now)?;
-        facts.held.by(&Presented { call: None, peer: peer.as_ref() })?;
+        facts.held.by(&Presented { call: None, peer: peer.as_ref(), peers: &self.peers })?;
         Ok(Caller { peer, token: Some(Arc::new(facts.token)) })
     }
 
     /// The caller that a verified token with the facts of `told` would make at the time `now`, in seconds since the epoch. The order of its lists and
-    /// its digest need not be those of a token; its attributes are those of [`attributes_of`](Self::attributes_of).
+    /// its digest need not be those of a token; its attributes are those of [`attributes_of`](Self::attributes_of). Where a binding asks for a claim that facts
+    /// do not tell, it may say anything.
     ///
     /// # Errors
-    /// `TokenExpired`, `TokenNotYetValid` or `ActorNotAllowed`. What the issuer requires of claims that are no facts is not asked.
+    /// `TokenExpired`, `TokenNotYetValid`, `ActorNotAllowed`, or `TokenNotForPeer` where no token with these facts may be presented by `peer`. What the issuer
+    /// requires of claims that are no facts is not asked.
     pub fn caller_from_facts_at(&self, told: Token, peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
-        let issuer = self.issuers.iter().find(|issuer| issuer.config.name == told.issuer);
-        let leeway = issuer.map_or(0, |issuer| issuer.config.leeway_s);
-        Window::new(told.issued_at, told.expires_at, leeway).check(now)?;
-        issuer.map_or(Ok(()), |issuer| delegation::allowed(&told.actors, &issuer.config))?;
+        let issuer = self.issuers.iter().map(|issuer| &issuer.config).find(|issuer| issuer.name == told.issuer);
+        Window::new(told.issued_at, told.expires_at, issuer.map_or(0, |issuer| issuer.leeway_s)).check(now)?;
+        issuer.map_or(Ok(()), |issuer| delegation::allowed(&told.actors, issuer))?;
+        let bindings = issuer.map(|issuer| binding::of_facts(issuer.bindings.as_deref(), &told, &issuer.subject_claim, &issuer.groups_claim));
+        if let Some(patterns) = bindings.transpose()?.flatten() {
+            binding::admit(&patterns, peer.as_ref())?;
+        }
         let mut token = Token { groups: sorted(told.groups), roles: sorted(told.roles), scopes: sorted(told.scopes), ..told };
         token.digest = digest::of_facts(&token);
         Ok(Caller { peer, token: Some(Arc::new(token)) })

@@ -94,6 +94,8 @@ impl Sent {
             body,
             upgrade: case.upgrade.as_deref().map(|name| Upgrade(Cow::Borrowed(name))),
             principal: b"",
+            certificate: b"",
+            proxy: None,
             source_ip: None,
         }
     }

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Exit, output::Output};
 use crate::{
+    authn::Examined,
     clock::Clock,
-    model::{FieldValue, Refusal, Token},
+    model::{FieldValue, Refusal, SpiffePattern},
     net,
     reload::Compiler,
 };
@@ -18,6 +19,9 @@ pub(super) struct Args {
     /// The file that holds the token; standard input where it is left out
     #[arg(long)]
     token_file: Option<PathBuf>,
+    /// The SPIFFE ID of a workload: may it present the token?
+    #[arg(long)]
+    peer: Option<String>,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -37,9 +41,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Output::error(Exit::Failure, error),
     };
-    match runtime.block_on(compiled.snapshot.authenticator.examine(bare(&token))) {
-        Ok(token) => {
-            let facts = facts(&token);
+    let authenticator = &compiled.snapshot.authenticator;
+    let examined = runtime.block_on(authenticator.examine(bare(&token))).and_then(|examined| {
+        if let Some(peer) = &args.peer {
+            examined.admit(authenticator.peer_told(peer.as_bytes())?.as_ref())?;
+        }
+        Ok(examined)
+    });
+    match examined {
+        Ok(examined) => {
+            let facts = facts(&examined);
             output.result(&facts, || lines(&facts));
             Exit::Yes
         }
@@ -62,9 +73,13 @@ pub(super) fn bare(text: &str) -> &str {
     text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("bearer ")).unwrap_or(text).trim()
 }
 
-/// What policies will see of the token.
-pub(super) fn facts(token: &Token) -> Value {
+/// What policies will see of the token, and what it asks of whoever presents it.
+fn facts(examined: &Examined) -> Value {
+    let token = &examined.token;
     let claims: serde_json::Map<String, Value> = token.claims.iter().map(|claim| (claim.name.to_string(), plain(&claim.value))).collect();
+    let peers = examined.peers().map(|peers| peers.iter().map(SpiffePattern::as_str).collect::<Vec<_>>());
+    let bound_to = [("certificate", examined.wants_certificate()), ("key", examined.wants_key())];
+    let bound_to: Vec<&str> = bound_to.into_iter().filter(|(_, wanted)| *wanted).map(|(what, _)| what).collect();
     json!({
         "decision": "allow",
         "reason": "ALLOWED",
@@ -82,6 +97,8 @@ pub(super) fn facts(token: &Token) -> Value {
         "issued_at": token.issued_at,
         "expires_at": token.expires_at,
         "session": token.session,
+        "peers": peers,
+        "bound_to": bound_to,
     })
 }
 

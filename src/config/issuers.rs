@@ -1,9 +1,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
+    bindings::{self, Bindings},
     claims::{self, Claims},
     files, forms,
     path::KeyPath,
+    peers::Peers,
     raw::{self, OneOrMany},
     report::Report,
     words::{Algorithm, Kind, Provider},
@@ -29,13 +31,14 @@ pub struct Issuer {
     /// Never empty.
     pub roles_claim: Option<Vec<String>>,
     pub kind: Option<Kind>,
+    pub bindings: Bindings,
     pub leeway: Option<Duration>,
     /// In lower case; never empty.
     pub token_types: Option<Vec<String>>,
     pub claims: Claims,
 }
 
-pub(super) fn issuers(raw: &[raw::Issuer], path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<Issuer>> {
+pub(super) fn issuers(raw: &[raw::Issuer], peers: Option<&Peers>, path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<Issuer>> {
     for (index, issuer) in raw.iter().enumerate() {
         let mut unique = |key: &str, of: fn(&raw::Issuer) -> Option<&String>| {
             if let Some(text) = of(issuer)
@@ -48,11 +51,11 @@ pub(super) fn issuers(raw: &[raw::Issuer], path: &KeyPath, report: &mut Report<'
         unique("issuer", |issuer| issuer.issuer.as_ref());
     }
     claims::types(raw, path, report);
-    let read: Vec<Option<Issuer>> = raw.iter().enumerate().map(|(index, raw)| issuer(raw, &path.item(index), report)).collect();
+    let read: Vec<Option<Issuer>> = raw.iter().enumerate().map(|(index, raw)| issuer(raw, peers, &path.item(index), report)).collect();
     read.into_iter().collect()
 }
 
-fn issuer(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<Issuer> {
+fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut Report<'_>) -> Option<Issuer> {
     let name = raw.name.as_deref().and_then(|text| forms::name(text, &path.key("name"), report));
     let url = raw.issuer.as_deref().and_then(|text| issuer_url(text, &path.key("issuer"), report));
     let audiences = raw.audiences.as_deref().and_then(|texts| forms::some(texts, &path.key("audiences"), report, forms::token_text));
@@ -66,6 +69,7 @@ fn issuer(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<
     let mut claim = |key: &str, text: &Option<String>| text.as_deref().map(|text| forms::token_text(text, &path.key(key), report));
     let (subject_claim, groups_claim) = (claim("subject_claim", &raw.subject_claim), claim("groups_claim", &raw.groups_claim));
     let algorithms = raw.algorithms.as_deref().map(|list| algorithms(list, &path.key("algorithms"), report));
+    let bindings = bindings::bindings(raw.bindings.as_ref(), peers, &path.key("bindings"), report);
     let leeway = raw.leeway.map(|span| span.0);
     if leeway.is_some_and(|leeway| leeway > LEEWAY_MAX) {
         report.fault(&path.key("leeway"), "the leeway is longer than 5m", "set the issuer's clock, and write `5m` or less");
@@ -83,6 +87,7 @@ fn issuer(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<
         groups_claim: groups_claim.flatten(),
         roles_claim: roles_claim.flatten(),
         kind: raw.kind,
+        bindings: bindings?,
         leeway,
         token_types: token_types.flatten(),
         claims: claims?,

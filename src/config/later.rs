@@ -21,9 +21,6 @@ const OTHER_PROVIDER: &str = "use `generic` and say the claims";
 const OTHER_MODE: &str = "use `passthrough` or `strip`";
 
 const LATER: &[Later] = &[
-    key("peers.proxies", "remove it: every proxy is believed for `source.principal` alone"),
-    word("peers.source", "xfcc", "use `principal`"),
-    word("peers.source", "connection", "use `principal`"),
     word("issuers[].provider", "okta", OTHER_PROVIDER),
     word("issuers[].provider", "entra", OTHER_PROVIDER),
     word("issuers[].provider", "google", OTHER_PROVIDER),
@@ -32,7 +29,6 @@ const LATER: &[Later] = &[
     word("issuers[].provider", "databricks", OTHER_PROVIDER),
     word("issuers[].provider", "aws", OTHER_PROVIDER),
     word("issuers[].provider", "spiffe", OTHER_PROVIDER),
-    key("issuers[].bindings", "remove it"),
     key("issuers[].introspection", "remove it: only signed tokens are read"),
     word("workspaces[].credentials.mode", "exchange", OTHER_MODE),
     word("workspaces[].credentials.mode", "service-principal", OTHER_MODE),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{files, forms, later, path::KeyPath, raw, report::Report, words::PeerSource};
+use super::{files, forms, later, path::KeyPath, raw, report::Report};
 use crate::text::quoted;
 
 /// Where lakegate listens, and who may ask it.
@@ -29,15 +29,6 @@ pub struct Tls {
     pub client_ca: PathBuf,
     /// SPIFFE IDs in which `*` stands for one whole segment of the path; never empty.
     pub allow: Vec<String>,
-}
-
-/// Which workloads of the mesh are known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peers {
-    /// Never empty.
-    pub trust_domains: Vec<String>,
-    pub source: PeerSource,
-    pub required: bool,
 }
 
 pub(super) fn listen(raw: &raw::Listen, path: &KeyPath, report: &mut Report<'_>) -> Option<Listen> {
@@ -84,11 +75,6 @@ fn socket(written: &Path, path: &KeyPath, report: &mut Report<'_>) -> Option<Pat
         return None;
     }
     Some(made)
-}
-
-pub(super) fn peers(raw: &raw::Peers, path: &KeyPath, report: &mut Report<'_>) -> Option<Peers> {
-    let trust_domains = forms::some(raw.trust_domains.as_deref()?, &path.key("trust_domains"), report, forms::trust_domain)?;
-    Some(Peers { trust_domains, source: raw.source.unwrap_or_default(), required: raw.required.unwrap_or(true) })
 }
 
 fn tls(raw: &raw::Tls, path: &KeyPath, report: &mut Report<'_>) -> Option<Tls> {

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use self::{
-    issuers::{Attribute, Issuer, OneOrMany},
-    listen::{Listen, Peers, Tls},
+    issuers::{Attribute, Binding, Bindings, Issuer, OneOrMany, When},
+    listen::{Listen, PeerProxy, Peers, Tls},
     targets::{Account, Credentials, Service, Trust, TrustWord, Workspace},
 };
 use super::{

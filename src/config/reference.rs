@@ -33,7 +33,7 @@ fn section(text: &mut String, path: &str, schema: &'static Json) {
     text.push('\n');
     for (key, property) in properties {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        match (mapping(property), property.get("items").and_then(mapping)) {
+        match (mapping(property), items(property).and_then(mapping)) {
             (Some(mapping), _) => section(text, &path, mapping),
             (None, Some(item)) => section(text, &format!("{path}[]"), item),
             (None, None) => {
@@ -44,6 +44,12 @@ fn section(text: &mut String, path: &str, schema: &'static Json) {
             }
         }
     }
+}
+
+/// What a list holds, where the key may be one.
+fn items(property: &'static Json) -> Option<&'static Json> {
+    let choices = property.get("anyOf").and_then(Json::as_array).into_iter().flatten();
+    [property].into_iter().chain(choices).find_map(|schema| schema.get("items"))
 }
 
 fn row(text: &mut String, key: &str, property: &'static Json, required: bool) {

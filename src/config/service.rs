@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     files, forms,
-    listen::Peers,
     path::KeyPath,
+    peers::Peers,
     raw,
     report::Report,
     units::Size,
@@ -112,7 +112,10 @@ fn shadow_namespaces(texts: &[String], peers: Option<&Peers>, path: &KeyPath, re
     for (index, namespace) in namespaces.iter().enumerate() {
         let domain = namespace.split_once('/').map_or("", |(domain, _)| domain);
         if let Some(peers) = peers.filter(|peers| !peers.trust_domains.iter().any(|known| known == domain)) {
-            let help = format!("`peers.trust_domains` has `{}`", peers.trust_domains.join("`, `"));
+            let help = match peers.aliases.get(domain) {
+                Some(counts_as) => format!("it counts as {}: write that", quoted(counts_as)),
+                None => format!("`peers.trust_domains` has `{}`", peers.trust_domains.join("`, `")),
+            };
             report.fault(&path.item(index), format!("no caller is of the trust domain {}", quoted(domain)), help);
         }
     }

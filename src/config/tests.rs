@@ -24,9 +24,15 @@ listen:
   tls: { cert: tls.crt, key: tls.key, client_ca: ca.crt, allow: ["spiffe://cluster.local/ns/istio-egress/sa/*"] }
   admin: "[::1]:9192"
   control: lakegate.sock
-peers: { trust_domains: [cluster.local, b.example], source: principal, required: false }
+peers:
+  trust_domains: [cluster.local, b.example]
+  aliases: { old.example: b.example }
+  source: connection
+  writes_xfcc: false
+  required: false
+  proxies: [{ spiffe: "spiffe://old.example/ns/a/sa/*", source: xfcc }, { spiffe: "spiffe://cluster.local/gw", source: principal, writes_xfcc: true }]
 issuers:
-  - { name: corp, issuer: "http://127.0.0.1:8080/realms/ml", provider: keycloak, audiences: [lakegate, other], jwks_file: corp.jwks.json, roles_claim: [a, b] }
+  - { name: corp, issuer: "http://127.0.0.1:8080/realms/ml", provider: keycloak, audiences: [lakegate, other], jwks_file: corp.jwks.json, roles_claim: [a, b], bindings: none }
   - name: ci
     issuer: https://ci.example.com
     provider: generic
@@ -37,6 +43,7 @@ issuers:
     groups_claim: teams
     roles_claim: roles
     kind: service-principal
+    bindings: [{ when: { kind: service-principal, team: ml, a.b: [x, y] }, peers: ["spiffe://old.example/ns/{team}/sa/*"] }]
     leeway: 90s
     token_types: [at+jwt, jwt]
 workspaces:
@@ -136,8 +143,19 @@ fn every_key_is_read() {
         allow: vec!["spiffe://cluster.local/ns/istio-egress/sa/*".to_owned()],
     };
     assert_eq!((&config.listen.tls, &config.listen.control), (&Some(tls), &Some(at("lakegate.sock"))));
-    assert_eq!(config.peers.trust_domains, ["cluster.local", "b.example"]);
-    assert!(!config.peers.required);
+    let spiffe = |text: &str| crate::model::SpiffePattern::parse(text).unwrap();
+    let peers = Peers {
+        trust_domains: vec!["cluster.local".to_owned(), "b.example".to_owned()],
+        aliases: [("old.example".to_owned(), "b.example".to_owned())].into(),
+        source: PeerSource::Connection,
+        writes_xfcc: false,
+        required: false,
+        proxies: vec![
+            PeerProxy { spiffe: spiffe("spiffe://b.example/ns/a/sa/*"), source: PeerSource::Xfcc, writes_xfcc: true },
+            PeerProxy { spiffe: spiffe("spiffe://cluster.local/gw"), source: PeerSource::Principal, writes_xfcc: true },
+        ],
+    };
+    assert_eq!(config.peers, peers);
     let [corp, ci] = config.issuers.as_slice() else { panic!("two issuers") };
     assert_eq!(
         (corp.provider, &corp.jwks_file, &corp.roles_claim),
@@ -145,6 +163,12 @@ fn every_key_is_read() {
     );
     assert_eq!(ci.algorithms.as_deref(), Some(["ES256".to_owned(), "EdDSA".to_owned()].as_slice()));
     assert_eq!((ci.subject_claim.as_deref(), ci.groups_claim.as_deref(), ci.kind), (Some("oid"), Some("teams"), Some(Kind::ServicePrincipal)));
+    let Bindings::Only(bindings) = &ci.bindings else { panic!("{:?}", ci.bindings) };
+    let [binding] = bindings.as_slice() else { panic!("one binding") };
+    let claim = |path: &str| crate::authn::ClaimPath::parse(path).unwrap();
+    assert_eq!((&corp.bindings, binding.kind), (&Bindings::Any, Some(BoundKind::ServicePrincipal)));
+    assert_eq!(binding.claims, [(claim("a.b"), vec!["x".to_owned(), "y".to_owned()]), (claim("team"), vec!["ml".to_owned()])]);
+    assert_eq!(binding.peers.iter().map(crate::authn::PeerTemplate::trust_domain).collect::<Vec<_>>(), ["b.example"]);
     assert_eq!((ci.leeway, ci.jwks_uri.as_deref()), (Some(Duration::from_secs(90)), Some("http://localhost:8081/keys")));
     let treated: Vec<_> = config.targets.iter().map(|entry| (entry.target.kind, entry.credentials, entry.mode, &entry.trust)).collect();
     let only = Trust::Only(vec![TrustHeader::Subject, TrustHeader::Peer]);

@@ -80,6 +80,20 @@ pub enum PeerSource {
     /// Envoy, in `source.principal` of the check: the URI of the certificate it has verified.
     #[default]
     Principal,
+    /// The last element of `x-forwarded-client-cert`: for waypoints, of which `source.principal` is empty.
+    Xfcc,
+    /// The certificate of the proxy that asks, which is the workload's own sidecar.
+    Connection,
+}
+
+/// A kind of principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BoundKind {
+    /// Tokens of users.
+    User,
+    /// Tokens of programs.
+    ServicePrincipal,
 }
 
 /// A trust header: what follows the prefix in its name.

@@ -19,7 +19,7 @@ use super::{
     meter::Meter,
     metrics::Failed,
 };
-use crate::model::{DecisionId, Deny, DenyStatus, RawCall, Reason, Verdict};
+use crate::model::{DecisionId, Deny, DenyStatus, Proxy, RawCall, Reason, Verdict};
 
 /// How long a decision may be late before it is broken off: it then answers, and records, that it is late itself.
 const GRACE: Duration = Duration::from_millis(5);
@@ -56,15 +56,15 @@ impl<D: Decide> Check<D> {
         }
     }
 
-    /// The answer to one check, framed for gRPC. Never fails, and never waits longer than the check's budget.
-    pub(super) async fn answer<B>(&self, request: Request<B>) -> Bytes
+    /// The answer to one check of `proxy`, framed for gRPC. Never fails, and never waits longer than the check's budget.
+    pub(super) async fn answer<B>(&self, request: Request<B>, proxy: Option<Arc<Proxy>>) -> Bytes
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let budget = deadline::budget(request.headers(), self.longest);
         let mut heard = None;
         let by = Instant::now() + budget;
-        let work = AssertUnwindSafe(self.work(request.into_body(), &mut heard, by)).catch_unwind();
+        let work = AssertUnwindSafe(self.work(request.into_body(), proxy.clone(), &mut heard, by)).catch_unwind();
         let failed = match tokio::time::timeout_at(by + GRACE, work).await {
             Ok(Ok(answer)) => return answer,
             Ok(Err(_)) => {
@@ -75,12 +75,12 @@ impl<D: Decide> Check<D> {
             Err(_) => Failed::Late,
         };
         // Read once more rather than kept: this path is rare, and `decide` owns the first reading.
-        let raw = heard.and_then(|wire| decode(wire).ok());
+        let raw = heard.and_then(|wire| decode(wire).ok()).map(|raw| raw.with_proxy(proxy));
         self.fail(failed, raw.as_ref())
     }
 
     /// `heard` is the message, once there is one, for an answer about it from outside.
-    async fn work<B>(&self, body: B, heard: &mut Option<Bytes>, by: Instant) -> Bytes
+    async fn work<B>(&self, body: B, proxy: Option<Arc<Proxy>>, heard: &mut Option<Bytes>, by: Instant) -> Bytes
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -92,7 +92,7 @@ impl<D: Decide> Check<D> {
         };
         *heard = Some(bytes.clone());
         let raw = match decode(bytes) {
-            Ok(raw) => raw,
+            Ok(raw) => raw.with_proxy(proxy),
             Err(error) => {
                 tracing::debug!(%error, "a check could not be decoded");
                 return self.fail(Failed::Undecodable, None);

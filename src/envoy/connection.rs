@@ -17,6 +17,7 @@ use super::{
     metrics::Refused,
     pulse::{Counted, Pulse},
 };
+use crate::model::Proxy;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -78,14 +79,14 @@ impl<D: Decide> Shared<D> {
             return;
         }
         match &self.tls {
-            None => self.speak(stream).await,
+            None => self.speak(stream, None).await,
             Some(tls) => {
                 let shaken = tokio::select! {
                     shaken = tokio::time::timeout(self.handshake, tls.accept(stream)) => shaken,
                     () = self.stop.cancelled() => return,
                 };
                 match shaken {
-                    Ok(Ok(stream)) => self.speak(stream).await,
+                    Ok(Ok((stream, proxy))) => self.speak(stream, Some(Arc::new(proxy))).await,
                     Ok(Err(cause)) => self.metrics.refused(cause),
                     Err(_) => self.metrics.refused(Refused::Handshake),
                 }
@@ -94,11 +95,12 @@ impl<D: Decide> Shared<D> {
         drop(place);
     }
 
-    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    /// `proxy` is who the other side has proven to be.
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, proxy: Option<Arc<Proxy>>) {
         let pulse = Arc::new(Pulse::default());
         let service = service_fn(|request| {
-            let (front, pulse) = (Arc::clone(&self.front), Arc::clone(&pulse));
-            async move { front.call(request, &pulse).await }
+            let (front, pulse, proxy) = (Arc::clone(&self.front), Arc::clone(&pulse), proxy.clone());
+            async move { front.call(request, &pulse, proxy).await }
         });
         let io = TokioIo::new(Counted::new(stream, Arc::clone(&pulse)));
         let mut connection = pin!(self.http2.serve_connection(io, service));

@@ -48,8 +48,9 @@ fn read(wire: &[u8]) -> Result<RawFields, Undecodable> {
     let Some(attributes) = attributes.0 else { return Ok(out) };
     let [source, request] = singular(root.within(attributes), [1, 4])?;
     if let Some(source) = source.0 {
-        let [address, principal] = singular(root.within(source), [1, 4])?;
+        let [address, principal, certificate] = singular(root.within(source), [1, 4, 5])?;
         out.principal = principal.span()?;
+        out.certificate = certificate.span()?;
         if let Some(address) = address.0 {
             out.source_address = socket_address(&root, address)?;
         }

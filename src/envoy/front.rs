@@ -1,6 +1,6 @@
 //! What stands behind every connection: the check by the shortest way, health and reflection through tonic.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::Either;
@@ -9,6 +9,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::{Decide, Health, check::Check, message::Reply, pulse::Pulse};
+use crate::model::Proxy;
 
 /// The gRPC service, as health and reflection name it.
 pub(super) const SERVICE: &str = "envoy.service.auth.v3.Authorization";
@@ -40,10 +41,15 @@ impl<D: Decide> Front<D> {
         Self { check, routes }
     }
 
-    pub(super) async fn call(&self, request: Request<Incoming>, pulse: &Pulse) -> Result<Response<Either<Reply, tonic::body::Body>>, Infallible> {
+    pub(super) async fn call(
+        &self,
+        request: Request<Incoming>,
+        pulse: &Pulse,
+        proxy: Option<Arc<Proxy>>,
+    ) -> Result<Response<Either<Reply, tonic::body::Body>>, Infallible> {
         if request.uri().path() == CHECK_PATH {
             let turn = pulse.turn();
-            let mut response = Response::new(Either::Left(Reply::new(self.check.answer(request).await)));
+            let mut response = Response::new(Either::Left(Reply::new(self.check.answer(request, proxy).await)));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             drop(turn);
             return Ok(response);

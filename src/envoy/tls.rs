@@ -18,7 +18,10 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use x509_parser::{extensions::GeneralName, prelude::parse_x509_certificate};
 
 use super::metrics::Refused;
-use crate::model::{SpiffeId, SpiffePattern};
+use crate::{
+    digest,
+    model::{Proxy, SpiffeId, SpiffePattern},
+};
 
 /// The files and the allow-list of `listen.tls`.
 #[derive(Clone, Debug)]
@@ -74,17 +77,17 @@ impl Tls {
     }
 
     /// The handshake, and the check of who came.
-    pub(super) async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refused> {
+    pub(super) async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Proxy), Refused> {
         let acceptor = TlsAcceptor::from(self.current.load_full());
         let stream = acceptor.accept(stream).await.map_err(|error| {
             tracing::debug!(%error, "a tls handshake failed");
             Refused::Handshake
         })?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let peer = certificate.and_then(spiffe_id);
-        match peer {
-            Some(peer) if self.config.allow.iter().any(|pattern| pattern.matches(&peer)) => Ok(stream),
-            Some(peer) => {
+        let proxy = certificate.and_then(|certificate| Some(Proxy { id: spiffe_id(certificate)?, certificate: digest::of(certificate) }));
+        match proxy {
+            Some(proxy) if self.config.allow.iter().any(|pattern| pattern.matches(&proxy.id)) => Ok((stream, proxy)),
+            Some(Proxy { id: peer, .. }) => {
                 tracing::warn!(%peer, "an identity that is not on the allow-list asked");
                 Err(Refused::Peer)
             }

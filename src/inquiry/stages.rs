@@ -54,7 +54,7 @@ async fn stages(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms
     let call = normalize::normalize(&raw, &snapshot.normalize).inspect_err(|refusal| report.mode = mode(Err(refusal.reason), None))?;
     report.mode = mode(Ok(&call), None);
     report.stage = "authn";
-    let peer = snapshot.authenticator.peer(&call)?;
+    let peer = snapshot.authenticator.peer_told(call.principal)?;
     report.peer = peer.as_ref().map(ToString::to_string);
     report.mode = mode(Ok(&call), peer.as_ref());
     if let Some(target) = snapshot.classifier.discovery(&call) {

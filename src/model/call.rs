@@ -2,7 +2,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use smallvec::SmallVec;
 
-use super::Host;
+use super::{Host, Proxy};
 
 /// One request that can be read in one way only; what `normalize` makes of a [`RawCall`](super::RawCall).
 #[derive(Debug)]
@@ -17,6 +17,10 @@ pub struct Call<'r> {
     pub upgrade: Option<Upgrade<'r>>,
     /// The mesh identity Envoy took from the caller's certificate, unparsed; `authn` decides what it is worth.
     pub principal: &'r [u8],
+    /// The certificate that this was taken from, as URL-encoded PEM; empty unless Envoy is told to send it.
+    pub certificate: &'r [u8],
+    /// The proxy that asks; `None` where its connection proves nobody.
+    pub proxy: Option<&'r Proxy>,
     /// The direct peer of Envoy.
     pub source_ip: Option<IpAddr>,
 }

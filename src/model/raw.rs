@@ -1,6 +1,8 @@
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
+
+use super::Proxy;
 
 /// Where one field stands in the bytes of a check: a half-open range of byte offsets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum HeaderForm {
 pub struct RawFields {
     /// `attributes.source.principal`: a URI SAN, a DNS SAN or a subject, or empty.
     pub principal: Span,
+    /// `attributes.source.certificate`: URL-encoded PEM, where Envoy is told to send it (`include_peer_certificate`); else empty.
+    pub certificate: Span,
     /// `attributes.source.address.socket_address.address`: the direct peer of Envoy, as text.
     pub source_address: Span,
     pub method: Span,
@@ -49,6 +53,7 @@ pub struct RawFields {
 pub struct RawCall {
     wire: Bytes,
     fields: RawFields,
+    proxy: Option<Arc<Proxy>>,
 }
 
 // === impl Span ===
@@ -70,12 +75,30 @@ impl Span {
 impl RawCall {
     #[must_use]
     pub fn new(wire: Bytes, fields: RawFields) -> Self {
-        Self { wire, fields }
+        Self { wire, fields, proxy: None }
+    }
+
+    /// The same check, asked by `proxy`.
+    #[must_use]
+    pub fn with_proxy(self, proxy: Option<Arc<Proxy>>) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// Who asks; `None` where the connection proves nobody.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Arc<Proxy>> {
+        self.proxy.as_ref()
     }
 
     #[must_use]
     pub fn principal(&self) -> &[u8] {
         self.fields.principal.of(&self.wire)
+    }
+
+    /// The certificate of the caller, as Envoy passes it on.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8] {
+        self.fields.certificate.of(&self.wire)
     }
 
     #[must_use]

@@ -38,8 +38,7 @@ impl SpiffeId {
         if !Self::is_trust_domain(domain) {
             return Err(SpiffeError::TrustDomain);
         }
-        let segment = |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-        if !path.split('/').all(segment) {
+        if !path.split('/').all(Self::is_segment) {
             return Err(SpiffeError::Path);
         }
         Ok(Self { domain_end: SCHEME.len() + domain.len(), text: text.into() })
@@ -50,6 +49,20 @@ impl SpiffeId {
     pub fn is_trust_domain(text: &str) -> bool {
         let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
         (1..=255).contains(&text.len()) && text.bytes().all(lower)
+    }
+
+    /// Whether `text` can be one segment of the path.
+    #[must_use]
+    pub fn is_segment(text: &str) -> bool {
+        !matches!(text, "" | "." | "..") && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    }
+
+    /// The workload of the same path in the trust domain `domain`.
+    ///
+    /// # Errors
+    /// [`SpiffeError`] where `domain` is none, or the whole becomes too long.
+    pub fn in_domain(&self, domain: &str) -> Result<Self, SpiffeError> {
+        Self::parse(&format!("{SCHEME}{domain}{}", self.text.get(self.domain_end..).unwrap_or_default()))
     }
 
     #[must_use]

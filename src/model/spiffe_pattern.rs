@@ -25,6 +25,39 @@ impl SpiffePattern {
         Ok(Self { text: text.to_owned() })
     }
 
+    /// Whether some SPIFFE ID is matched by both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (mut one, mut other) = (self.text.split('/'), other.text.split('/'));
+        loop {
+            match (one.next(), other.next()) {
+                (None, None) => return true,
+                (Some(one), Some(other)) if one == other || one == "*" || other == "*" => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// The trust domain of all that it matches.
+    #[must_use]
+    pub fn trust_domain(&self) -> &str {
+        self.text.split('/').nth(2).unwrap_or_default()
+    }
+
+    /// The same pattern of paths in the trust domain `domain`.
+    ///
+    /// # Errors
+    /// [`SpiffeError`] where `domain` is none, or the whole becomes too long.
+    pub fn in_domain(&self, domain: &str) -> Result<Self, SpiffeError> {
+        let path: Vec<&str> = self.text.split('/').skip(3).collect();
+        Self::parse(&format!("spiffe://{domain}/{}", path.join("/")))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     #[must_use]
     pub fn matches(&self, id: &SpiffeId) -> bool {
         let mut wanted = self.text.split('/');
@@ -66,6 +99,28 @@ mod tests {
             let parsed = SpiffePattern::parse(pattern).expect("a pattern");
             assert_eq!(parsed.matches(&SpiffeId::parse(id).expect("an id")), expected, "{pattern} {id}");
         }
+    }
+
+    #[test]
+    fn patterns_overlap_where_one_id_is_of_both() {
+        let cases = [
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/*/sa/gw", true),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/gw", true),
+            ("spiffe://td/ns/x/sa/gw", "spiffe://td/ns/x/sa/gw", true),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/y/sa/*", false),
+            ("spiffe://td/ns/x/sa/*", "spiffe://td/ns/x/sa/*/z", false),
+            ("spiffe://td/*/*/*/*", "spiffe://other/*/*/*/*", false),
+        ];
+        for (one, other, expected) in cases {
+            let [one, other] = [one, other].map(|text| SpiffePattern::parse(text).expect("a pattern"));
+            assert_eq!((one.overlaps(&other), other.overlaps(&one)), (expected, expected), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_moves_to_another_trust_domain() {
+        let moved = SpiffePattern::parse("spiffe://old/ns/*/sa/gw").expect("a pattern").in_domain("new").expect("a pattern");
+        assert_eq!((moved.as_str(), moved.trust_domain()), ("spiffe://new/ns/*/sa/gw", "new"));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Found<'r> {
     pub(super) call: Option<Call<'r>>,
     /// The workload, known before its token is looked at, so that the record of a bad token names who sent it.
     pub(super) peer: Option<SpiffeId>,
+    /// As its certificate names it, where its trust domain counts as another.
+    pub(super) presented: Option<SpiffeId>,
     pub(super) caller: Option<Caller>,
     pub(super) intent: Option<Intent>,
     /// What the policies said, where they were asked, whatever became of the call then.
@@ -91,6 +93,7 @@ impl Found<'_> {
             stage: Stage::Normalize,
             call: None,
             peer: None,
+            presented: None,
             caller: None,
             intent: None,
             judged: None,
@@ -124,6 +127,7 @@ impl Found<'_> {
         }
         self.describe_call(entry);
         entry.peer = self.peer.as_ref().map(ToString::to_string);
+        entry.peer_presented = self.presented.as_ref().map(ToString::to_string);
         if let Some(caller) = &self.caller {
             describe_caller(caller, entry);
         }

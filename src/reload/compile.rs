@@ -16,7 +16,7 @@ use crate::{
     broker::Broker,
     classify::{Catalog, Classifier},
     clock::Clock,
-    config::Config,
+    config::{Bindings, Config},
     model::Fault,
     net,
     pipeline::Snapshot,
@@ -142,7 +142,7 @@ fn parts(config: &Config, dir: &Path) -> Result<Source, Vec<Fault>> {
     })
 }
 
-/// Folders in which something is not read that may have been meant to be, or in which there is nothing to read.
+/// What is said by nobody and should be; folders in which something is not read that may have been meant to be, or in which there is nothing to read.
 fn unmeant(config: &Config) -> Vec<Fault> {
     let policy = &config.policy;
     let given = [policy.access.as_deref(), policy.grants.as_ref().map(|grants| grants.dir.as_path())].into_iter().flatten();
@@ -154,7 +154,18 @@ fn unmeant(config: &Config) -> Vec<Fault> {
         help: Some("nobody has anything by this folder: is it the right one?".to_owned()),
     });
     let yaml = policy.groups.as_deref().into_iter().chain(given).filter_map(|dir| unread(dir, Meant::Yaml));
-    unread(&policy.dir, Meant::Policies).into_iter().chain(yaml).chain(nothing).collect()
+    unbound(config).chain(unread(&policy.dir, Meant::Policies)).chain(yaml).chain(nothing).collect()
+}
+
+/// Issuers of which nobody has said which workloads may present their tokens.
+fn unbound(config: &Config) -> impl Iterator<Item = Fault> {
+    config.issuers.iter().filter(|issuer| issuer.bindings == Bindings::Unsaid).map(|issuer| Fault {
+        file: config.file.clone(),
+        line: None,
+        column: None,
+        message: format!("issuer `{}` has no `bindings`: whoever steals one of its tokens can use it in any pod", issuer.name),
+        help: Some("say which workloads may present them, or `bindings: none` where that is meant".to_owned()),
+    })
 }
 
 /// That files of a folder are not read, once.

@@ -7,8 +7,11 @@ use crate::{
     authz::Scope,
     broker,
     classify::{CatalogFile, TargetConfig},
-    config::{Api, Config, CredentialMode, Explain, Issuer, Kind, Mode, Provider, TargetEntry, Trust, TrustHeader},
-    model::{Fault, Name, TargetKind},
+    config::{
+        Api, Binding, Bindings, BoundKind, Config, CredentialMode, Explain, Issuer, Kind, Mode, PeerProxy, PeerSource, Peers, Provider, TargetEntry,
+        Trust, TrustHeader,
+    },
+    model::{Fault, Name, PrincipalKind, TargetKind},
     net::Endpoint,
     normalize,
     pipeline::ShadowTargets,
@@ -36,12 +39,44 @@ pub(super) fn normalize(config: &Config) -> normalize::Config {
 pub(super) fn authn(config: &Config) -> Result<authn::Config, Vec<Fault>> {
     let issuers: Result<Vec<_>, _> = config.issuers.iter().map(|issuer| self::issuer(config, issuer)).collect();
     Ok(authn::Config {
-        peers: authn::PeerConfig { trust_domains: config.peers.trust_domains.clone(), required: config.peers.required },
+        peers: peers(&config.peers),
         issuers: issuers.map_err(|fault| vec![fault])?,
         token_limit: config.limits.token,
         cache_bytes: TOKEN_CACHE,
         state_dir: config.state_dir.clone(),
     })
+}
+
+fn peers(from: &Peers) -> authn::PeerConfig {
+    let belief = |source: PeerSource, writes_xfcc: bool| authn::Belief {
+        source: match source {
+            PeerSource::Principal => authn::PeerSource::Principal,
+            PeerSource::Xfcc => authn::PeerSource::Xfcc,
+            PeerSource::Connection => authn::PeerSource::Connection,
+        },
+        writes_xfcc,
+    };
+    let proxy = |from: &PeerProxy| authn::ProxyConfig { spiffe: from.spiffe.clone(), belief: belief(from.source, from.writes_xfcc) };
+    authn::PeerConfig {
+        trust_domains: from.trust_domains.clone(),
+        aliases: from.aliases.clone().into_iter().collect(),
+        required: from.required,
+        others: belief(from.source, from.writes_xfcc),
+        proxies: from.proxies.iter().map(proxy).collect(),
+    }
+}
+
+fn bindings(from: &Bindings) -> Option<Vec<authn::Binding>> {
+    let Bindings::Only(list) = from else { return None };
+    let binding = |from: &Binding| authn::Binding {
+        kind: from.kind.map(|kind| match kind {
+            BoundKind::User => PrincipalKind::User,
+            BoundKind::ServicePrincipal => PrincipalKind::ServicePrincipal,
+        }),
+        claims: from.claims.iter().map(|(claim, any_of)| authn::Requirement { claim: claim.clone(), any_of: any_of.clone() }).collect(),
+        peers: from.peers.clone(),
+    };
+    Some(list.iter().map(binding).collect())
 }
 
 fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
@@ -86,6 +121,7 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
             Kind::Detect => KindRule::Detect,
         };
     }
+    issuer.bindings = bindings(&from.bindings);
     if let Some(leeway) = from.leeway {
         issuer.leeway_s = i64::try_from(leeway.as_secs()).unwrap_or(i64::MAX);
     }

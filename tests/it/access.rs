@@ -139,7 +139,12 @@ policy: { dir: policies, access: access, groups: groups, grants: { dir: grants, 
         std::process::Command::new(env!("CARGO_BIN_EXE_lakegate")).arg("check").args(["--config", "lakegate.yaml"]).current_dir(&folder).output();
     let told = String::from_utf8(check.unwrap().stdout).unwrap();
     let warnings: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("warning: ")).collect();
+    let Some((unbound, warnings)) = warnings.split_first() else { panic!("{told}") };
     let mended = "; what is read here ends in `.cedar`; keep other files elsewhere";
+    assert!(
+        unbound.starts_with("lakegate.yaml: issuer `corp` has no `bindings`: ") && unbound.contains("`bindings: none` where that is meant"),
+        "{told}"
+    );
     assert_eq!(warnings[0], format!("policies: not read: `c.CEDAR`, `d.cedar~`, `more/b.json` and 1 more{mended}"), "{told}");
     assert!(warnings[1].starts_with("access: not read: `team.yaml.off`; what is read here ends in `.yaml` or `.yml`"), "{told}");
     assert!(warnings[2].starts_with("access: there is no `*.yaml` file; "), "{told}");

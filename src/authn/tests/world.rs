@@ -290,7 +290,7 @@ pub(super) fn issuer(name: &str, url: &str, provider: Provider) -> IssuerConfig 
 }
 
 pub(super) fn config(issuers: Vec<IssuerConfig>) -> Config {
-    let peers = PeerConfig { trust_domains: vec!["cluster.local".to_owned()], required: true };
+    let peers = PeerConfig::new(vec!["cluster.local".to_owned()]);
     Config { peers, issuers, token_limit: 16 * 1024, cache_bytes: 1 << 20, state_dir: None }
 }
 
@@ -322,6 +322,8 @@ pub(super) fn call<'r>(principal: &'r [u8], authorization: Option<&'r str>) -> C
         body: Body::Absent,
         upgrade: None,
         principal,
+        certificate: b"",
+        proxy: None,
         source_ip: None,
     }
 }

@@ -47,6 +47,8 @@ fn call<'r>(segments: [&'r str; 2], body: &'r [u8]) -> Call<'r> {
         body: Body::Whole { bytes: body, media: MediaType::Json },
         upgrade: None,
         principal: b"",
+        certificate: b"",
+        proxy: None,
         source_ip: None,
     }
 }

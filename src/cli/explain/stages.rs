@@ -61,11 +61,14 @@ pub(in crate::cli) fn rights(config: &Path, asker: Offline<'_>) -> Result<Rights
     let compiled = compiled(config)?;
     let snapshot = &compiled.snapshot;
     let peer = asker.peer.map(SpiffeId::parse).transpose().map_err(|error| Failed::Error(Exit::Invalid, format!("--peer: {error}")))?;
+    let peer = peer.map_or(Ok(None), |peer| snapshot.authenticator.peer_told(peer.as_str().as_bytes()))?;
     let caller = match (asker.claims, asker.token_file) {
         (Some(file), _) => snapshot.authenticator.caller_from_claims(&claims(file)?, peer)?,
         (None, Some(file)) => {
             let text = read_token(file)?;
-            Caller { peer, token: Some(runtime()?.block_on(snapshot.authenticator.examine(&text))?) }
+            let examined = runtime()?.block_on(snapshot.authenticator.examine(&text))?;
+            examined.admit(peer.as_ref())?;
+            Caller { peer, token: Some(examined.token) }
         }
         (None, None) => Caller { peer, token: None },
     };

@@ -102,7 +102,7 @@ fn stages(case: &Case, snapshot: &Snapshot, outcome: &mut Outcome<'_>) -> Result
     let too_long = || Refusal::new(Reason::RequestMalformed, "the call is longer than any check");
     let raw = case.request.raw(case.caller.peer.as_deref()).ok_or_else(too_long)?;
     let call = crate::normalize::normalize(&raw, &snapshot.normalize)?;
-    let peer = snapshot.authenticator.peer(&call)?;
+    let peer = snapshot.authenticator.peer_told(call.principal)?;
     outcome.got.peer = peer.as_ref().map(ToString::to_string);
     if let Some(target) = snapshot.classifier.discovery(&call) {
         outcome.got.workspace = Some(target?.name.to_string());

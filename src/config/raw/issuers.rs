@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::super::{
     units::Span,
-    words::{Algorithm, ClaimType, Kind, Provider},
+    words::{Algorithm, BoundKind, ClaimType, Kind, Provider},
 };
 
 /// One issuer of tokens. What it does not say follows from its provider.
@@ -45,6 +45,9 @@ pub struct Issuer {
     /// Which kind of principal its subjects are.
     #[schemars(example = &"detect")]
     pub kind: Option<Kind>,
+    /// Which workloads may present its tokens: a list, or `none` where any may. Without it any may, and `lakegate check` warns.
+    #[schemars(example = &"none")]
+    pub bindings: Option<Bindings>,
     /// How far its clock may be off; up to 5m.
     #[schemars(example = &"30s")]
     pub leeway: Option<Span>,
@@ -79,6 +82,44 @@ pub struct Attribute {
     /// Its type.
     #[schemars(required, example = &"string")]
     pub r#type: Option<ClaimType>,
+}
+
+/// Which workloads may present the tokens of an issuer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Bindings {
+    Word(BindingsWord),
+    Only(Vec<Binding>),
+}
+
+/// That there are none.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum BindingsWord {
+    None,
+}
+
+/// The workloads that may present some of an issuer's tokens. Of several that are about a token, each adds its own; a token that none is about is refused.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// Of which tokens; of all unless given.
+    pub when: Option<When>,
+    /// SPIFFE IDs. `*` stands for one whole segment of the path, and `{claim}` for what that claim of the token says, as one whole segment.
+    #[schemars(required, example = ["spiffe://cluster.local/ns/{namespace}/sa/{name}"])]
+    pub peers: Option<Vec<String>>,
+}
+
+/// Tokens, by what they say. Every key beside `kind` is a claim, with the text, or one of the texts, that it must be or hold.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct When {
+    /// Whose token it is.
+    #[schemars(example = &"service-principal")]
+    pub kind: Option<BoundKind>,
+    #[serde(flatten)]
+    pub claims: BTreeMap<String, OneOrMany>,
 }
 
 /// One text, or a list of them.

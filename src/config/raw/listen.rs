@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -51,10 +51,36 @@ pub struct Peers {
     /// The SPIFFE trust domains whose workloads are believed.
     #[schemars(required, example = ["cluster.local"])]
     pub trust_domains: Option<Vec<String>>,
-    /// Who says which workload calls.
+    /// Other names of these trust domains, each with the one that it counts as, as in a migration: Istio's `trustDomainAliases`. Policies and records have the
+    /// right side.
+    #[schemars(example = BTreeMap::from([("old.example.com", "cluster.local")]))]
+    pub aliases: Option<BTreeMap<String, String>>,
+    /// Who says which workload calls, where `proxies` has nothing about the proxy that asks.
     #[schemars(extend("default" = "principal"))]
     pub source: Option<PeerSource>,
+    /// Those proxies write the last element of `x-forwarded-client-cert` themselves, whatever they were sent: its `Hash` is then believed as the caller's
+    /// certificate, for tokens that are bound to one. Not true of a proxy that forwards the header as it came (`FORWARD_ONLY`).
+    #[schemars(extend("default" = false))]
+    pub writes_xfcc: Option<bool>,
     /// Refuse a call without a mesh identity.
     #[schemars(extend("default" = true))]
     pub required: Option<bool>,
+    /// The same for single proxies, by the certificate that they ask with. Needs `listen.tls`. No two entries may be about the same proxy. A caller that is itself
+    /// one of them, unless its source is `connection`, is refused: the workload behind it is not known.
+    pub proxies: Option<Vec<PeerProxy>>,
+}
+
+/// Who is believed about the workload, for some of the proxies that ask.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PeerProxy {
+    /// The SPIFFE IDs of the proxies. `*` stands for one whole segment of the path.
+    #[schemars(required, example = &"spiffe://cluster.local/ns/istio-egress/sa/waypoint")]
+    pub spiffe: Option<String>,
+    /// Who says which workload calls.
+    #[schemars(required, example = &"xfcc")]
+    pub source: Option<PeerSource>,
+    /// As `peers.writes_xfcc`. Always so of `source: xfcc`.
+    #[schemars(example = true)]
+    pub writes_xfcc: Option<bool>,
 }

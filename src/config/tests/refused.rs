@@ -86,7 +86,6 @@ fn what_this_version_does_not_have() {
     table(&[
         ("provider: generic", "provider: okta", &["provider `okta` is not available in this version; use `generic` and say the claims"]),
         ("provider: generic", "provider: generic\n    introspection: {}", &["`issuers.introspection` is not available in this version"]),
-        ("provider: generic", "provider: generic\n    bindings: []", &["`issuers.bindings` is not available in this version"]),
         (
             "environment: staging",
             "environment: staging\n    credentials: {mode: exchange}",
@@ -105,8 +104,6 @@ fn what_this_version_does_not_have() {
         ),
         ("version: 1", "version: 1\ncatalog: { dir: nowhere, extra: [none.yaml] }", &["`nowhere` cannot be read", "`none.yaml` cannot be read"]),
         ("version: 1", "version: 1\ntrust: {assertion: {keys: [a.pem]}}", &["`trust.assertion` is not available in this version"]),
-        ("peers:", "peers:\n  source: xfcc", &["source `xfcc` is not available in this version; use `principal`"]),
-        ("peers:", "peers:\n  proxies: []", &["`peers.proxies` is not available in this version"]),
         (
             "listen:",
             "listen:\n  control: 127.0.0.1:9193",
@@ -118,6 +115,121 @@ fn what_this_version_does_not_have() {
     for provider in ["okta", "entra", "google", "github-actions", "kubernetes", "databricks", "aws", "spiffe"] {
         let report = faults(&GOOD.replace("generic", provider));
         assert!(report.contains(&format!("provider `{provider}` is not available")), "{report}");
+    }
+}
+
+/// Who is believed about callers: what could never be, and what would be two things.
+#[test]
+fn who_vouches_for_workloads() {
+    let tls = "peers:\n  trust_domains: [cluster.local]";
+    let listen = "  check: 127.0.0.1:9191";
+    let with_tls = |peers: &str| {
+        let listening =
+            format!("{listen}\n  tls: {{ cert: tls.crt, key: tls.key, client_ca: ca.crt, allow: [\"spiffe://cluster.local/ns/x/sa/y\"] }}");
+        GOOD.replace(listen, &listening).replace(tls, &format!("peers:\n  trust_domains: [cluster.local, b.example]\n{peers}"))
+    };
+    let good = [
+        "  source: xfcc",
+        "  source: connection",
+        "  writes_xfcc: true",
+        "  aliases: { old.example: cluster.local, older.example: b.example }",
+        "  proxies: [{ spiffe: \"spiffe://cluster.local/ns/a/sa/*\", source: xfcc }, { spiffe: \"spiffe://cluster.local/ns/b/sa/*\", source: principal, writes_xfcc: true }]",
+    ];
+    for peers in good {
+        assert!(parse(&with_tls(peers)).is_ok(), "{peers}: {}", faults(&with_tls(peers)));
+    }
+    let two = |one: &str, other: &str| format!("  proxies: [{{ spiffe: \"{one}\", source: xfcc }}, {{ spiffe: \"{other}\", source: principal }}]");
+    let aliased =
+        format!("  aliases: {{ old.example: cluster.local }}\n{}", two("spiffe://old.example/ns/a/sa/b", "spiffe://cluster.local/ns/a/sa/*"));
+    let bad = [
+        (
+            "  aliases: { old.example: other.example }",
+            "`other.example` is none of the trust domains; `peers.trust_domains` has `cluster.local`, `b.example`",
+        ),
+        ("  aliases: { b.example: cluster.local }", "`b.example` is one of `peers.trust_domains` itself; remove it from one of the two"),
+        (
+            "  aliases: { a.example: old.example, old.example: b.example }",
+            "7:25 `old.example` is an alias itself; write what it counts as: `b.example`",
+        ),
+        ("  aliases: { cluster.local: cluster.local }", "`cluster.local` is one of `peers.trust_domains` itself"),
+        ("  aliases: { Old.example: cluster.local }", "`Old.example` is not a trust domain"),
+        ("  aliases: { old.example: \"spiffe://cluster.local\" }", "`spiffe://cluster.local` is not a trust domain; write `cluster.local`"),
+        ("  aliases: [old.example]", "`peers.aliases` is a list, not a mapping of keys"),
+        ("  source: principle", "did you mean `principal`?"),
+        ("  source: xfcc\n  writes_xfcc: false", "`source: xfcc` believes what the proxy itself writes there; remove `writes_xfcc`"),
+        ("  source: connection\n  writes_xfcc: true", "`source: connection` reads nothing that a proxy writes; remove `writes_xfcc`"),
+        ("  proxies: [{ spiffe: x, source: xfcc }]", "`x` is not a pattern of SPIFFE IDs"),
+        ("  proxies: [{ source: xfcc }]", "`peers.proxies[0]` lacks `spiffe`"),
+        ("  proxies: [{ spiffe: \"spiffe://cluster.local/a\" }]", "`peers.proxies[0]` lacks `source`"),
+        (
+            &two("spiffe://cluster.local/ns/a/sa/*", "spiffe://cluster.local/ns/*/sa/b"),
+            "a proxy may be of both `spiffe://cluster.local/ns/*/sa/b` and `spiffe://cluster.local/ns/a/sa/*`",
+        ),
+        (&two("spiffe://cluster.local/a", "spiffe://cluster.local/a"), "have no two entries match the same identity"),
+        (&aliased, "a proxy may be of both `spiffe://cluster.local/ns/a/sa/*` and `spiffe://cluster.local/ns/a/sa/b`"),
+    ];
+    for (peers, expected) in bad {
+        let report = faults(&with_tls(peers));
+        assert!(report.contains(expected), "`{peers}` should say `{expected}`, and says:\n{report}");
+    }
+    table(&[
+        (
+            "peers:",
+            "peers:\n  source: connection",
+            &["5:11 without `listen.tls` the connection of a proxy shows no certificate; add `listen.tls`, or write `principal`"],
+        ),
+        (
+            "peers:",
+            "peers:\n  proxies: [{ spiffe: \"spiffe://cluster.local/a\", source: xfcc }]",
+            &["without `listen.tls` no proxy proves who it is, so that no entry could be about one; add `listen.tls`"],
+        ),
+        (
+            "  dir: policies",
+            "  dir: policies\n  shadow: { namespaces: [old.example/x] }\n",
+            &["no caller is of the trust domain `old.example`; `peers.trust_domains` has `cluster.local`"],
+        ),
+    ]);
+    assert!(parse(&GOOD.replace("peers:", "peers:\n  source: xfcc")).is_ok(), "one source for all needs no certificates");
+    let shadow = GOOD
+        .replace("peers:", "peers:\n  aliases: { old.example: cluster.local }")
+        .replace("dir: policies", "dir: policies\n  shadow: { namespaces: [old.example/x] }");
+    assert!(
+        faults(&shadow).contains("no caller is of the trust domain `old.example`; it counts as `cluster.local`: write that"),
+        "{}",
+        faults(&shadow)
+    );
+}
+
+#[test]
+fn whose_tokens_may_be_presented_where() {
+    let bindings = |text: &str| GOOD.replace("    audiences: [lakegate]", &format!("    audiences: [lakegate]\n    bindings: {text}"));
+    let good = [
+        "none",
+        "[{ peers: [\"spiffe://cluster.local/ns/ml/sa/*\"] }]",
+        "[{ when: { kind: service-principal, team: [ml, bi], a.b: x, \"https://corp.example/x\": y }, peers: [\"spiffe://cluster.local/ns/{a.b}/sa/x\"] }]",
+    ];
+    for text in good {
+        assert!(parse(&bindings(text)).is_ok(), "{text}: {}", faults(&bindings(text)));
+    }
+    let bad = [
+        ("all", "`all` is not a value of `issuers[0].bindings`; write `none`"),
+        ("[]", "the list is empty, so that no workload could present a token; name at least one, or write `none` where any may"),
+        ("[{}]", "`issuers[0].bindings[0]` lacks `peers`"),
+        ("[{ peers: [] }]", "`issuers[0].bindings[0].peers` is empty"),
+        ("[{ peer: [\"spiffe://cluster.local/ns/ml/sa/*\"] }]", "unknown key `peer`; did you mean `peers`?"),
+        ("[{ peers: [\"spiffe://other.example/ns/ml/sa/*\"] }]", "no caller is of the trust domain `other.example`"),
+        ("[{ peers: [\"spiffe://cluster.local/ns/{team}-x/sa/y\"] }]", "a claim in braces is not one whole segment of its path; write"),
+        ("[{ peers: [\"spiffe://cluster.local/ns/{a.*}/sa/y\"] }]", "`*` in the path of a claim could be any of its members"),
+        ("[{ when: {}, peers: [\"spiffe://cluster.local/a\"] }]", "it names no token; name a `kind` or a claim"),
+        ("[{ when: { kind: users }, peers: [\"spiffe://cluster.local/a\"] }]", "did you mean `user`?"),
+        ("[{ when: { team: [] }, peers: [\"spiffe://cluster.local/a\"] }]", "`issuers[0].bindings[0].when.team` is empty"),
+        ("[{ when: { team: 7 }, peers: [\"spiffe://cluster.local/a\"] }]", "`issuers[0].bindings[0].when.team` is a number, not a text or a list"),
+        ("[{ when: { a..b: x }, peers: [\"spiffe://cluster.local/a\"] }]", "is not a path of claims"),
+        ("[{ when: { \"a.*\": x }, peers: [\"spiffe://cluster.local/a\"] }]", "`a.*` is not one claim"),
+    ];
+    for (text, expected) in bad {
+        let report = faults(&bindings(text));
+        assert!(report.contains(expected), "`{text}` should say `{expected}`, and says:\n{report}");
     }
 }
 

@@ -45,7 +45,7 @@ proptest! {
         let whole = flag == 0 && usize::try_from(length) == Ok(wire.len() - 5) && wire.len() <= 105;
         let good = whole && decode(Bytes::copy_from_slice(&wire[5..])).is_ok();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let answer = runtime.block_on(check(Duration::from_mins(1)).answer(Request::new(Full::new(Bytes::from(wire)))));
+        let answer = runtime.block_on(check(Duration::from_mins(1)).answer(Request::new(Full::new(Bytes::from(wire))), None));
         prop_assert_eq!(code(&answer) == 0, good);
     }
 }
@@ -55,6 +55,6 @@ async fn a_check_that_never_ends_is_late_and_its_room_is_free_again() {
     let check = check(Duration::from_millis(50));
     let begun = Frame::data(Bytes::from_static(&[0, 0, 0, 0, 9, 1, 2]));
     let body = StreamBody::new(stream::iter([Ok::<_, Infallible>(begun)]).chain(stream::pending()));
-    assert_eq!(code(&check.answer(Request::new(body)).await), 14);
+    assert_eq!(code(&check.answer(Request::new(body), None).await), 14);
     assert_eq!((check.metrics.failures(Failed::Late), check.room.used()), (1, 0));
 }

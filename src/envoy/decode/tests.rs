@@ -17,10 +17,10 @@ use super::*;
 
 /// A check as Envoy writes it, with everything that lakegate reads and much that it does not.
 fn check() -> impl Strategy<Value = CheckRequest> {
-    let texts = proptest::array::uniform9("\\PC{0,24}");
+    let texts = proptest::array::uniform10("\\PC{0,24}");
     let maps = (hash_map("[a-z:-]{1,12}", "\\PC{0,40}", 0..8), proptest::collection::vec(("[a-z-]{1,12}", any::<Vec<u8>>()), 0..8));
     (texts, maps, any::<i64>(), any::<Vec<u8>>(), 0u8..3, 0u8..3, any::<u32>()).prop_map(|(texts, (joined, raw), size, bytes, form, body, port)| {
-        let [id, method, path, host, scheme, protocol, principal, address, text] = texts;
+        let [id, method, path, host, scheme, protocol, principal, certificate, address, text] = texts;
         let raw = raw.into_iter().map(|(key, raw_value)| HeaderValue { key, raw_value, ..HeaderValue::default() }).collect();
         let http = HttpRequest {
             id,
@@ -40,6 +40,7 @@ fn check() -> impl Strategy<Value = CheckRequest> {
         let source = Peer {
             address: Some(Address { address: Some(address::Address::SocketAddress(socket)) }),
             principal,
+            certificate,
             service: "other".to_owned(),
             labels: HashMap::from([("app".to_owned(), "x".to_owned())]),
             ..Peer::default()
@@ -59,7 +60,7 @@ fn check() -> impl Strategy<Value = CheckRequest> {
 /// What the generated types say, in the form of ours.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
-    texts: [Vec<u8>; 6],
+    texts: [Vec<u8>; 7],
     size: i64,
     form: HeaderForm,
     headers: Vec<(Vec<u8>, Vec<u8>)>,
@@ -85,7 +86,7 @@ fn seen_by_prost(check: &CheckRequest) -> Seen {
     headers.extend(raw.into_iter().flatten().map(value));
     headers.sort();
     Seen {
-        texts: [source.principal, address, http.method, http.path, http.host, http.protocol].map(String::into_bytes),
+        texts: [source.principal, source.certificate, address, http.method, http.path, http.host, http.protocol].map(String::into_bytes),
         size: http.size,
         form,
         headers,
@@ -97,7 +98,7 @@ fn seen(raw: &RawCall) -> Seen {
     let mut headers: Vec<(Vec<u8>, Vec<u8>)> = raw.headers().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
     headers.sort();
     Seen {
-        texts: [raw.principal(), raw.source_address(), raw.method(), raw.path(), raw.host(), raw.protocol()].map(<[u8]>::to_vec),
+        texts: [raw.principal(), raw.certificate(), raw.source_address(), raw.method(), raw.path(), raw.host(), raw.protocol()].map(<[u8]>::to_vec),
         size: raw.size(),
         form: raw.header_form(),
         headers,

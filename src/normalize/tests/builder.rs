@@ -50,6 +50,7 @@ impl Check {
         let mut wire = Vec::new();
         let fields = RawFields {
             principal: Span::default(),
+            certificate: Span::default(),
             source_address: lay(&mut wire, &self.source_address),
             method: lay(&mut wire, &self.method),
             path: lay(&mut wire, &self.path),

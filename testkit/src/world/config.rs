@@ -33,7 +33,9 @@ pub const WORKSPACES: [WorkspaceFacts; 3] = [
 pub(super) fn default(check: u16, admin: u16, issuers: &[&Issuer]) -> Value {
     let issuers: Vec<Value> = issuers
         .iter()
-        .map(|issuer| json!({ "name": issuer.name(), "issuer": issuer.url(), "provider": "generic", "audiences": ["lakegate"], "actors": ["agent-7"] }))
+        .map(|issuer| {
+            json!({ "name": issuer.name(), "issuer": issuer.url(), "provider": "generic", "audiences": ["lakegate"], "bindings": "none", "actors": ["agent-7"] })
+        })
         .collect();
     let workspace = |facts: WorkspaceFacts| {
         json!({
