@@ -1,7 +1,8 @@
 //! The operator's view over HTTP: alive, ready, metrics, status. No secrets stand here, so nobody is asked who they are; whatever shows callers or changes
-//! state belongs to the control listener.
+//! state belongs to the control listener, but for logout tokens, which are their issuers' signed word.
 
 mod control;
+mod logout;
 mod server;
 mod status;
 
@@ -20,6 +21,7 @@ pub use self::control::{Control, Controls};
 use self::server::Limits;
 use crate::{
     audit::Auditor,
+    clock::Clock,
     lifecycle::{Drain, Readiness},
     reload::Published,
     telemetry::Registry,
@@ -32,6 +34,7 @@ pub struct Sources {
     pub published: Arc<Published>,
     pub auditor: Auditor,
     pub registry: Registry,
+    pub clock: Clock,
 }
 
 /// A bound admin listener.
@@ -66,7 +69,8 @@ impl Admin {
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .route("/status", get(status))
-            .with_state(self.sources);
+            .with_state(Arc::clone(&self.sources))
+            .merge(logout::router(self.sources));
         server::serve(self.listener, router, Limits::default(), drain).await;
         Ok(())
     }

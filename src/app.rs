@@ -94,6 +94,10 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     let admin = config.listen.admin;
     let admin = TcpListener::bind(admin).await.map_err(|error| failed(&format!("listen.admin `{admin}` cannot be opened"), error))?;
     let (trigger, requests) = reload::requests();
+    // A process that drains may hold the folder still, and blocks nobody by it but this start.
+    let authenticator = Arc::clone(&snapshot.authenticator);
+    let held = tokio::task::spawn_blocking(move || authenticator.keep_revocations()).await;
+    held.map_err(|error| error.to_string()).and_then(|held| held).map_err(|error| failed("state_dir", error))?;
     // Only a service that has its ports asks anybody for anything.
     snapshot.authenticator.register(&mut registry);
     snapshot.authorizer.register(&mut registry);
@@ -106,11 +110,11 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
         None => Tracer::default(),
     };
     let pipeline = Arc::new(Pipeline::new(published.cell(), auditor.clone(), clock.clone(), tracer.clone(), &mut registry));
-    let controls = Controls { published: Arc::clone(&published), trigger, clock };
+    let controls = Controls { published: Arc::clone(&published), trigger, clock: clock.clone() };
     let control = config.listen.control.as_deref().map(|path| control(path, controls)).transpose()?;
     let readiness = Readiness::default();
     let guard = readiness.hold("listeners");
-    let sources = admin::Sources { readiness: readiness.clone(), published: Arc::clone(&published), auditor, registry };
+    let sources = admin::Sources { readiness: readiness.clone(), published: Arc::clone(&published), auditor, registry, clock };
     let admin = Admin::new(admin, sources);
     let addresses = Addresses { check: listener.local_addr(), admin: admin.local_addr().map_err(|error| failed("listen.admin", error))? };
     let causes = watch::Causes { watcher, requests };

@@ -21,8 +21,12 @@ mod issuer;
 mod jws;
 mod keyring;
 mod keys;
+mod logout;
 mod metrics;
 mod peer;
+mod revoke;
+mod revoked;
+mod standing;
 mod told;
 
 #[cfg(test)]
@@ -36,10 +40,15 @@ use std::{
 pub use admit::Examined;
 pub use attributes::all as claims;
 pub use binding::{Binding, PeerTemplate, PeerTemplateError};
-pub use config::{Algorithm, Attribute, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, Provider, Purpose, Requirement};
+pub use config::{
+    Algorithm, Attribute, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, Provider, Purpose, Requirement, SessionLimits,
+};
 pub use digest::of_facts;
+pub use logout::LogoutError;
 pub use peer::{Belief, PeerConfig, PeerSource, ProxyConfig};
 use prometheus_client::registry::Registry;
+pub use revoke::{RevocationNote, RevocationPage};
+pub use revoked::{By, Order, Revocation, RevocationStatus, RevokeError};
 
 use self::{
     admit::Presented,
@@ -52,6 +61,8 @@ use self::{
     keyring::Keyring,
     keys::KeySet,
     metrics::Metrics,
+    revoked::Revocations,
+    standing::Sessions,
 };
 use crate::{
     clock::Clock,
@@ -69,6 +80,9 @@ pub struct Authenticator {
     cache: Cache,
     clock: Clock,
     metrics: Metrics,
+    /// One for the life of the process, like the sessions.
+    revocations: Arc<Revocations>,
+    sessions: Sessions,
 }
 
 /// How one issuer is doing. Times are in seconds since the epoch.
@@ -116,12 +130,22 @@ impl Authenticator {
                 })),
             }
         }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        let revocations = match previous {
+            Some(previous) => Ok(Arc::clone(&previous.revocations)),
+            None => Revocations::read(config.state_dir.as_deref(), clock.now()).map(Arc::new),
+        };
+        let revocations = match revocations {
+            Ok(revocations) if faults.is_empty() => revocations,
+            Ok(_) => return Err(faults),
+            Err(message) => {
+                faults.push(fault(config.state_dir.unwrap_or_default(), message));
+                return Err(faults);
+            }
+        };
+        let sessions = previous.map_or_else(Sessions::new, |previous| previous.sessions.clone());
         let kept = previous.map(|previous| previous.cache.clone()).filter(|cache| cache.bytes() == config.cache_bytes);
         let cache = kept.unwrap_or_else(|| Cache::new(config.cache_bytes, clock.clone()));
-        Ok(Self { peers: config.peers, token_limit: config.token_limit, issuers, cache, clock, metrics })
+        Ok(Self { peers: config.peers, token_limit: config.token_limit, issuers, cache, clock, metrics, revocations, sessions })
     }
 
     fn same(&self, config: &IssuerConfig, origin: &Origin) -> Option<Arc<Issuer>> {
@@ -135,6 +159,7 @@ impl Authenticator {
     /// Enters the metrics. Once for the life of the process: a stage made from a previous one counts on in the same.
     pub fn register(&self, registry: &mut Registry) {
         self.metrics.register(registry);
+        self.register_revocations(registry);
     }
 
     /// Starts to fetch every key set that is absent or old: at the start, so that the first calls need not wait, and from time to time, so that the
@@ -200,6 +225,7 @@ impl Authenticator {
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
     pub async fn examine(&self, token: &str) -> Result<Examined, Refusal> {
         let verified = self.verified(token).await;
+        let verified = verified.and_then(|verified| self.stands_unused(&verified.held.standing, self.clock.now()).map(|()| verified));
         if verified.is_err() {
             self.metrics.tokens_refused.inc();
         }
@@ -211,6 +237,7 @@ impl Authenticator {
         let admitted = async {
             let verified = self.verified(token).await?;
             verified.held.by(presented)?;
+            self.stands(&verified.held.standing, self.clock.now())?;
             Ok(Arc::clone(&verified.token))
         };
         let admitted = admitted.await;
@@ -264,7 +291,10 @@ impl Authenticator {
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
     pub fn caller_from_claims(&self, claims_json: &[u8], peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
-        self.caller_from_claims_at(claims_json, peer, self.clock.now())
+        let now = self.clock.now();
+        let (caller, standing) = self.told(claims_json, peer, now)?;
+        self.stands_unused(&standing, now)?;
+        Ok(caller)
     }
 
     /// The issuer whose identifier is exactly the `iss` of `claims`.

@@ -10,6 +10,8 @@ mod output;
 mod policies;
 mod reload;
 mod replay;
+mod revocations;
+mod revoke;
 mod serve;
 mod test;
 mod token;
@@ -53,6 +55,10 @@ enum Command {
     Policies(policies::Args),
     /// Have a running lakegate read its files again now
     Reload(reload::Args),
+    /// Have a running lakegate refuse tokens that have not expired, from the next request on
+    Revoke(revoke::Args),
+    /// List what is revoked
+    Revocations(revocations::Args),
     /// Say what lakegate makes of a token
     Token(token::Args),
     /// Say why a call of yours was refused, by its decision id
@@ -92,6 +98,8 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => replay::run(&args, &mut output),
         Command::Policies(args) => policies::run(&args, &mut output),
         Command::Reload(args) => reload::run(&args, &mut output),
+        Command::Revoke(args) => revoke::run(&args, &mut output),
+        Command::Revocations(args) => revocations::run(&args, &mut output),
         Command::Token(args) => token::run(&args, &mut output),
         Command::Why(args) => why::run(&args, &mut output),
         Command::CanI(args) => can_i::run(&args, &mut output),

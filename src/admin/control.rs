@@ -3,6 +3,7 @@
 mod explain;
 mod grants;
 mod policies;
+mod revocations;
 mod socket;
 
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -12,7 +13,7 @@ use axum::{
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde::Serialize;
 use tokio::time::timeout;
@@ -67,6 +68,8 @@ impl Control {
             .route("/v1/grants", get(grants::list))
             .route("/v1/reload", post(reload))
             .route("/v1/explain", post(explain::explain))
+            .route("/v1/revocations", get(revocations::list).post(revocations::make))
+            .route("/v1/revocations/{id}", delete(revocations::lift))
             .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is no such path; see docs/operations.md"))
             .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the path does not take this method"))
             .with_state(self.controls);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Sources;
 use crate::{
     audit::AuditStatus,
-    authn::IssuerStatus,
+    authn::{IssuerStatus, RevocationStatus},
     model::Fault,
     pipeline::{Candidate, Snapshot},
     reload::ReloadStatus,
@@ -28,6 +28,7 @@ pub(super) struct Status {
     /// `None` where none is configured.
     candidate: Option<CandidateStatus>,
     issuers: Vec<IssuerStatus>,
+    revocations: RevocationStatus,
     audit: AuditStatus,
 }
 
@@ -60,10 +61,11 @@ enum CandidateState {
 pub(super) fn tell(sources: &Sources) -> Status {
     let snapshot = sources.published.snapshot();
     let (configuration, issuers, audit) = (sources.published.status(), snapshot.authenticator.status(), sources.auditor.status());
+    let revocations = snapshot.authenticator.revocation_status();
     Status {
         version: env!("CARGO_PKG_VERSION"),
         ready: sources.readiness.is_ready(),
-        degraded: configuration.degraded || audit.degraded || issuers.iter().any(|issuer| issuer.degraded),
+        degraded: configuration.degraded || audit.degraded || revocations.degraded || issuers.iter().any(|issuer| issuer.degraded),
         shadow: snapshot.shadow.observed(),
         shadow_namespaces: snapshot.shadow.observed_namespaces(),
         candidate: candidate(&snapshot),
@@ -74,6 +76,7 @@ pub(super) fn tell(sources: &Sources) -> Status {
         },
         configuration,
         issuers,
+        revocations,
         audit,
     }
 }

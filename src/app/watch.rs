@@ -38,7 +38,7 @@ pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<P
         watcher.retarget(paths);
         tokio::select! {
             () = &mut ends => return,
-            _ = keys.tick() => published.snapshot().authenticator.refresh(),
+            _ = keys.tick() => tend(&published),
             () = watcher.changed() => awaited = reload(&compiler, &started, &mut config, &published, tls.as_ref()).await,
             waiting = requests.next() => {
                 let (before, changed) = (published.snapshot(), watcher.catch_up().await);
@@ -51,6 +51,14 @@ pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<P
             }
         }
     }
+}
+
+/// What is done from time to time, whoever calls: keys are fetched, revocations that have ended are forgotten.
+fn tend(published: &Published) {
+    let authenticator = Arc::clone(&published.snapshot().authenticator);
+    authenticator.refresh();
+    // It waits for the disk.
+    drop(tokio::task::spawn_blocking(move || authenticator.tend_revocations()));
 }
 
 /// Returns what the files name that cannot be served; nothing where they are.
@@ -123,6 +131,7 @@ pub(super) fn load_candidate(config: &Config, published: &Arc<Published>, previo
 fn restart(running: &Config, next: &Config) -> Vec<&'static str> {
     let parts = [
         ("listen", running.listen != next.listen),
+        ("state_dir", running.state_dir != next.state_dir),
         ("audit", running.audit != next.audit),
         ("telemetry", running.telemetry != next.telemetry),
         ("limits.bodies", running.limits.bodies != next.limits.bodies),

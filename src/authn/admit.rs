@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{PeerConfig, binding, claims::bad, confirm::Confirmation, peer::certificate};
+use super::{PeerConfig, binding, claims::bad, confirm::Confirmation, peer::certificate, standing::Standing};
 use crate::model::{Call, Refusal, SpiffeId, SpiffePattern, Token};
 
 /// How a token is presented.
@@ -22,6 +22,8 @@ pub(super) struct Held {
     pub confirmation: Option<Confirmation>,
     /// The workloads that may present it; `None` where any may.
     pub bindings: Option<Vec<SpiffePattern>>,
+    /// By what it may have been revoked since, and of which session it is.
+    pub standing: Standing,
 }
 
 /// A token that was verified, and that nobody presents.

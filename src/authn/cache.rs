@@ -35,8 +35,8 @@ pub(super) struct Cache {
 #[derive(Debug)]
 struct Release(Clock);
 
-/// What an entry takes beside its texts: key, entry, counters and links of the cache.
-const OVERHEAD: usize = 512;
+/// What an entry takes beside its texts: key, entry with what it is looked up by, counters and links of the cache.
+const OVERHEAD: usize = 1024;
 
 // === impl Cache ===
 

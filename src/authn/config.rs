@@ -58,6 +58,20 @@ pub struct IssuerConfig {
     pub max_stale_s: i64,
     /// The shortest time between two fetches that tokens with unknown keys can cause, in seconds.
     pub min_refetch_s: i64,
+    /// The longest life of a token, from `iat` to `exp`, in seconds; of one without `iat`, from now on. Revocations last as long.
+    pub longest_token_s: i64,
+    pub session: SessionLimits,
+    /// The `aud` of this issuer's logout tokens (OIDC Back-Channel Logout 1.0), a client id; `None` where it sends none.
+    pub logout_audience: Option<String>,
+}
+
+/// How long a session may last, in seconds; `None` for any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Since the subject authenticated.
+    pub longest_s: Option<i64>,
+    /// Since its last sign of life.
+    pub idle_s: Option<i64>,
 }
 
 /// Whose product issues the tokens; decides the defaults and how a person is told from a program.
@@ -140,6 +154,9 @@ pub struct ClaimPath(Vec<String>);
 #[error("`{0}` is not a path of claims: names joined with `.`, none of them empty")]
 pub struct ClaimPathError(pub String);
 
+/// 400 days: more than the year that a service-account token of Kubernetes can have, which is the longest of any provider's.
+const LONGEST_TOKEN_S: i64 = 400 * 86_400;
+
 // === impl IssuerConfig ===
 
 impl IssuerConfig {
@@ -171,6 +188,9 @@ impl IssuerConfig {
             refresh_s: 60,
             max_stale_s: 3600,
             min_refetch_s: 5,
+            longest_token_s: LONGEST_TOKEN_S,
+            session: SessionLimits::default(),
+            logout_audience: None,
         }
     }
 }
@@ -199,6 +219,10 @@ impl IssuerConfig {
             return Err(format!("issuer `{name}` has times that do not fit: 0 ≤ leeway, 1 s ≤ refresh ≤ max stale, 1 s ≤ min refetch"));
         }
         attributes::agree(self, others.clone())?;
+        let limits = [Some(self.longest_token_s), self.session.longest_s, self.session.idle_s];
+        if limits.into_iter().flatten().any(|limit| limit < 1) {
+            return Err(format!("issuer `{name}` has a limit of a token or a session that is no time"));
+        }
         let same = others.find(|other| other.name == *name || other.issuer == self.issuer);
         same.map_or(Ok(()), |other| Err(format!("issuer `{name}` has the name or the identifier of issuer `{}`", other.name)))
     }

@@ -7,6 +7,7 @@ use super::{
     claims::{Claims, bad},
     confirm::Confirmation,
     delegation, digest, shown,
+    standing::Standing,
 };
 use crate::{
     json::Value,
@@ -64,6 +65,7 @@ impl Facts {
         is_access_token(claims, config)?;
         let window = window(claims, config)?;
         window.check(now)?;
+        lasts_not_too_long(claims, config, now)?;
         is_for_us(claims, config)?;
         attributes::required(claims, config)?;
         let mut scopes = claims.words("scope")?;
@@ -93,7 +95,8 @@ impl Facts {
         token.roles = sorted(token.roles);
         token.digest = digest::of_facts(&token);
         let bindings = binding::of_claims(config.bindings.as_deref(), claims, token.kind)?;
-        Ok(Self { token, window, held: Held { confirmation: Confirmation::read(claims)?, bindings } })
+        let standing = Standing::read(&token, claims.name("sub")?, config, now)?;
+        Ok(Self { token, window, held: Held { confirmation: Confirmation::read(claims)?, bindings, standing } })
     }
 }
 
@@ -128,6 +131,16 @@ fn window(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Window, Refusal>
     let expires_at = claims.time("exp")?.ok_or_else(|| bad("the token has no `exp`"))?;
     let not_before = claims.time("nbf")?.unwrap_or(0).max(claims.time("iat")?.unwrap_or(0));
     Ok(Window { not_before, expires_at, leeway: config.leeway_s })
+}
+
+/// Refuses a token that lives longer than revocations of its issuer do.
+fn lasts_not_too_long(claims: &Claims<'_>, config: &IssuerConfig, now: i64) -> Result<(), Refusal> {
+    let life = claims.time("exp")?.unwrap_or(0).saturating_sub(claims.time("iat")?.unwrap_or(now));
+    if life > config.longest_token_s {
+        let days = life / 86_400;
+        return Err(bad(format!("the token is issued for {life} s ({days} days), which is longer than the issuer's `longest_token`")));
+    }
+    Ok(())
 }
 
 fn is_for_us(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(), Refusal> {

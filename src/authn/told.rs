@@ -11,6 +11,7 @@ use super::{
     delegation, digest,
     facts::{Facts, Window, sorted},
     shown,
+    standing::{self, Standing},
 };
 use crate::model::{Caller, Field, Name, PrincipalKind, Reason, Refusal, SpiffeId, Token};
 
@@ -30,10 +31,18 @@ impl Authenticator {
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
     pub fn caller_from_claims_at(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
+        let (caller, _) = self.told(claims_json, peer, now)?;
+        Ok(caller)
+    }
+
+    /// The same, with what would have to be looked up of the token; the age of its session is already.
+    pub(super) fn told(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64) -> Result<(Caller, Standing), Refusal> {
         let claims = Claims::read(claims_json)?;
-        let facts = Facts::read(&claims, &self.issuer(&claims)?.config, now)?;
+        let config = &self.issuer(&claims)?.config;
+        let facts = Facts::read(&claims, config, now)?;
         facts.held.by(&Presented { call: None, peer: peer.as_ref(), peers: &self.peers })?;
-        Ok(Caller { peer, token: Some(Arc::new(facts.token)) })
+        standing::told(&facts.token, config, now)?;
+        Ok((Caller { peer, token: Some(Arc::new(facts.token)) }, facts.held.standing))
     }
 
     /// The caller that a verified token with the facts of `told` would make at the time `now`, in seconds since the epoch. The order of its lists and
@@ -41,15 +50,17 @@ impl Authenticator {
     /// do not tell, it may say anything.
     ///
     /// # Errors
-    /// `TokenExpired`, `TokenNotYetValid`, `ActorNotAllowed`, or `TokenNotForPeer` where no token with these facts may be presented by `peer`. What the issuer
-    /// requires of claims that are no facts is not asked.
+    /// `TokenExpired`, `TokenNotYetValid`, `ActorNotAllowed`, what the issuer's limits of sessions refuse, or `TokenNotForPeer` where no token with these facts
+    /// may be presented by `peer`. What the issuer requires of claims that are no facts is not asked.
     pub fn caller_from_facts_at(&self, told: Token, peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
         let issuer = self.issuers.iter().map(|issuer| &issuer.config).find(|issuer| issuer.name == told.issuer);
         Window::new(told.issued_at, told.expires_at, issuer.map_or(0, |issuer| issuer.leeway_s)).check(now)?;
-        issuer.map_or(Ok(()), |issuer| delegation::allowed(&told.actors, issuer))?;
-        let bindings = issuer.map(|issuer| binding::of_facts(issuer.bindings.as_deref(), &told, &issuer.subject_claim, &issuer.groups_claim));
-        if let Some(patterns) = bindings.transpose()?.flatten() {
-            binding::admit(&patterns, peer.as_ref())?;
+        if let Some(issuer) = issuer {
+            delegation::allowed(&told.actors, issuer)?;
+            standing::told(&told, issuer, now)?;
+            if let Some(patterns) = binding::of_facts(issuer.bindings.as_deref(), &told, &issuer.subject_claim, &issuer.groups_claim)? {
+                binding::admit(&patterns, peer.as_ref())?;
+            }
         }
         let mut token = Token { groups: sorted(told.groups), roles: sorted(told.roles), scopes: sorted(told.scopes), ..told };
         token.digest = digest::of_facts(&token);

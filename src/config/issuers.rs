@@ -1,4 +1,4 @@
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
     bindings::{self, Bindings},
@@ -36,6 +36,12 @@ pub struct Issuer {
     /// In lower case; never empty.
     pub token_types: Option<Vec<String>>,
     pub claims: Claims,
+    /// From `iat` to `exp`.
+    pub longest_token: Option<Duration>,
+    pub longest_session: Option<Duration>,
+    pub idle_session: Option<Duration>,
+    /// The `aud` of its logout tokens; `None` where it sends none.
+    pub logout_audience: Option<String>,
 }
 
 pub(super) fn issuers(raw: &[raw::Issuer], peers: Option<&Peers>, path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<Issuer>> {
@@ -75,6 +81,10 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
         report.fault(&path.key("leeway"), "the leeway is longer than 5m", "set the issuer's clock, and write `5m` or less");
     }
     let claims = claims::claims(raw, path, report);
+    let times = times(raw, path, report);
+    let logout =
+        raw.logout.as_ref().map(|raw| raw.audience.as_deref().and_then(|text| forms::token_text(text, &path.key("logout").key("audience"), report)));
+    let [longest_token, longest_session, idle_session] = times?;
     Some(Issuer {
         name: name?,
         issuer: url?,
@@ -91,7 +101,29 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
         leeway,
         token_types: token_types.flatten(),
         claims: claims?,
+        longest_token,
+        longest_session,
+        idle_session,
+        logout_audience: logout.flatten(),
     })
+}
+
+/// How long tokens, sessions and their rests may last.
+fn times(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<[Option<Duration>; 3]> {
+    let session = path.key("session");
+    let (longest, idle) = raw.session.as_ref().map_or((None, None), |session| (session.longest, session.idle));
+    if raw.session.is_some() && longest.is_none() && idle.is_none() {
+        report.fault(&session, "it sets no limit", "say `longest`, `idle` or both, or remove it");
+        return None;
+    }
+    let mut good = true;
+    for (span, path) in [(raw.longest_token, path.key("longest_token")), (longest, session.key("longest")), (idle, session.key("idle"))] {
+        if span.is_some_and(|span| !LIMITS.contains(&span.0)) {
+            report.fault(&path, "it is not between 1m and 400d", "write it as `30m` or `12h`");
+            good = false;
+        }
+    }
+    good.then(|| [raw.longest_token, longest, idle].map(|span| span.map(|span| span.0)))
 }
 
 /// An issuer identifier (`OpenID` Connect Discovery 1.0 §3): a URL without query and fragment.
@@ -134,3 +166,4 @@ fn token_type(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Str
 }
 
 const LEEWAY_MAX: Duration = Duration::from_mins(5);
+const LIMITS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(400 * 24);

@@ -46,6 +46,9 @@ issuers:
     bindings: [{ when: { kind: service-principal, team: ml, a.b: [x, y] }, peers: ["spiffe://old.example/ns/{team}/sa/*"] }]
     leeway: 90s
     token_types: [at+jwt, jwt]
+    longest_token: 24h
+    session: { longest: 12h, idle: 30m }
+    logout: { audience: lakegate-client }
 workspaces:
   - { name: one, hosts: [shared.example.com], workspace_id: "1", environment: dev, credentials: { mode: passthrough }, trust: none }
   - { name: two, hosts: [shared.example.com], workspace_id: "2", environment: dev, mode: shadow, trust: [peer, subject, peer] }
@@ -169,6 +172,9 @@ fn every_key_is_read() {
     assert_eq!((&corp.bindings, binding.kind), (&Bindings::Any, Some(BoundKind::ServicePrincipal)));
     assert_eq!(binding.claims, [(claim("a.b"), vec!["x".to_owned(), "y".to_owned()]), (claim("team"), vec!["ml".to_owned()])]);
     assert_eq!(binding.peers.iter().map(crate::authn::PeerTemplate::trust_domain).collect::<Vec<_>>(), ["b.example"]);
+    let hours = |hours| Some(Duration::from_hours(hours));
+    assert_eq!((ci.longest_token, ci.longest_session, ci.idle_session), (hours(24), hours(12), Some(Duration::from_mins(30))));
+    assert_eq!(ci.logout_audience.as_deref(), Some("lakegate-client"));
     assert_eq!((ci.leeway, ci.jwks_uri.as_deref()), (Some(Duration::from_secs(90)), Some("http://localhost:8081/keys")));
     let treated: Vec<_> = config.targets.iter().map(|entry| (entry.target.kind, entry.credentials, entry.mode, &entry.trust)).collect();
     let only = Trust::Only(vec![TrustHeader::Subject, TrustHeader::Peer]);

@@ -36,6 +36,9 @@ pub enum Reason {
     TokenNotForPeer,
     ProofMissing,
     ProofInvalid,
+    TokenRevoked,
+    SessionTooOld,
+    SessionIdle,
     // what the call would do is not known, or not allowed
     HostUnknown,
     CallUnknown,
@@ -70,7 +73,7 @@ pub struct Refusal {
 // === impl Reason ===
 
 impl Reason {
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 47] = [
         Self::RequestMalformed,
         Self::PathAmbiguous,
         Self::HostAmbiguous,
@@ -100,6 +103,9 @@ impl Reason {
         Self::TokenNotForPeer,
         Self::ProofMissing,
         Self::ProofInvalid,
+        Self::TokenRevoked,
+        Self::SessionTooOld,
+        Self::SessionIdle,
         Self::HostUnknown,
         Self::CallUnknown,
         Self::UpgradeRefused,
@@ -150,6 +156,9 @@ impl Reason {
             Self::TokenNotForPeer => "TOKEN_NOT_FOR_PEER",
             Self::ProofMissing => "PROOF_MISSING",
             Self::ProofInvalid => "PROOF_INVALID",
+            Self::TokenRevoked => "TOKEN_REVOKED",
+            Self::SessionTooOld => "SESSION_TOO_OLD",
+            Self::SessionIdle => "SESSION_IDLE",
             Self::HostUnknown => "HOST_UNKNOWN",
             Self::CallUnknown => "CALL_UNKNOWN",
             Self::UpgradeRefused => "UPGRADE_REFUSED",

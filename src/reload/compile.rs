@@ -92,6 +92,7 @@ impl Compiler {
             candidate: config.policy.candidate.is_some().then(OnceLock::new),
         };
         let mut warnings = unmeant(&config);
+        warnings.extend(forgetful(&config));
         warnings.extend(snapshot.authorizer.warnings().iter().cloned());
         warnings.extend(snapshot.authorizer.unknown_names(&compose::scope(&config)));
         Ok(Compiled { config, snapshot, warnings })
@@ -140,6 +141,14 @@ fn parts(config: &Config, dir: &Path) -> Result<Source, Vec<Fault>> {
         grants: yaml(policy.grants.as_ref().map(|grants| grants.dir.as_path()))?,
         longest_grant: policy.grants.as_ref().map_or(Duration::ZERO, |grants| grants.longest),
     })
+}
+
+/// That issuers end sessions which a restart would bring back.
+fn forgetful(config: &Config) -> Option<Fault> {
+    let issuer = config.issuers.iter().find(|issuer| issuer.logout_audience.is_some()).filter(|_| config.state_dir.is_none())?;
+    let message = format!("issuer `{}` ends sessions (`logout`), and a restart forgets it", issuer.name);
+    let help = Some("name a folder for what must outlive a restart: `state_dir`".to_owned());
+    Some(Fault { file: config.file.clone(), line: None, column: None, message, help })
 }
 
 /// What is said by nobody and should be; folders in which something is not read that may have been meant to be, or in which there is nothing to read.

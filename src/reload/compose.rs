@@ -1,9 +1,9 @@
 //! Each stage's own configuration, taken out of the whole; no stage ever sees the whole.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    authn::{self, ClaimPath, IssuerConfig, KeySource, KindRule},
+    authn::{self, ClaimPath, IssuerConfig, KeySource, KindRule, SessionLimits},
     authz::Scope,
     broker,
     classify::{CatalogFile, TargetConfig},
@@ -132,6 +132,10 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
     issuer.require.extend(from.claims.require.iter().cloned());
     issuer.actors.clone_from(&from.claims.actors);
     issuer.purpose.clone_from(&from.claims.purpose);
+    let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    issuer.longest_token_s = from.longest_token.map_or(issuer.longest_token_s, seconds);
+    issuer.session = SessionLimits { longest_s: from.longest_session.map(seconds), idle_s: from.idle_session.map(seconds) };
+    issuer.logout_audience.clone_from(&from.logout_audience);
     Ok(issuer)
 }
 

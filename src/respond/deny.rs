@@ -73,7 +73,10 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         | Reason::ActorNotAllowed
         | Reason::TokenNotForPeer
         | Reason::ProofMissing
-        | Reason::ProofInvalid => DenyStatus::Unauthorized,
+        | Reason::ProofInvalid
+        | Reason::TokenRevoked
+        | Reason::SessionTooOld
+        | Reason::SessionIdle => DenyStatus::Unauthorized,
         Reason::HostUnknown | Reason::CallUnknown | Reason::UpgradeRefused | Reason::PolicyNoPermit | Reason::PolicyForbids | Reason::PolicyError => {
             DenyStatus::Forbidden
         }
@@ -126,6 +129,9 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::TokenNotForPeer => "the token may not be presented by this workload",
         Reason::ProofMissing => "the token is bound to a key or certificate, and the proof of it did not come with the call",
         Reason::ProofInvalid => "the proof of the key or certificate that the token is bound to does not hold",
+        Reason::TokenRevoked => "the token, its session or its subject was revoked",
+        Reason::SessionTooOld => "the session began longer ago than the issuer's sessions may last",
+        Reason::SessionIdle => "the session was not used for longer than the issuer's sessions may rest",
         Reason::HostUnknown => "the host belongs to no configured workspace",
         Reason::CallUnknown => "the call is not in the catalog",
         Reason::UpgradeRefused => "the call asks to change the protocol, and nothing allows that",

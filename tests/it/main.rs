@@ -17,6 +17,7 @@ mod keycloak;
 mod policy_tests;
 mod reload;
 mod requests;
+mod revocation;
 mod sdk;
 mod service;
 mod shadow;

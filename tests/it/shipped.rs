@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use lakegate_testkit::authority::{Authority, Names};
 
 /// The files that tell people to type commands.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/answers.md",
     "docs/denied.md",
     "docs/operations.md",
+    "docs/revocation.md",
     "docs/configuration.md",
     "docs/catalog-format.md",
     "docs/access.md",

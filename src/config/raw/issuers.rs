@@ -70,6 +70,14 @@ pub struct Issuer {
     /// In place of `purpose_claim`: the `type` of the entries in `authorization_details` (RFC 9396) whose member `purpose` says it.
     #[schemars(example = &"databricks_access")]
     pub purpose_details: Option<String>,
+    /// The longest life of its tokens, from `iat` to `exp`; one that was issued for longer is refused. A revocation lasts as long, unless it says how
+    /// long. 1m to 400d; 400d unless given.
+    #[schemars(example = &"24h")]
+    pub longest_token: Option<Span>,
+    /// How long a session with it may last.
+    pub session: Option<Session>,
+    /// Sessions end when it says so: OIDC back-channel logout, at `/v1/logout/<name>` of the admin port.
+    pub logout: Option<Logout>,
 }
 
 /// A claim that policies read. A token without it has no such attribute; one in which it is of another type is refused.
@@ -120,6 +128,27 @@ pub struct When {
     pub kind: Option<BoundKind>,
     #[serde(flatten)]
     pub claims: BTreeMap<String, OneOrMany>,
+}
+
+/// Limits of sessions; none are held where none are given.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Since the subject signed in (`auth_time`), whatever tokens were issued since; for programs since `iat` where there is no `auth_time`. 1m to 400d.
+    #[schemars(example = &"12h")]
+    pub longest: Option<Span>,
+    /// Since the session was last used, or its token issued. 1m to 400d.
+    #[schemars(example = &"30m")]
+    pub idle: Option<Span>,
+}
+
+/// The logout tokens of an issuer.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Logout {
+    /// The `aud` of its logout tokens: the client id under which it knows the endpoint.
+    #[schemars(required, example = &"lakegate")]
+    pub audience: Option<String>,
 }
 
 /// One text, or a list of them.

@@ -316,6 +316,14 @@ fn peers_and_issuers() {
         ("provider: generic", "provider: generic\n    algorithms: []", &["no token could be accepted"]),
         ("provider: generic", "provider: generic\n    roles_claim: []", &["`issuers[0].roles_claim` is empty"]),
         ("provider: generic", "provider: generic\n    subject_claim: \"\"", &["can stand in no token"]),
+        ("provider: generic", "provider: generic\n    session: {}", &["it sets no limit; say `longest`, `idle` or both"]),
+        (
+            "provider: generic",
+            "provider: generic\n    longest_token: 30s\n    session: { longest: 401d, idle: 0s }",
+            &["10:20 it is not between 1m and 400d", "11:25 it is not between 1m and 400d", "11:37 it is not between 1m and 400d"],
+        ),
+        ("provider: generic", "provider: generic\n    logout: {}", &["`issuers[0].logout` lacks `audience`"]),
+        ("provider: generic", "provider: generic\n    logout: { audience: \"\" }", &["can stand in no token"]),
     ]);
 }
 

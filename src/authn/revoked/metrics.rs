@@ -1,0 +1,49 @@
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use super::{Book, Kind};
+
+#[derive(Debug)]
+pub(super) struct Metrics {
+    held: Family<KindLabels, Gauge>,
+    degraded: Gauge,
+    pub refused: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+/// Those that are counted.
+const KINDS: [(Kind, &str); 4] = [(Kind::Token, "token"), (Kind::Session, "session"), (Kind::Subject, "subject"), (Kind::Issuer, "issuer")];
+
+// === impl Metrics ===
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let new = Self { held: Family::default(), degraded: Gauge::default(), refused: Counter::default() };
+        for (_, kind) in KINDS {
+            drop(new.held.get_or_create(&KindLabels { kind }));
+        }
+        new
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("lakegate_authn_revocations", "Revocations that count", self.held.clone());
+        registry.register("lakegate_authn_revocations_degraded", "1 where revocations are not on disk that should be", self.degraded.clone());
+        registry.register("lakegate_authn_revoked", "Calls refused since their token is revoked", self.refused.clone());
+    }
+
+    pub(super) fn show(&self, book: &Book) {
+        for (which, kind) in KINDS {
+            let count = book.counts.get(&which).copied().unwrap_or_default();
+            self.held.get_or_create(&KindLabels { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let broken = book.journal.as_ref().is_some_and(|journal| journal.broken.is_some());
+        self.degraded.set(i64::from(broken));
+    }
+}

@@ -1,0 +1,198 @@
+//! Revocations as an operator makes them, and what they do to tokens.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::world::*;
+use crate::{
+    authn::{Authenticator, By, Order, Provider, RevokeError},
+    clock::Clock,
+    model::{Reason, SpiffeId},
+};
+
+const OPERATOR: By = By::Operator { uid: 0, pid: Some(7) };
+const HOUR: i64 = 3600;
+
+fn order() -> Order {
+    Order { issuer: "corp".to_owned(), ..Order::default() }
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn rfc3339(seconds: i64) -> Option<String> {
+    Some(Timestamp::from_second(seconds).unwrap().to_string())
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_by_the_next_request() {
+    let (idp, authn, clock) = corp().await;
+    let now = clock.now();
+    let good = Forge::new(&idp.url, &CORP);
+    let other = good.clone().claims(&json!({"sub": "bob", "jti": "j2", "sid": "s2"}));
+    let later = good.clone().claims(&json!({"jti": "j3", "sid": "s3", "iat": now + 29}));
+    let orders = [
+        ("a token", Order { token_id: some("j1"), ..order() }, [true, false, false]),
+        ("a session", Order { session: some("s1"), ..order() }, [true, false, false]),
+        // the issuer's clock may be ahead of ours by the leeway
+        ("a subject", Order { subject: some("alice"), ..order() }, [true, false, true]),
+        ("a subject before a time", Order { subject: some("alice"), not_before: rfc3339(now + 29), ..order() }, [true, false, false]),
+        ("a subject, whatever it has", Order { subject: some("alice"), block: true, for_s: Some(60), ..order() }, [true, false, true]),
+        ("all before a time", Order { not_before: rfc3339(now), ..order() }, [true, true, false]),
+        ("all until now", Order { not_before: some("now"), ..order() }, [true, true, true]),
+    ];
+    for (what, order, refused) in orders {
+        let tokens = [&good, &other, &later].map(Forge::token);
+        for token in &tokens {
+            ask(&authn, token).await.unwrap_or_else(|refusal| panic!("{what}: {refusal:?}"));
+        }
+        let note = authn.revoke(order, OPERATOR).unwrap();
+        for (token, refused) in tokens.iter().zip(refused) {
+            let answers = [ask(&authn, token).await, authn.examine(token).await.map(|examined| examined.token)];
+            for answer in answers {
+                assert_eq!(answer.is_err(), refused, "{what}: {answer:?}");
+                if refused {
+                    assert_eq!(reason(answer, what), Reason::TokenRevoked);
+                }
+            }
+        }
+        assert!(!note.kept && note.warnings.iter().any(|warning| warning.contains("state_dir")), "{note:?}");
+        authn.lift(&note.id, OPERATOR).unwrap();
+        for token in &tokens {
+            ask(&authn, token).await.unwrap_or_else(|refusal| panic!("{what}: {refusal:?}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_holds_over_a_reload_and_a_new_name_of_the_issuer() {
+    let (idp, authn, clock) = corp().await;
+    let token = Forge::new(&idp.url, &CORP).token();
+    authn.revoke(Order { token_id: some("j1"), ..order() }, OPERATOR).unwrap();
+    let renamed = config(vec![issuer("people", &idp.url, Provider::Generic)]);
+    let next = Authenticator::new(renamed, client(), clock.clone(), Some(&authn)).unwrap();
+    assert_eq!(reason(ask(&next, &token).await, "renamed"), Reason::TokenRevoked);
+    let none = Authenticator::new(config(vec![]), client(), clock.clone(), Some(&next)).unwrap();
+    assert_eq!(none.revocations(None, 10, false).revocations[0].issuer, None);
+    let again = Authenticator::new(config(vec![issuer("corp", &idp.url, Provider::Generic)]), client(), clock, Some(&none)).unwrap();
+    assert_eq!(reason(ask(&again, &token).await, "back"), Reason::TokenRevoked);
+}
+
+#[tokio::test]
+async fn it_holds_over_a_restart_until_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let start = || {
+        let config = crate::authn::Config { state_dir: Some(dir.path().to_owned()), ..config(vec![issuer("corp", &idp.url, Provider::Generic)]) };
+        let authn = Authenticator::new(config, client(), clock.clone(), None).unwrap();
+        authn.keep_revocations().unwrap();
+        authn
+    };
+    let authn = start();
+    let token = Forge::new(&idp.url, &CORP).claims(&json!({"exp": clock.now() + 2 * HOUR})).token();
+    let note = authn.revoke(Order { session: some("s1"), for_s: Some(3600), ..order() }, OPERATOR).unwrap();
+    assert!(note.kept && note.warnings.iter().any(|warning| warning.contains("may still be good when it ends")), "{note:?}");
+    drop(authn);
+    let authn = start();
+    assert_eq!(reason(ask(&authn, &token).await, "restarted"), Reason::TokenRevoked);
+    // what is explained is told of it too; a test of policies is not about it
+    let claims = Forge::new(&idp.url, &CORP).claims.to_string();
+    assert_eq!(reason(authn.caller_from_claims(claims.as_bytes(), None), "explained"), Reason::TokenRevoked);
+    authn.caller_from_claims_at(claims.as_bytes(), None, clock.now()).unwrap();
+    clock.shift((HOUR + 1) * 1000);
+    ask(&authn, &token).await.unwrap();
+    authn.tend_revocations();
+    assert_eq!(authn.revocation_status().sessions, 0);
+}
+
+#[tokio::test]
+async fn actors_are_parties() {
+    let (idp, authn, _) = corp().await;
+    let token = Forge::new(&idp.url, &CORP).claims(&json!({"sub": "bob", "act": {"sub": "agent", "act": {"sub": "alice"}}})).token();
+    let asked = ask(&authn, &token).await;
+    // an issuer that names no actors takes none of such tokens
+    if asked.is_err() {
+        return;
+    }
+    for subject in ["agent", "alice"] {
+        let note = authn.revoke(Order { subject: some(subject), ..order() }, OPERATOR).unwrap();
+        assert_eq!(reason(ask(&authn, &token).await, subject), Reason::TokenRevoked);
+        authn.lift(&note.id, OPERATOR).unwrap();
+    }
+}
+
+#[test]
+fn an_order_is_read_strictly() {
+    let clock = Clock::default();
+    let authn = authenticator(vec![issuer("corp", "https://idp.example", Provider::Generic)], &clock);
+    let now = clock.now();
+    let long = "x".repeat(501);
+    for (order, said) in [
+        (Order { issuer: "nobody".to_owned(), token_id: some("j1"), ..order() }, "no issuer is called `nobody`; there are `corp`"),
+        (order(), "name a token id, a session or a subject"),
+        (Order { token_id: some("j1"), session: some("s1"), ..order() }, "name one of"),
+        (Order { token_id: some(""), ..order() }, "no token says"),
+        (Order { session: some(&long), ..order() }, "no token says"),
+        (Order { subject: some("a\u{7}"), ..order() }, "no token says"),
+        (Order { token_id: some("j1"), not_before: some("now"), ..order() }, "`not_before` is for"),
+        (Order { session: some("s1"), block: true, ..order() }, "`block` is for a subject"),
+        (Order { not_before: some("now"), block: true, ..order() }, "`block` is for a subject"),
+        (Order { subject: some("alice"), not_before: some("now"), block: true, ..order() }, "exclude each other"),
+        (Order { subject: some("alice"), block: true, ..order() }, "say how long"),
+        (Order { subject: some("alice"), not_before: some("yesterday"), ..order() }, "is no time for `not_before`"),
+        (Order { not_before: rfc3339(now + 2 * 86_400), ..order() }, "more than a day ahead"),
+        (Order { token_id: some("j1"), until: rfc3339(now), ..order() }, "end in the future"),
+        (Order { token_id: some("j1"), for_s: Some(0), ..order() }, "end in the future"),
+        (Order { token_id: some("j1"), for_s: Some(u64::MAX), ..order() }, "within ten years"),
+        (Order { token_id: some("j1"), for_s: Some(1), until: rfc3339(now + 9), ..order() }, "exclude each other"),
+        (Order { token_id: some("j1"), note: Some(long.clone()), ..order() }, "the note"),
+        (Order { token_id: some("j1"), note: some("a\u{1b}[2J"), ..order() }, "the note"),
+    ] {
+        let shown = format!("{order:?}");
+        let error = authn.revoke(order, OPERATOR).expect_err(&shown);
+        assert!(matches!(&error, RevokeError::Invalid(message) if message.contains(said)), "{shown}: {error}");
+    }
+    assert_eq!(authn.revocations(None, 10, true).revocations, []);
+}
+
+#[test]
+fn by_itself_it_lasts_as_long_as_a_token_can() {
+    let clock = Clock::default();
+    let mut corp = issuer("corp", "https://idp.example", Provider::Generic);
+    corp.longest_token_s = 12 * HOUR;
+    let ends = |corp: &crate::authn::IssuerConfig, order: Order| {
+        let authn = authenticator(vec![corp.clone()], &clock);
+        let note = authn.revoke(order, OPERATOR).unwrap();
+        assert_eq!(note.warnings.len(), 1, "only that nothing is kept: {note:?}");
+        note.until.parse::<Timestamp>().unwrap().as_second() - clock.now()
+    };
+    let near = |have: i64, want: i64| (want - 2..=want + 2).contains(&have);
+    // with the leeway of both clocks
+    assert!(near(ends(&corp, Order { token_id: some("j1"), ..order() }), 12 * HOUR + 61));
+    let at = rfc3339(clock.now() + HOUR);
+    assert!(near(ends(&corp, Order { subject: some("alice"), not_before: at, ..order() }), 13 * HOUR + 61));
+    corp.session.longest_s = Some(HOUR);
+    assert!(near(ends(&corp, Order { session: some("s1"), ..order() }), HOUR + 61));
+}
+
+#[tokio::test]
+async fn no_token_lives_longer_than_its_revocation() {
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let now = clock.now();
+    let mut corp = issuer("corp", &idp.url, Provider::Generic);
+    corp.longest_token_s = HOUR;
+    let authn = authenticator(vec![corp], &clock);
+    let forge = Forge::new(&idp.url, &CORP);
+    ask(&authn, &forge.clone().claims(&json!({"iat": now - 600, "exp": now + 3000})).token()).await.unwrap();
+    ask(&authn, &forge.clone().claims(&json!({"iat": null, "nbf": null, "exp": now + 3500})).token()).await.unwrap();
+    for claims in [json!({"iat": now - 600, "exp": now + 3001}), json!({"iat": null, "nbf": null, "exp": now + 3700}), json!({"iat": 0})] {
+        let refused = ask(&authn, &forge.clone().claims(&claims).token()).await;
+        assert_eq!(reason(refused, &claims.to_string()), Reason::TokenBadClaims);
+    }
+    let peer = SpiffeId::parse("spiffe://cluster.local/ns/a/sa/b").unwrap();
+    let told = forge.claims(&json!({"iat": 0})).claims.to_string();
+    assert_eq!(reason(authn.caller_from_claims(told.as_bytes(), Some(peer)), "told"), Reason::TokenBadClaims);
+}
