@@ -35,7 +35,7 @@ pub enum Cut {
 
 /// What of a token a policy may read and `user_identity` does not have. Nothing that is good for a call.
 #[derive(Serialize)]
-struct Claims<'t> {
+struct Said<'t> {
     groups: &'t [String],
     roles: &'t [String],
     scopes: &'t [String],
@@ -76,7 +76,7 @@ enum Value<'f> {
 
 #[expect(clippy::ref_option, reason = "serde hands fields over so")]
 fn token<S: Serializer>(token: &Option<Arc<Token>>, serializer: S) -> Result<S::Ok, S::Error> {
-    let claims = token.as_ref().map(|token| Claims {
+    let said = token.as_ref().map(|token| Said {
         groups: &token.groups,
         roles: &token.roles,
         scopes: &token.scopes,
@@ -85,7 +85,7 @@ fn token<S: Serializer>(token: &Option<Arc<Token>>, serializer: S) -> Result<S::
         expires_at: token.expires_at,
         claims: token.claims.iter().map(Valued::of).collect(),
     });
-    claims.serialize(serializer)
+    said.serialize(serializer)
 }
 
 fn resources<S: Serializer>(resources: &[Resource], serializer: S) -> Result<S::Ok, S::Error> {

@@ -77,7 +77,8 @@ pub(super) fn told(text: &[u8], config: &IssuerConfig) -> Result<Vec<Field>, Str
     let value = json::read(text).map_err(|error| error.to_string())?;
     let members = value.as_object().ok_or_else(|| format!("attributes are {}, not an object", value.kind()))?;
     let names = || config.attributes.iter().map(|attribute| &*attribute.name);
-    for (name, _) in members.iter().filter(|(name, _)| !names().any(|known| known == *name)) {
+    let unknown = members.iter().map(|(name, _)| name).find(|name| !names().any(|known| known == *name));
+    if let Some(name) = unknown {
         let meant = nearest(name, names()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
         return Err(format!("issuer `{}` has no attribute `{}`{meant}", config.name, shown(name)));
     }

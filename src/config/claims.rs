@@ -36,7 +36,7 @@ pub(super) fn claims(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>)
     let require = require(raw.require.as_ref(), &path.key("require"), report);
     let actors = raw.actors.as_deref().map_or_else(|| Some(Vec::new()), |texts| forms::some(texts, &path.key("actors"), report, party));
     let purpose = purpose(raw, path, report);
-    Some(Claims { attributes: attributes?, require: require?, actors: actors?, purpose: purpose? })
+    Some(Claims { attributes: attributes?, require: require?, actors: actors?, purpose })
 }
 
 /// Policies read the attributes of all issuers in one record, so that a name has one type there.
@@ -114,10 +114,10 @@ fn requirement(claim: &str, texts: &OneOrMany, path: &KeyPath, report: &mut Repo
     Some(Requirement { claim, any_of: any_of? })
 }
 
-/// `None` where it is not good.
-fn purpose(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<Option<Purpose>> {
+/// `None` too where it is not good.
+fn purpose(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<Purpose> {
     match (&raw.purpose_claim, &raw.purpose_details) {
-        (None, None) => Some(None),
+        (None, None) => None,
         (Some(_), Some(_)) => {
             let help = "remove one of them: a call has one purpose";
             report.fault(&path.key("purpose_details"), "`purpose_claim` and `purpose_details` exclude each other", help);
@@ -127,27 +127,21 @@ fn purpose(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option
             let claim = claim_path(claim, &path.key("purpose_claim"), report)?;
             if claim.is_pattern() {
                 report.fault(&path.key("purpose_claim"), format!("{} leads to many claims", quoted(&claim.to_string())), "name one claim");
-                return None;
             }
-            Some(Some(Purpose::Claim(claim)))
+            Some(Purpose::Claim(claim))
         }
-        (None, Some(kind)) => forms::token_text(kind, &path.key("purpose_details"), report).map(|kind| Some(Purpose::Details(kind))),
+        (None, Some(kind)) => forms::token_text(kind, &path.key("purpose_details"), report).map(Purpose::Details),
     }
 }
 
 fn claim_path(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<ClaimPath> {
     let text = forms::token_text(text, path, report)?;
-    match ClaimPath::parse(&text) {
-        Ok(claim) => Some(claim),
-        Err(_) => {
-            report.fault(
-                path,
-                format!("{} is no path of claims", quoted(&text)),
-                "write names joined with `.`, none of them empty, as `realm_access.tier`",
-            );
-            None
-        }
+    let claim = ClaimPath::parse(&text).ok();
+    if claim.is_none() {
+        let help = "write names joined with `.`, none of them empty, as `realm_access.tier`";
+        report.fault(path, format!("{} is no path of claims", quoted(&text)), help);
     }
+    claim
 }
 
 /// A subject as a token may name it.

@@ -36,6 +36,13 @@ async fn start() -> World {
     .await
 }
 
+/// Exit code and report of a command.
+async fn run(world: &World, arguments: &[&str]) -> (Option<i32>, Value) {
+    let output = world.run(arguments).await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))))
+}
+
 fn spec(claims: &Value) -> TokenSpec {
     let spec = TokenSpec::new().claim("tenant", "acme");
     claims.as_object().unwrap().iter().fold(spec, |spec, (name, value)| spec.claim(name, value.clone()))
@@ -104,14 +111,9 @@ async fn a_record_says_on_whose_behalf_and_why_and_is_decided_again_from_itself(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_reads_the_claims_alike() {
+async fn an_explanation_reads_the_claims_as_a_call_would() {
     let world = start().await;
     let url = format!("https://{}{CHURN}", STAGE.host);
-    let run = async |arguments: &[&str]| {
-        let output = world.run(arguments).await.unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        (output.status.code(), serde_json::from_str::<Value>(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))))
-    };
     let claims = |further: &Value| {
         let mut claims =
             json!({ "iss": world.corp.url(), "aud": "lakegate", "sub": "alice", "groups": ["ml-engineers"], "tenant": "acme", "purpose": "audit" });
@@ -131,16 +133,14 @@ async fn every_command_reads_the_claims_alike() {
         let call = ["--method", "POST", "--url", &url, "--body", "{\"inputs\":[1]}", "--claims", "claims.json"];
         let peer = ["--peer", "spiffe://cluster.local/ns/ml-staging/sa/trainer", "-o", "json"];
         for asked in [["--config", "lakegate.yaml"], ["--control", "lakegate.sock"]] {
-            let (code, report) = run(&[&["explain"][..], &asked, &call, &peer].concat()).await;
+            let (code, report) = run(&world, &[&["explain"][..], &asked, &call, &peer].concat()).await;
             assert_eq!((code, &report["reason"]), (Some(exit), &json!(reason)), "{asked:?} {further}: {report:#}");
             assert!(report.to_string().contains(told), "{told}: {report}");
         }
     }
-    fs::write(world.folder().join("t.jwt"), world.corp.token(&spec(&json!({ "git": { "ref": "main" }, "purpose": "audit" }))).unwrap()).unwrap();
-    let (code, report) = run(&["token", "--config", "lakegate.yaml", "--token-file", "t.jwt", "-o", "json"]).await;
-    assert_eq!((code, &report["claims"], &report["purpose"]), (Some(0), &json!({ "branch": "main" }), &json!("audit")));
+}
 
-    let cases = r#"
+const CASES: &str = r#"
 callers:
   alice: { User: corp/alice, groups: [ml-engineers], attributes: { branch: main }, purpose: audit, peer: spiffe://cluster.local/ns/ml-staging/sa/trainer }
 requests:
@@ -159,13 +159,21 @@ cases:
     request: churn
     decision: allow
   - name: of a stranger
-    caller: { claims: { iss: $iss, aud: lakegate, sub: alice, groups: [ml-engineers], git: { ref: main } }, peer: none }
+    caller: { claims: { iss: $iss, aud: lakegate, sub: alice, groups: [ml-engineers], git: { ref: main } }, peer: spiffe://cluster.local/ns/ml-staging/sa/trainer }
     request: churn
     decision: deny
-    reason: PEER_MISSING
+    reason: TOKEN_NOT_ACCEPTED
 "#;
-    fs::write(world.folder().join("cases.yaml"), cases.replace("$iss", world.corp.url())).unwrap();
-    let (code, report) = run(&["test", "--config", "lakegate.yaml", "cases.yaml", "-o", "json"]).await;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_tests_of_policies_have_claims_too() {
+    let world = start().await;
+    fs::write(world.folder().join("t.jwt"), world.corp.token(&spec(&json!({ "git": { "ref": "main" }, "purpose": "audit" }))).unwrap()).unwrap();
+    let (code, report) = run(&world, &["token", "--config", "lakegate.yaml", "--token-file", "t.jwt", "-o", "json"]).await;
+    assert_eq!((code, &report["claims"], &report["purpose"]), (Some(0), &json!({ "branch": "main" }), &json!("audit")));
+
+    fs::write(world.folder().join("cases.yaml"), CASES.replace("$iss", world.corp.url())).unwrap();
+    let (code, report) = run(&world, &["test", "--config", "lakegate.yaml", "cases.yaml", "-o", "json"]).await;
     assert_eq!(code, Some(0), "{report:#}");
     for (attributes, told) in [
         ("{ branhc: main }", "issuer `corp` has no attribute `branhc`; did you mean `branch`?"),
@@ -182,10 +190,10 @@ cases:
 async fn an_attribute_is_added_and_taken_away_while_calls_come() {
     let mut world = start().await;
     let high = world.corp.token(&spec(&json!({ "tier": 3 }))).unwrap();
-    let word = world.corp.token(&spec(&json!({ "tier": "gold", "git": { "ref": "main" } }))).unwrap();
-    let (high, word) = (|| query_as(CHURN, &high), || query_as(CHURN, &word));
+    let named = world.corp.token(&spec(&json!({ "tier": "gold", "git": { "ref": "main" } }))).unwrap();
+    let (high, named) = (|| query_as(CHURN, &high), || query_as(CHURN, &named));
     assert_eq!(outcome(&send(&world, &high()).await), (403, "POLICY_NO_PERMIT".to_owned()));
-    assert_eq!(outcome(&send(&world, &word()).await), (200, "OK".to_owned()), "what is not declared is not read");
+    assert_eq!(outcome(&send(&world, &named()).await), (200, "OK".to_owned()), "what is not declared is not read");
     // a policy alone, which asks for what nobody declares, is not served
     world.write_policy("tiers.cedar", TIERS).unwrap();
     let status = crate::asking::status_until(&world, |status| status["degraded"] == true).await;
@@ -197,7 +205,7 @@ async fn an_attribute_is_added_and_taken_away_while_calls_come() {
     config["issuers"][0]["attributes"]["tier"] = json!({ "claim": "tier", "type": "long" });
     world.write_config(config.clone()).unwrap();
     until(&world, (200, "OK"), high).await;
-    let refused = until(&world, (401, "TOKEN_BAD_CLAIMS"), word).await;
+    let refused = until(&world, (401, "TOKEN_BAD_CLAIMS"), named).await;
     let message = refused.json()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("the claim `tier` is a string, and is declared as `long`"), "{message}");
     // with another type neither the policy nor the reload is good, and what was stays
@@ -208,5 +216,5 @@ async fn an_attribute_is_added_and_taken_away_while_calls_come() {
     fs::remove_file(world.folder().join("policies/tiers.cedar")).unwrap();
     world.write_config(before).unwrap();
     until(&world, (403, "POLICY_NO_PERMIT"), high).await;
-    until(&world, (200, "OK"), word).await;
+    until(&world, (200, "OK"), named).await;
 }

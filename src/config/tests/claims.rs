@@ -12,8 +12,7 @@ fn read(text: &str) -> Config {
 
 /// `GOOD` with further keys of its issuer.
 fn with(keys: &str) -> String {
-    let keys: String = keys.lines().map(|line| format!("\n    {line}")).collect();
-    GOOD.replacen("provider: generic", &format!("provider: generic{keys}"), 1)
+    GOOD.replacen("provider: generic", &format!("provider: generic\n    {}", keys.replace('\n', "\n    ")), 1)
 }
 
 #[test]
@@ -83,8 +82,8 @@ fn what_does_not_fit_is_told_with_its_mend() {
         let report = faults(&with(keys));
         assert!(report.contains(want), "`{keys}` should say `{want}`, and says:\n{report}");
     }
-    let many: String = (0..65).map(|number| format!("a{number}: {{ claim: x, type: long }}, ")).collect();
-    assert!(faults(&with(&format!("attributes: {{ {many} }}"))).contains("there are 65 attributes, and 64 may be"));
+    let many: Vec<String> = (0..65).map(|number| format!("a{number}: {{ claim: x, type: long }}")).collect();
+    assert!(faults(&with(&format!("attributes: {{ {} }}", many.join(", ")))).contains("there are 65 attributes, and 64 may be"));
     let long = faults(&with(&format!("actors: [{}]", "x".repeat(256))));
     assert!(long.contains("255 bytes at most"), "{long}");
 }

@@ -151,6 +151,11 @@ fn a_record_that_is_not_whole_is_not_guessed_at() {
         assert_eq!(decide(&world, record), Err(Unreplayable::Cut));
         assert!(record.to_string().len() < 8192 && !record.to_string().contains("dapi0") && !record.to_string().contains("eyJhb"), "{record:#}");
     }
+}
+
+#[test]
+fn a_record_that_is_broken_is_not_guessed_at() {
+    let world = world();
     let record = world.records(&[call(&world)]).remove(0);
     let broken: &[(&str, Value, Unreplayable)] = &[
         ("/facts", Value::Null, Unreplayable::NoFacts),
