@@ -32,6 +32,7 @@ pub struct Identity {
     pub key_file: PathBuf,
     certificate: CertificateDer<'static>,
     key: PrivatePkcs8KeyDer<'static>,
+    uri: String,
 }
 
 // === impl Authority ===
@@ -89,7 +90,13 @@ impl Authority {
         let (certificate_file, key_file) = (self.folder.join(format!("{file}.crt")), self.folder.join(format!("{file}.key")));
         fs::write(&certificate_file, certificate.pem())?;
         fs::write(&key_file, key.serialize_pem())?;
-        Ok(Identity { certificate_file, key_file, certificate: certificate.der().clone(), key: key.serialize_der().into() })
+        Ok(Identity {
+            certificate_file,
+            key_file,
+            certificate: certificate.der().clone(),
+            key: key.serialize_der().into(),
+            uri: names.uris.first().cloned().unwrap_or_default(),
+        })
     }
 
     /// The SVID of a workload of the mesh `cluster.local`, named as Istio names it.
@@ -126,6 +133,12 @@ impl Names {
 // === impl Identity ===
 
 impl Identity {
+    /// The first URI it names; empty where it names none.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
     #[must_use]
     pub fn certificate(&self) -> CertificateDer<'static> {
         self.certificate.clone()

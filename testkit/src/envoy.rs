@@ -28,11 +28,18 @@ pub struct Envoy {
 pub enum Listener {
     /// As Istio's egress gateway: mTLS, paths normalized, the caller's names written to `x-forwarded-client-cert`.
     Istio,
-    /// mTLS, nothing normalized, headers given to lakegate raw and apart (`encode_raw_headers`).
+    /// mTLS, nothing normalized, headers given to lakegate raw and apart (`encode_raw_headers`), with the caller's certificate (`include_peer_certificate`).
     Bare,
     /// No TLS, thus no peer; otherwise as `Bare`.
     Plain,
+    /// As Istio's waypoint with `xfcc-include-client-identity`: mTLS has ended before, `x-forwarded-client-cert` is overwritten with who `TUNNEL_PEER` says.
+    Waypoint,
+    /// As a sidecar's inbound listener: mTLS, what it writes to `x-forwarded-client-cert` stands behind what the caller sent.
+    Appending,
 }
+
+/// The header that stands for the certificate of the outer tunnel, which a waypoint's inner listener does not see.
+pub const TUNNEL_PEER: &str = "x-tunnel-peer";
 
 // === impl Envoy ===
 
@@ -125,7 +132,11 @@ impl Envoy {
 // === impl Listener ===
 
 impl Listener {
+    /// Those that differ in what becomes of a request.
     pub const ALL: [Self; 3] = [Self::Istio, Self::Bare, Self::Plain];
+
+    /// Those that differ in what becomes of the caller's names.
+    pub const PEERS: [Self; 2] = [Self::Waypoint, Self::Appending];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -133,6 +144,8 @@ impl Listener {
             Self::Istio => "istio",
             Self::Bare => "bare",
             Self::Plain => "plain",
+            Self::Waypoint => "waypoint",
+            Self::Appending => "appending",
         }
     }
 }

@@ -140,8 +140,8 @@ impl World {
     pub fn client(&self, listener: Listener, identity: &Identity) -> io::Result<Client> {
         let port = self.gateway.port(listener)?;
         match listener {
-            Listener::Plain => Ok(Client::plain(port)),
-            Listener::Istio | Listener::Bare => Client::mtls(port, &self.authority, identity, STAGE.host),
+            Listener::Plain | Listener::Waypoint => Ok(Client::plain(port)),
+            Listener::Istio | Listener::Bare | Listener::Appending => Client::mtls(port, &self.authority, identity, STAGE.host),
         }
     }
 

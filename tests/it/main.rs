@@ -14,6 +14,7 @@ mod claims;
 mod control;
 mod every_call;
 mod keycloak;
+mod peers;
 mod policy_tests;
 mod reload;
 mod requests;

@@ -14,6 +14,7 @@ const PAGES: [&str; 12] = [
     "docs/configuration.md",
     "docs/catalog-format.md",
     "docs/access.md",
+    "docs/peers.md",
     "docs/policy-tests.md",
     "examples/lakegate.yaml",
     "policies/README.md",
@@ -92,6 +93,27 @@ fn the_page_about_access_shows_what_loads() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("incident-4711  endpoint-operator to User::\"corp/alice\" on ServingEndpoint::\"prod/recommender\""), "{text}");
     assert!(text.contains("approved by User::\"corp/bob\"") && text.contains("2026-11.yaml:2"), "{text}");
+}
+
+/// What docs/peers.md shows loads, each example in the place of its own in one configuration.
+#[test]
+fn the_page_about_peers_shows_what_loads() {
+    let page = fs::read_to_string(checkout().join("docs/peers.md")).unwrap();
+    let blocks = page.split("\n```").skip(1).step_by(2);
+    let examples: Vec<&str> = blocks.filter_map(|block| block.strip_prefix("yaml\n")).collect();
+    let [proxies, aliases, bindings] = examples[..] else { panic!("three examples") };
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    authority.issue("tls", &Names::uri("spiffe://cluster.local/ns/lakegate-system/sa/lakegate")).unwrap();
+    let rest = "version: 1\npolicy: { dir: policies }\nworkspaces: [{ name: stage, hosts: [stage.cloud.databricks.com], environment: staging }]\n";
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    fs::write(folder.path().join("policies/all.cedar"), "@id(\"reading\") permit (principal, action in Action::\"read\", resource);").unwrap();
+    let file = folder.path().join("lakegate.yaml");
+    for peers in [proxies.to_owned(), format!("listen: {{ check: 127.0.0.1:9191 }}\n{aliases}")] {
+        fs::write(&file, format!("{rest}{peers}\n{bindings}")).unwrap();
+        let told = check(&file);
+        assert!(!told.contains("warning"), "{told}");
+    }
 }
 
 /// Laid out as the deployment mounts it below /etc/lakegate.

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Listener;
+use super::{Listener, TUNNEL_PEER};
 use crate::authority::Identity;
 
 pub(super) const OUTBOUND: &str = "outbound";
@@ -52,7 +52,7 @@ pub struct Sidecar<'w> {
 
 impl Gateway<'_> {
     pub(super) fn bootstrap(&self) -> Value {
-        let listeners: Vec<Value> = Listener::ALL.into_iter().map(|listener| self.listener(listener)).collect();
+        let listeners: Vec<Value> = Listener::ALL.into_iter().chain(Listener::PEERS).map(|listener| self.listener(listener)).collect();
         let mut lakegate = cluster("lakegate", self.check);
         insert(
             &mut lakegate,
@@ -79,14 +79,22 @@ impl Gateway<'_> {
     }
 
     fn listener(&self, listener: Listener) -> Value {
-        let istio = listener == Listener::Istio;
+        let istio = !matches!(listener, Listener::Bare | Listener::Plain);
+        let forwards = match listener {
+            Listener::Istio => "SANITIZE_SET",
+            Listener::Bare | Listener::Plain => "SANITIZE",
+            Listener::Waypoint => "ALWAYS_FORWARD_ONLY",
+            Listener::Appending => "APPEND_FORWARD",
+        };
+        let tunnel = if listener == Listener::Waypoint { vec![self.tunnel()] } else { Vec::new() };
         let manager = connection_manager(
             listener.name(),
             &json!({
                 "normalize_path": istio,
+                "early_header_mutation_extensions": tunnel,
                 "use_remote_address": istio,
                 "max_request_headers_kb": 96,
-                "forward_client_cert_details": if istio { "SANITIZE_SET" } else { "SANITIZE" },
+                "forward_client_cert_details": forwards,
                 "set_current_client_cert_details": { "subject": true, "cert": true, "dns": true, "uri": true },
                 "upgrade_configs": [{ "upgrade_type": "websocket" }],
                 "route_config": routes(&[
@@ -97,7 +105,7 @@ impl Gateway<'_> {
             &[ext_authz(!istio)],
         );
         let mut chain = json!({ "filters": [manager] });
-        if listener != Listener::Plain {
+        if !matches!(listener, Listener::Plain | Listener::Waypoint) {
             let downstream = json!({
                 "@type": format!("{TYPES}.transport_sockets.tls.v3.DownstreamTlsContext"),
                 "require_client_certificate": true,
@@ -106,6 +114,14 @@ impl Gateway<'_> {
             insert(&mut chain, "transport_socket", json!({ "name": "tls", "typed_config": downstream }));
         }
         json!({ "name": listener.name(), "address": loopback(0), "filter_chains": [chain] })
+    }
+
+    fn tunnel(&self) -> Value {
+        let element = format!("By={};URI=%REQ({TUNNEL_PEER})%", self.identity.uri());
+        let header = json!({ "header": { "key": "x-forwarded-client-cert", "value": element }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" });
+        json!({ "name": "tunnel", "typed_config": {
+            "@type": format!("{TYPES}.http.early_header_mutation.header_mutation.v3.HeaderMutation"), "mutations": [{ "append": header }],
+        } })
     }
 }
 
@@ -163,7 +179,7 @@ fn connection_manager(name: &str, settings: &Value, filters: &[Value]) -> Value 
     json!({ "name": "envoy.filters.network.http_connection_manager", "typed_config": config })
 }
 
-/// The filter as istiod writes it for a CUSTOM policy, with body; `raw` adds `encode_raw_headers`, which Istio cannot set.
+/// The filter as istiod writes it for a CUSTOM policy, with body; `raw` adds what Istio cannot set.
 fn ext_authz(raw: bool) -> Value {
     json!({ "name": "envoy.filters.http.ext_authz", "typed_config": {
         "@type": format!("{TYPES}.filters.http.ext_authz.v3.ExtAuthz"),
@@ -173,6 +189,7 @@ fn ext_authz(raw: bool) -> Value {
         "status_on_error": { "code": "ServiceUnavailable" },
         "with_request_body": { "max_request_bytes": 1 << 20, "allow_partial_message": true, "pack_as_bytes": true },
         "encode_raw_headers": raw,
+        "include_peer_certificate": raw,
     } })
 }
 

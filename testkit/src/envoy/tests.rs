@@ -36,10 +36,10 @@ async fn status(client: &Client) -> u16 {
 #[tokio::test]
 async fn nothing_passes_while_lakegate_is_away() {
     let mesh = without_lakegate().await;
-    for listener in Listener::ALL {
+    for listener in Listener::ALL.into_iter().chain(Listener::PEERS) {
         let port = mesh.envoy.port(listener).unwrap();
         let client = match listener {
-            Listener::Plain => Client::plain(port),
+            Listener::Plain | Listener::Waypoint => Client::plain(port),
             _ => Client::mtls(port, &mesh.authority, &mesh.workload, HOST).unwrap(),
         };
         assert_eq!(status(&client).await, 503, "{}", listener.name());
