@@ -124,17 +124,12 @@ fn holds<'c>(claim: &Requirement, said: &impl Fn(&ClaimPath) -> Said<'c>) -> boo
 }
 
 fn at<'c>(claims: &'c Claims<'_>, path: &ClaimPath) -> Said<'c> {
-    let Some((first, rest)) = path.names().split_first() else { return Said::Absent };
-    let found = rest.iter().try_fold(claims.get(first), |value, name| match value {
-        None => Some(None),
-        Some(value) => value.as_object().map(|object| object.get(name)),
-    });
-    match found {
-        None => Said::Other,
-        Some(None) => Said::Absent,
-        Some(Some(Value::Text(text))) => Said::Text(text),
-        Some(Some(Value::List(items))) => items.iter().map(Value::as_text).collect::<Option<_>>().map_or(Said::Other, Said::Texts),
-        Some(Some(_)) => Said::Other,
+    match claims.at(path) {
+        Ok(None) => Said::Absent,
+        Ok(Some(Value::Text(text))) => Said::Text(text),
+        Ok(Some(Value::List(items))) => items.iter().map(Value::as_text).collect::<Option<_>>().map_or(Said::Other, Said::Texts),
+        // on its way stands something that holds no claims
+        Ok(Some(_)) | Err(_) => Said::Other,
     }
 }
 
@@ -220,7 +215,7 @@ impl Segment {
         match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             Some(claim) if !claim.contains(braces) => {
                 let path = ClaimPath::parse(claim)?;
-                if path.is_single() { Ok(Self::Claim(path)) } else { Err(PeerTemplateError::AnyMember) }
+                if path.is_pattern() { Err(PeerTemplateError::AnyMember) } else { Ok(Self::Claim(path)) }
             }
             None if !text.contains(braces) => Ok(Self::Text(text.to_owned())),
             _ => Err(PeerTemplateError::Braces),

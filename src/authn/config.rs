@@ -279,12 +279,6 @@ impl ClaimPath {
     pub(super) fn names(&self) -> &[String] {
         &self.0
     }
-
-    /// Whether it leads to one claim only: no `*` stands in it.
-    #[must_use]
-    pub fn is_single(&self) -> bool {
-        self.0.iter().all(|name| name != "*")
-    }
 }
 
 impl fmt::Display for ClaimPath {

@@ -81,7 +81,7 @@ fn binding(raw: &raw::Binding, peers: Option<&Peers>, path: &KeyPath, report: &m
 
 fn required(claim: &str, texts: &OneOrMany, path: &KeyPath, report: &mut Report<'_>) -> Option<(ClaimPath, Vec<String>)> {
     let parsed = ClaimPath::parse(claim).map_err(|error| error.to_string());
-    let parsed = parsed.and_then(|parsed| if parsed.is_single() { Ok(parsed) } else { Err(format!("{} is not one claim", quoted(claim))) });
+    let parsed = parsed.and_then(|parsed| if parsed.is_pattern() { Err(format!("{} is not one claim", quoted(claim))) } else { Ok(parsed) });
     let texts = match texts {
         OneOrMany::One(text) => forms::token_text(text, path, report).map(|text| vec![text]),
         OneOrMany::Many(texts) => forms::some(texts, path, report, forms::token_text),
