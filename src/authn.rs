@@ -8,6 +8,7 @@ mod admit;
 mod attributes;
 mod binding;
 mod cache;
+mod claim_path;
 mod claims;
 mod config;
 mod confirm;
@@ -24,6 +25,7 @@ mod keys;
 mod logout;
 mod metrics;
 mod peer;
+mod provider;
 mod revoke;
 mod revoked;
 mod standing;
@@ -40,13 +42,13 @@ use std::{
 pub use admit::Examined;
 pub use attributes::all as claims;
 pub use binding::{Binding, PeerTemplate, PeerTemplateError};
-pub use config::{
-    Algorithm, Attribute, ClaimPath, ClaimPathError, Config, IssuerConfig, KeySource, KindRule, Provider, Purpose, Requirement, SessionLimits,
-};
+pub use claim_path::{ClaimPath, ClaimPathError};
+pub use config::{Algorithm, Attribute, Config, IssuerConfig, KeySource, KindRule, Purpose, Requirement, SessionLimits};
 pub use digest::of_facts;
 pub use logout::LogoutError;
 pub use peer::{Belief, PeerConfig, PeerSource, ProxyConfig};
 use prometheus_client::registry::Registry;
+pub use provider::{Misfit, Provider};
 pub use revoke::{RevocationNote, RevocationPage};
 pub use revoked::{By, Order, Revocation, RevocationStatus, RevokeError};
 

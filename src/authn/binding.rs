@@ -73,10 +73,10 @@ pub(super) fn of_facts(
     bindings: Option<&[Binding]>,
     told: &Token,
     subject_claim: &str,
-    groups: &ClaimPath,
+    groups: Option<&ClaimPath>,
 ) -> Result<Option<Vec<SpiffePattern>>, Refusal> {
     let said = |path: &ClaimPath| match path.names() {
-        _ if path == groups => Said::Texts(told.groups.iter().map(String::as_str).collect()),
+        _ if Some(path) == groups => Said::Texts(told.groups.iter().map(String::as_str).collect()),
         [name] if name == subject_claim => Said::Text(&told.subject),
         [name] if matches!(name.as_str(), "azp" | "client_id") => told.client.as_deref().map_or(Said::Unknown, Said::Text),
         _ => Said::Unknown,

@@ -1,6 +1,6 @@
 //! Claims by type: a claim that is absent is absent, and one of another type than its meaning has is a refusal, never a default.
 
-use super::{ClaimPath, shown};
+use super::{ClaimPath, claim_path::EVERY, shown};
 use crate::{
     json::{self, Object, Value},
     model::{Reason, Refusal},
@@ -100,7 +100,7 @@ impl<'c> Claims<'c> {
 
 /// One step of a path in `object`; `prefix` holds the members that `*` stood for.
 fn walk(object: &Object<'_>, name: &str, rest: &[String], prefix: &str, path: &ClaimPath, into: &mut Vec<String>) -> Result<(), Refusal> {
-    if name == "*" {
+    if name == EVERY {
         for (member, value) in object.iter() {
             step(value, rest, &format!("{prefix}{member}:"), path, into)?;
         }

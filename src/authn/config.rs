@@ -1,6 +1,6 @@
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use super::{Binding, PeerConfig, attributes};
+use super::{Binding, ClaimPath, PeerConfig, Provider, attributes};
 use crate::{
     model::{FieldKind, Name},
     net::Endpoint,
@@ -32,7 +32,8 @@ pub struct IssuerConfig {
     pub keys: KeySource,
     /// The claim, at the top level, that names the subject. `email` counts only beside `email_verified: true`.
     pub subject_claim: String,
-    pub groups_claim: ClaimPath,
+    /// `None` where its tokens hold no groups.
+    pub groups_claim: Option<ClaimPath>,
     pub roles_claims: Vec<ClaimPath>,
     pub kind: KindRule,
     /// The claims that policies read as `context.token.claims.<name>`, in order of name.
@@ -45,6 +46,8 @@ pub struct IssuerConfig {
     pub purpose: Option<Purpose>,
     /// Which workloads may present its tokens; `None` where any may.
     pub bindings: Option<Vec<Binding>>,
+    /// The trust domain that it vouches for, where it is a SPIFFE authority.
+    pub trust_domain: Option<String>,
     /// How far clocks may differ, in seconds.
     pub leeway_s: i64,
     /// Accepted `typ` headers, lower case, without `application/` (RFC 7515, section 4.1.9). A token without one counts as `jwt`.
@@ -72,15 +75,6 @@ pub struct SessionLimits {
     pub longest_s: Option<i64>,
     /// Since its last sign of life.
     pub idle_s: Option<i64>,
-}
-
-/// Whose product issues the tokens; decides the defaults and how a person is told from a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Provider {
-    /// Any issuer of JWT access tokens (RFC 9068 or like it).
-    Generic,
-    /// Keycloak 19 and later.
-    Keycloak,
 }
 
 /// A signature algorithm that may be allowed. There is no HMAC here: a fetched key is public.
@@ -142,18 +136,6 @@ pub enum Purpose {
     Details(String),
 }
 
-/// The way to a claim inside nested objects.
-///
-/// Written with dots (`realm_access.roles`); a `*` stands for every member, and its name is put before what it leads to (`<member>:<value>`). A text
-/// with `://` is the whole name of one claim, as namespaced claims are URLs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ClaimPath(Vec<String>);
-
-/// A text that is not a [`ClaimPath`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a path of claims: names joined with `.`, none of them empty")]
-pub struct ClaimPathError(pub String);
-
 /// 400 days: more than the year that a service-account token of Kubernetes can have, which is the longest of any provider's.
 const LONGEST_TOKEN_S: i64 = 400 * 86_400;
 
@@ -163,28 +145,27 @@ impl IssuerConfig {
     /// The defaults of `provider`. There is no default audience: until one is set, no token of this issuer is accepted.
     #[must_use]
     pub fn new(name: Name, issuer: &str, provider: Provider) -> Self {
-        let roles_claims = match provider {
-            Provider::Generic => vec![ClaimPath::of(&["roles"])],
-            Provider::Keycloak => vec![ClaimPath::of(&["realm_access", "roles"]), ClaimPath::of(&["resource_access", "*", "roles"])],
-        };
+        let profile = provider.profile();
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         Self {
             name,
             issuer: issuer.to_owned(),
             provider,
             audiences: Vec::new(),
-            algorithms: Algorithm::ALL.to_vec(),
+            algorithms: profile.algorithms.to_vec(),
             keys: KeySource::Discovery,
-            subject_claim: "sub".to_owned(),
-            groups_claim: ClaimPath::of(&["groups"]),
-            roles_claims,
-            kind: KindRule::Detect,
-            attributes: Vec::new(),
+            subject_claim: profile.subject.to_owned(),
+            groups_claim: profile.groups.map(ClaimPath::of),
+            roles_claims: profile.roles.iter().map(|names| ClaimPath::of(names)).collect(),
+            kind: profile.kind,
+            attributes: provider.attributes(),
             require: Vec::new(),
             actors: Vec::new(),
             purpose: None,
             bindings: None,
+            trust_domain: None,
             leeway_s: 30,
-            token_types: ["jwt", "at+jwt"].map(str::to_owned).to_vec(),
+            token_types: texts(profile.token_types),
             refresh_s: 60,
             max_stale_s: 3600,
             min_refetch_s: 5,
@@ -211,6 +192,9 @@ impl IssuerConfig {
         }
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
             return Err(format!("issuer `{name}` has no audience, or an empty one; name who its tokens must be meant for"));
+        }
+        if let Some(misfit) = self.provider.misfits(&self.issuer, &self.require, self.trust_domain.as_deref()).first() {
+            return Err(format!("issuer `{name}`: {}; {}", misfit.message, misfit.help));
         }
         if self.algorithms.is_empty() {
             return Err(format!("issuer `{name}` allows no algorithm"));
@@ -253,36 +237,5 @@ impl Algorithm {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
-    }
-}
-
-// === impl ClaimPath ===
-
-impl ClaimPath {
-    /// # Errors
-    /// [`ClaimPathError`] where a name in `text` is empty.
-    pub fn parse(text: &str) -> Result<Self, ClaimPathError> {
-        let names: Vec<String> = if text.contains("://") { vec![text.to_owned()] } else { text.split('.').map(str::to_owned).collect() };
-        if names.iter().any(String::is_empty) { Err(ClaimPathError(text.to_owned())) } else { Ok(Self(names)) }
-    }
-
-    fn of(names: &[&str]) -> Self {
-        Self(names.iter().map(|&name| name.to_owned()).collect())
-    }
-
-    /// Whether it leads to as many claims as there are members, for a `*` in it.
-    #[must_use]
-    pub fn is_pattern(&self) -> bool {
-        self.0.iter().any(|name| name == "*")
-    }
-
-    pub(super) fn names(&self) -> &[String] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ClaimPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("."))
     }
 }

@@ -1,7 +1,7 @@
 //! What a token says, held against what its issuer's tokens must look like.
 
 use super::{
-    IssuerConfig, KindRule, Provider,
+    IssuerConfig, KindRule,
     admit::Held,
     attributes, binding,
     claims::{Claims, bad},
@@ -62,7 +62,7 @@ impl Window {
 impl Facts {
     /// Reads the facts out of `claims`, whose `iss` is known to be that of `config`.
     pub(super) fn read(claims: &Claims<'_>, config: &IssuerConfig, now: i64) -> Result<Self, Refusal> {
-        is_access_token(claims, config)?;
+        config.provider.admit(claims, config)?;
         let window = window(claims, config)?;
         window.check(now)?;
         lasts_not_too_long(claims, config, now)?;
@@ -77,12 +77,12 @@ impl Facts {
             groups: groups(claims, config)?,
             roles: Vec::new(),
             scopes: sorted(scopes),
-            client: client(claims)?,
+            client: claims.agreed(config.provider.profile().clients)?.map(str::to_owned),
             expires_at: window.expires_at,
             issued_at: claims.time("iat")?,
             auth_time: claims.time("auth_time")?,
             acr: claims.name("acr")?.map(str::to_owned),
-            id: claims.name("jti")?.map(str::to_owned),
+            id: id(claims, config)?,
             session: claims.name("sid")?.map(str::to_owned),
             actors: delegation::actors(claims, config)?,
             claims: attributes::read(claims, config)?,
@@ -100,31 +100,14 @@ impl Facts {
     }
 }
 
-/// The name of the client that the token was given to, under whichever of its names.
-fn client(claims: &Claims<'_>) -> Result<Option<String>, Refusal> {
-    Ok(claims.agreed(&["azp", "client_id"])?.map(str::to_owned))
-}
-
-/// Refuses ID, refresh and logout tokens and security events, which their `typ` header does not always tell from access tokens.
-fn is_access_token(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(), Refusal> {
-    let wrong = |what: &str| Err(Refusal::new(Reason::TokenWrongType, format!("the token is {what}, not an access token")));
-    // Keycloak writes what a token is into the claim `typ`, and `JWT` into the header of all of them.
-    let kind = claims.get("typ").map(|kind| kind.as_text().map(str::to_ascii_lowercase));
-    match (kind.as_ref().map(Option::as_deref), config.provider) {
-        (Some(Some("bearer")), _) if claims.get("typ").and_then(Value::as_text) == Some("Bearer") => {}
-        (Some(Some("id")), _) => return wrong("an ID token"),
-        (Some(Some("refresh" | "offline")), _) => return wrong("a refresh token"),
-        (Some(Some("logout")), _) => return wrong("a logout token"),
-        (_, Provider::Keycloak) => return wrong("not marked `typ: Bearer`"),
-        (Some(None), Provider::Generic) => return wrong("of a `typ` that is no string"),
-        (_, Provider::Generic) => {}
+/// What tells the token from every other, under the first of its names that is there.
+fn id(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Option<String>, Refusal> {
+    for name in config.provider.profile().ids {
+        if let Some(id) = claims.name(name)? {
+            return Ok(Some(id.to_owned()));
+        }
     }
-    // OpenID Connect Core 1.0, sections 3.1.3.6 and 3.3.2.11: these bind an ID token to what it came with. Cognito says `token_use`.
-    if claims.has("at_hash") || claims.has("c_hash") || claims.get("token_use").and_then(Value::as_text) == Some("id") {
-        return wrong("an ID token");
-    }
-    // RFC 8417, section 2.2.
-    if claims.has("events") { wrong("a security event") } else { Ok(()) }
+    Ok(None)
 }
 
 fn window(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Window, Refusal> {
@@ -155,7 +138,11 @@ fn is_for_us(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(), Refusal> 
 
 fn subject(claims: &Claims<'_>, config: &IssuerConfig) -> Result<String, Refusal> {
     let claim = config.subject_claim.as_str();
-    let subject = claims.name(claim)?.ok_or_else(|| bad(format!("the token has no `{claim}`")))?;
+    let subject = match claims.name(claim)? {
+        None if claim == config.provider.profile().subject => config.provider.other_subject(claims)?,
+        subject => subject,
+    };
+    let subject = subject.ok_or_else(|| bad(format!("the token has no `{claim}`")))?;
     if claim == "email" && claims.get("email_verified") != Some(&Value::Bool(true)) {
         return Err(bad("the token's `email` is not verified"));
     }
@@ -165,14 +152,25 @@ fn subject(claims: &Claims<'_>, config: &IssuerConfig) -> Result<String, Refusal
 /// Group names exactly as the token has them: a path that begins with `/` (Keycloak with *full group path*) keeps it, or a group that is named like
 /// a path could pass for another.
 fn groups(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Vec<String>, Refusal> {
-    // Entra leaves the groups out of a token where there are too many; no groups would then be a lie that a `forbid` falls for.
-    let elsewhere = claims.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.get("groups").is_some());
-    if elsewhere || claims.get("hasgroups") == Some(&Value::Bool(true)) {
-        return Err(bad("the subject has too many groups for the token to hold them; have the issuer send only those assigned to the application"));
+    if groups_are_elsewhere(claims) {
+        let detail = "the subject has too many groups for the token to hold them; have the issuer send only those assigned to the application";
+        return Err(Refusal::new(Reason::GroupsUnknown, detail));
     }
     let mut groups = Vec::new();
-    claims.collect(&config.groups_claim, &mut groups)?;
+    if let Some(path) = &config.groups_claim {
+        claims.collect(path, &mut groups)?;
+    }
     Ok(sorted(groups))
+}
+
+/// Whether the token says that the groups are not in it: no groups would then be a lie that a `forbid` falls for.
+///
+/// Entra leaves them out where there are too many (Microsoft identity platform, *Groups overage claim*), and names a distributed claim in their place (OpenID
+/// Connect Core 1.0, section 5.6.2); its own reference shows that in more than one form.
+fn groups_are_elsewhere(claims: &Claims<'_>) -> bool {
+    let named = claims.get("_claim_names").is_some_and(|names| names.as_object().is_none_or(|names| names.get("groups").is_some()));
+    let marked = claims.get("hasgroups").is_some_and(|has| *has != Value::Bool(false)) || claims.has("groups:src1");
+    named || marked || (claims.has("_claim_sources") && claims.get("groups").is_some_and(|groups| groups.as_text().is_some()))
 }
 
 /// Whether the subject is a person or a program.
@@ -180,22 +178,7 @@ fn kind(claims: &Claims<'_>, config: &IssuerConfig) -> Result<PrincipalKind, Ref
     let detected = match config.kind {
         KindRule::User => false,
         KindRule::ServicePrincipal => true,
-        KindRule::Detect => match config.provider {
-            // The user that Keycloak makes for a client is named after it, in lower case.
-            Provider::Keycloak => {
-                match (claims.name("preferred_username")?.and_then(|name| name.strip_prefix("service-account-")), client(claims)?) {
-                    (Some(account), Some(client)) => account == client.to_lowercase(),
-                    _ => false,
-                }
-            }
-            // RFC 9068, section 2.2: in a client-credentials grant the subject is the client. Auth0 says `gty`, Entra `idtyp`.
-            Provider::Generic => {
-                let subject = claims.name("sub")?;
-                (subject.is_some() && subject == claims.agreed(&["azp", "client_id"])?)
-                    || claims.get("gty").and_then(Value::as_text) == Some("client-credentials")
-                    || claims.get("idtyp").and_then(Value::as_text) == Some("app")
-            }
-        },
+        KindRule::Detect => config.provider.is_program(claims)?,
     };
     Ok(if detected { PrincipalKind::ServicePrincipal } else { PrincipalKind::User })
 }

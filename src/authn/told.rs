@@ -58,7 +58,7 @@ impl Authenticator {
         if let Some(issuer) = issuer {
             delegation::allowed(&told.actors, issuer)?;
             standing::told(&told, issuer, now)?;
-            if let Some(patterns) = binding::of_facts(issuer.bindings.as_deref(), &told, &issuer.subject_claim, &issuer.groups_claim)? {
+            if let Some(patterns) = binding::of_facts(issuer.bindings.as_deref(), &told, &issuer.subject_claim, issuer.groups_claim.as_ref())? {
                 binding::admit(&patterns, peer.as_ref())?;
             }
         }

@@ -134,12 +134,15 @@ fn purpose(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option
     }
 }
 
-fn claim_path(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<ClaimPath> {
+pub(super) fn claim_path(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<ClaimPath> {
     let text = forms::token_text(text, path, report)?;
     let claim = ClaimPath::parse(&text).ok();
     if claim.is_none() {
-        let help = "write names joined with `.`, none of them empty, as `realm_access.tier`";
-        report.fault(path, format!("{} is no path of claims", quoted(&text)), help);
+        report.fault(
+            path,
+            format!("{} is no path of claims", quoted(&text)),
+            "join names with `.`, none of them empty, as `realm_access.tier`, and put one that holds a dot in quotation marks, as `\"kubernetes.io\".pod.name`",
+        );
     }
     claim
 }

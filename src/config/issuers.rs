@@ -10,7 +10,11 @@ use super::{
     report::Report,
     words::{Algorithm, Kind, Provider},
 };
-use crate::{model::Name, text::quoted};
+use crate::{
+    authn::{self, ClaimPath, Misfit, Requirement},
+    model::Name,
+    text::quoted,
+};
 
 /// One issuer of tokens. `None` means: as its provider has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +31,9 @@ pub struct Issuer {
     pub jwks_uri: Option<String>,
     pub jwks_file: Option<PathBuf>,
     pub subject_claim: Option<String>,
-    pub groups_claim: Option<String>,
+    pub groups_claim: Option<ClaimPath>,
     /// Never empty.
-    pub roles_claim: Option<Vec<String>>,
+    pub roles_claim: Option<Vec<ClaimPath>>,
     pub kind: Option<Kind>,
     pub bindings: Bindings,
     pub leeway: Option<Duration>,
@@ -42,6 +46,7 @@ pub struct Issuer {
     pub idle_session: Option<Duration>,
     /// The `aud` of its logout tokens; `None` where it sends none.
     pub logout_audience: Option<String>,
+    pub trust_domain: Option<String>,
 }
 
 pub(super) fn issuers(raw: &[raw::Issuer], peers: Option<&Peers>, path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<Issuer>> {
@@ -72,8 +77,9 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
     }
     let token_types = raw.token_types.as_deref().map(|texts| forms::some(texts, &path.key("token_types"), report, token_type));
     let roles_claim = raw.roles_claim.as_ref().map(|claims| roles_claim(claims, &path.key("roles_claim"), report));
-    let mut claim = |key: &str, text: &Option<String>| text.as_deref().map(|text| forms::token_text(text, &path.key(key), report));
-    let (subject_claim, groups_claim) = (claim("subject_claim", &raw.subject_claim), claim("groups_claim", &raw.groups_claim));
+    let subject_claim = raw.subject_claim.as_deref().map(|text| forms::token_text(text, &path.key("subject_claim"), report));
+    let groups_claim = raw.groups_claim.as_deref().map(|text| claims::claim_path(text, &path.key("groups_claim"), report));
+    let trust_domain = raw.trust_domain.as_deref().map(|text| forms::trust_domain(text, &path.key("trust_domain"), report));
     let algorithms = raw.algorithms.as_deref().map(|list| algorithms(list, &path.key("algorithms"), report));
     let bindings = bindings::bindings(raw.bindings.as_ref(), peers, &path.key("bindings"), report);
     let leeway = raw.leeway.map(|span| span.0);
@@ -81,6 +87,9 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
         report.fault(&path.key("leeway"), "the leeway is longer than 5m", "set the issuer's clock, and write `5m` or less");
     }
     let claims = claims::claims(raw, path, report);
+    if let (Some(provider), Some(url), Some(claims)) = (raw.provider, &url, &claims) {
+        fit(provider.into(), url, &claims.require, raw.trust_domain.as_deref(), path, report);
+    }
     let times = times(raw, path, report);
     let logout =
         raw.logout.as_ref().map(|raw| raw.audience.as_deref().and_then(|text| forms::token_text(text, &path.key("logout").key("audience"), report)));
@@ -105,6 +114,7 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
         longest_session,
         idle_session,
         logout_audience: logout.flatten(),
+        trust_domain: trust_domain.flatten(),
     })
 }
 
@@ -126,6 +136,13 @@ fn times(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<[
     good.then(|| [raw.longest_token, longest, idle].map(|span| span.map(|span| span.0)))
 }
 
+/// What of an issuer does not fit its provider, each where it stands, or where it should.
+fn fit(provider: authn::Provider, url: &str, require: &[Requirement], trust_domain: Option<&str>, path: &KeyPath, report: &mut Report<'_>) {
+    for Misfit { key, message, help } in provider.misfits(url, require, trust_domain) {
+        report.fault(&path.key(key), message, help);
+    }
+}
+
 /// An issuer identifier (`OpenID` Connect Discovery 1.0 §3): a URL without query and fragment.
 fn issuer_url(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
     let url = forms::guarded_url(text, path, report)?;
@@ -143,10 +160,10 @@ fn algorithms(list: &[Algorithm], path: &KeyPath, report: &mut Report<'_>) -> Ve
     list.iter().map(|algorithm| algorithm.as_str().to_owned()).collect()
 }
 
-fn roles_claim(claims: &OneOrMany, path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<String>> {
+fn roles_claim(claims: &OneOrMany, path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<ClaimPath>> {
     match claims {
-        OneOrMany::One(claim) => forms::token_text(claim, path, report).map(|claim| vec![claim]),
-        OneOrMany::Many(claims) => forms::some(claims, path, report, forms::token_text),
+        OneOrMany::One(claim) => claims::claim_path(claim, path, report).map(|claim| vec![claim]),
+        OneOrMany::Many(claims) => forms::some(claims, path, report, claims::claim_path),
     }
 }
 

@@ -17,18 +17,9 @@ const fn word(at: &'static str, word: &'static str, help: &'static str) -> Later
     Later { at, word: Some(word), help }
 }
 
-const OTHER_PROVIDER: &str = "use `generic` and say the claims";
 const OTHER_MODE: &str = "use `passthrough` or `strip`";
 
 const LATER: &[Later] = &[
-    word("issuers[].provider", "okta", OTHER_PROVIDER),
-    word("issuers[].provider", "entra", OTHER_PROVIDER),
-    word("issuers[].provider", "google", OTHER_PROVIDER),
-    word("issuers[].provider", "github-actions", OTHER_PROVIDER),
-    word("issuers[].provider", "kubernetes", OTHER_PROVIDER),
-    word("issuers[].provider", "databricks", OTHER_PROVIDER),
-    word("issuers[].provider", "aws", OTHER_PROVIDER),
-    word("issuers[].provider", "spiffe", OTHER_PROVIDER),
     key("issuers[].introspection", "remove it: only signed tokens are read"),
     word("workspaces[].credentials.mode", "exchange", OTHER_MODE),
     word("workspaces[].credentials.mode", "service-principal", OTHER_MODE),

@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::TargetKind;
+use crate::{authn::ClaimPath, model::TargetKind};
 
 mod claims;
 mod refused;
@@ -162,13 +162,16 @@ fn every_key_is_read() {
     let [corp, ci] = config.issuers.as_slice() else { panic!("two issuers") };
     assert_eq!(
         (corp.provider, &corp.jwks_file, &corp.roles_claim),
-        (Provider::Keycloak, &Some(at("corp.jwks.json")), &Some(vec!["a".to_owned(), "b".to_owned()]))
+        (Provider::Keycloak, &Some(at("corp.jwks.json")), &Some(["a", "b"].map(|claim| ClaimPath::parse(claim).unwrap()).to_vec()))
     );
     assert_eq!(ci.algorithms.as_deref(), Some(["ES256".to_owned(), "EdDSA".to_owned()].as_slice()));
-    assert_eq!((ci.subject_claim.as_deref(), ci.groups_claim.as_deref(), ci.kind), (Some("oid"), Some("teams"), Some(Kind::ServicePrincipal)));
+    assert_eq!(
+        (ci.subject_claim.as_deref(), ci.groups_claim.as_ref().map(ToString::to_string).as_deref(), ci.kind),
+        (Some("oid"), Some("teams"), Some(Kind::ServicePrincipal))
+    );
     let Bindings::Only(bindings) = &ci.bindings else { panic!("{:?}", ci.bindings) };
     let [binding] = bindings.as_slice() else { panic!("one binding") };
-    let claim = |path: &str| crate::authn::ClaimPath::parse(path).unwrap();
+    let claim = |path: &str| ClaimPath::parse(path).unwrap();
     assert_eq!((&corp.bindings, binding.kind), (&Bindings::Any, Some(BoundKind::ServicePrincipal)));
     assert_eq!(binding.claims, [(claim("a.b"), vec!["x".to_owned(), "y".to_owned()]), (claim("team"), vec!["ml".to_owned()])]);
     assert_eq!(binding.peers.iter().map(crate::authn::PeerTemplate::trust_domain).collect::<Vec<_>>(), ["b.example"]);

@@ -1,6 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::authn;
+
 /// Whether decisions bind, or are only recorded while every call passes as if lakegate were not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -31,6 +33,22 @@ pub enum Provider {
     Generic,
     /// Keycloak: roles from `realm_access` and `resource_access`, service accounts recognized.
     Keycloak,
+    /// A custom authorization server of Okta: subject from `uid`, client from `cid`.
+    Okta,
+    /// One tenant of Microsoft Entra ID: subject from `oid`, `tid` must be the issuer's.
+    Entra,
+    /// Google accounts and service accounts by their ID tokens. Needs `require`.
+    Google,
+    /// Jobs of GitHub Actions: `repository`, `ref`, `environment` and more as attributes. Needs `require` on github.com.
+    GithubActions,
+    /// Pods of one cluster by projected service-account tokens: `namespace` and `service_account` as attributes.
+    Kubernetes,
+    /// Databricks' own OAuth tokens.
+    Databricks,
+    /// Roles of one AWS account by `GetWebIdentityToken`: `account` and `org_id` as attributes.
+    Aws,
+    /// Workloads of one trust domain by JWT-SVIDs. Needs `trust_domain`.
+    Spiffe,
 }
 
 /// Which kind of principal the subjects of an issuer are.
@@ -178,6 +196,25 @@ impl LogLevel {
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
+        }
+    }
+}
+
+// === impl Provider ===
+
+impl From<Provider> for authn::Provider {
+    fn from(word: Provider) -> Self {
+        match word {
+            Provider::Generic => Self::Generic,
+            Provider::Keycloak => Self::Keycloak,
+            Provider::Okta => Self::Okta,
+            Provider::Entra => Self::Entra,
+            Provider::Google => Self::Google,
+            Provider::GithubActions => Self::GithubActions,
+            Provider::Kubernetes => Self::Kubernetes,
+            Provider::Databricks => Self::Databricks,
+            Provider::Aws => Self::Aws,
+            Provider::Spiffe => Self::Spiffe,
         }
     }
 }

@@ -40,6 +40,7 @@ pub enum Reason {
     SessionTooOld,
     SessionIdle,
     // what the call would do is not known, or not allowed
+    GroupsUnknown,
     HostUnknown,
     CallUnknown,
     UpgradeRefused,
@@ -73,7 +74,7 @@ pub struct Refusal {
 // === impl Reason ===
 
 impl Reason {
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::RequestMalformed,
         Self::PathAmbiguous,
         Self::HostAmbiguous,
@@ -106,6 +107,7 @@ impl Reason {
         Self::TokenRevoked,
         Self::SessionTooOld,
         Self::SessionIdle,
+        Self::GroupsUnknown,
         Self::HostUnknown,
         Self::CallUnknown,
         Self::UpgradeRefused,
@@ -159,6 +161,7 @@ impl Reason {
             Self::TokenRevoked => "TOKEN_REVOKED",
             Self::SessionTooOld => "SESSION_TOO_OLD",
             Self::SessionIdle => "SESSION_IDLE",
+            Self::GroupsUnknown => "GROUPS_UNKNOWN",
             Self::HostUnknown => "HOST_UNKNOWN",
             Self::CallUnknown => "CALL_UNKNOWN",
             Self::UpgradeRefused => "UPGRADE_REFUSED",

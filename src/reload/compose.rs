@@ -3,13 +3,13 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    authn::{self, ClaimPath, IssuerConfig, KeySource, KindRule, SessionLimits},
+    authn::{self, IssuerConfig, KeySource, KindRule, SessionLimits},
     authz::Scope,
     broker,
     classify::{CatalogFile, TargetConfig},
     config::{
-        Api, Binding, Bindings, BoundKind, Config, CredentialMode, Explain, Issuer, Kind, Mode, PeerProxy, PeerSource, Peers, Provider, TargetEntry,
-        Trust, TrustHeader,
+        Api, Binding, Bindings, BoundKind, Config, CredentialMode, Explain, Issuer, Kind, Mode, PeerProxy, PeerSource, Peers, TargetEntry, Trust,
+        TrustHeader,
     },
     model::{Fault, Name, PrincipalKind, TargetKind},
     net::Endpoint,
@@ -80,11 +80,7 @@ fn bindings(from: &Bindings) -> Option<Vec<authn::Binding>> {
 }
 
 fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
-    let provider = match from.provider {
-        Provider::Generic => authn::Provider::Generic,
-        Provider::Keycloak => authn::Provider::Keycloak,
-    };
-    let mut issuer = IssuerConfig::new(from.name.clone(), &from.issuer, provider);
+    let mut issuer = IssuerConfig::new(from.name.clone(), &from.issuer, from.provider.into());
     let wrong = |message: String| Fault {
         file: config.file.clone(),
         line: None,
@@ -108,11 +104,10 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
         issuer.subject_claim.clone_from(claim);
     }
     if let Some(claim) = &from.groups_claim {
-        issuer.groups_claim = ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))?;
+        issuer.groups_claim = Some(claim.clone());
     }
     if let Some(claims) = &from.roles_claim {
-        issuer.roles_claims =
-            claims.iter().map(|claim| ClaimPath::parse(claim).map_err(|error| wrong(error.to_string()))).collect::<Result<_, _>>()?;
+        issuer.roles_claims.clone_from(claims);
     }
     if let Some(kind) = from.kind {
         issuer.kind = match kind {
@@ -136,6 +131,7 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
     issuer.longest_token_s = from.longest_token.map_or(issuer.longest_token_s, seconds);
     issuer.session = SessionLimits { longest_s: from.longest_session.map(seconds), idle_s: from.idle_session.map(seconds) };
     issuer.logout_audience.clone_from(&from.logout_audience);
+    issuer.trust_domain.clone_from(&from.trust_domain);
     Ok(issuer)
 }
 

@@ -77,9 +77,14 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         | Reason::TokenRevoked
         | Reason::SessionTooOld
         | Reason::SessionIdle => DenyStatus::Unauthorized,
-        Reason::HostUnknown | Reason::CallUnknown | Reason::UpgradeRefused | Reason::PolicyNoPermit | Reason::PolicyForbids | Reason::PolicyError => {
-            DenyStatus::Forbidden
-        }
+        // The token is good, and another one of the same caller would be no better: a client must not sign in again for it.
+        Reason::GroupsUnknown
+        | Reason::HostUnknown
+        | Reason::CallUnknown
+        | Reason::UpgradeRefused
+        | Reason::PolicyNoPermit
+        | Reason::PolicyForbids
+        | Reason::PolicyError => DenyStatus::Forbidden,
         Reason::PolicyHides | Reason::DecisionUnknown => DenyStatus::NotFound,
         Reason::KeysUnavailable
         | Reason::CredentialUnavailable
@@ -132,6 +137,7 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::TokenRevoked => "the token, its session or its subject was revoked",
         Reason::SessionTooOld => "the session began longer ago than the issuer's sessions may last",
         Reason::SessionIdle => "the session was not used for longer than the issuer's sessions may rest",
+        Reason::GroupsUnknown => "the token does not hold its subject's groups, and nothing else says which they are",
         Reason::HostUnknown => "the host belongs to no configured workspace",
         Reason::CallUnknown => "the call is not in the catalog",
         Reason::UpgradeRefused => "the call asks to change the protocol, and nothing allows that",

@@ -13,6 +13,7 @@ mod candidate;
 mod claims;
 mod control;
 mod every_call;
+mod identity;
 mod keycloak;
 mod peers;
 mod policy_tests;

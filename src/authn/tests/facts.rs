@@ -121,7 +121,7 @@ fn programs_are_told_from_people() {
 fn claims_are_found_where_the_configuration_says() {
     let mut config = issuer("corp", URL, Provider::Generic);
     config.subject_claim = "oid".to_owned();
-    config.groups_claim = ClaimPath::parse("https://corp.example/groups").unwrap();
+    config.groups_claim = Some(ClaimPath::parse("https://corp.example/groups").unwrap());
     config.roles_claims = vec![ClaimPath::parse("a.b.roles").unwrap(), ClaimPath::parse("apps.*").unwrap()];
     let authn = authenticator(vec![config.clone()], &Clock::default());
     let change =
@@ -135,9 +135,6 @@ fn claims_are_found_where_the_configuration_says() {
     assert!(token_of(&authn, &email(json!(true))).is_ok());
     for verified in [json!(false), json!("true"), json!(1), Value::Null] {
         assert_eq!(reason(token_of(&authn, &email(verified)), "unverified"), Reason::TokenBadClaims);
-    }
-    for text in ["", ".", "a.", ".a", "a..b"] {
-        assert!(ClaimPath::parse(text).is_err(), "{text}");
     }
 }
 

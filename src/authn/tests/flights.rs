@@ -231,7 +231,7 @@ async fn a_reload_of_other_rules_keeps_the_keys_of_an_issuer_that_is_down_but_ve
     let changed = [
         ("audience", IssuerConfig { audiences: ["another", "lakegate"].map(str::to_owned).to_vec(), ..same.clone() }),
         ("subject", IssuerConfig { subject_claim: "azp".to_owned(), ..same.clone() }),
-        ("groups", IssuerConfig { groups_claim: ClaimPath::parse("roles").unwrap(), ..same.clone() }),
+        ("groups", IssuerConfig { groups_claim: Some(ClaimPath::parse("roles").unwrap()), ..same.clone() }),
         ("times", IssuerConfig { refresh_s: 30, ..same.clone() }),
         ("name", IssuerConfig { name: Name::parse("renamed").unwrap(), ..same }),
     ];

@@ -36,10 +36,10 @@ pub struct Issuer {
     /// The claim that is the subject. Choose one that never changes hands: `sub` or `oid`, not an e-mail address.
     #[schemars(example = &"sub")]
     pub subject_claim: Option<String>,
-    /// The claim that lists the groups.
+    /// The claim that lists the groups: a path of names joined with dots, and one that holds a dot in quotation marks.
     #[schemars(example = &"groups")]
     pub groups_claim: Option<String>,
-    /// The claim, or the claims, that list the roles.
+    /// The claim, or the claims, that list the roles, each a path like that of `groups_claim`.
     #[schemars(example = &"realm_access.roles")]
     pub roles_claim: Option<OneOrMany>,
     /// Which kind of principal its subjects are.
@@ -55,7 +55,7 @@ pub struct Issuer {
     #[schemars(example = ["at+jwt"])]
     pub token_types: Option<Vec<String>>,
     /// Claims by their paths, each with the text, or the texts, of which it must be one, or hold one. A token in which that is not so is refused. A number or
-    /// a truth value is compared as JSON writes it.
+    /// a truth value is compared as JSON writes it. Needed where anyone can get a token from the issuer.
     #[schemars(extend("examples" = [{ "repository_owner": "acme" }]))]
     pub require: Option<BTreeMap<String, OneOrMany>>,
     /// Claims that policies read as `context.token.claims.<name>`, by these names; of all issuers together, each name with one type.
@@ -78,13 +78,17 @@ pub struct Issuer {
     pub session: Option<Session>,
     /// Sessions end when it says so: OIDC back-channel logout, at `/v1/logout/<name>` of the admin port.
     pub logout: Option<Logout>,
+    /// The one trust domain that a `spiffe` issuer vouches for.
+    #[schemars(example = &"prod.example.com")]
+    pub trust_domain: Option<String>,
 }
 
 /// A claim that policies read. A token without it has no such attribute; one in which it is of another type is refused.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attribute {
-    /// The claim: a path with dots for what is nested, or the whole name of a claim that is a URL. With a `*` for every member, of which `strings` takes all.
+    /// The claim: a path with dots for what is nested, in which a name that holds a dot stands in quotation marks, or the whole name of a claim that is a
+    /// URL. With a `*` for every member, of which `strings` takes all.
     #[schemars(required, example = &"ref")]
     pub claim: Option<String>,
     /// Its type.

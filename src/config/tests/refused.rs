@@ -84,7 +84,6 @@ fn yaml_that_hides_what_it_means() {
 #[test]
 fn what_this_version_does_not_have() {
     table(&[
-        ("provider: generic", "provider: okta", &["provider `okta` is not available in this version; use `generic` and say the claims"]),
         ("provider: generic", "provider: generic\n    introspection: {}", &["`issuers.introspection` is not available in this version"]),
         (
             "environment: staging",
@@ -112,10 +111,6 @@ fn what_this_version_does_not_have() {
         ("listen:", "listen:\n  control: \"[::1]:9193\"", &["an address as `listen.control`, `[::1]:9193`, is not available in this version"]),
         ("listen:", "listen:\n  control: localhost:9193", &["an address as `listen.control`, `localhost:9193`, is not available"]),
     ]);
-    for provider in ["okta", "entra", "google", "github-actions", "kubernetes", "databricks", "aws", "spiffe"] {
-        let report = faults(&GOOD.replace("generic", provider));
-        assert!(report.contains(&format!("provider `{provider}` is not available")), "{report}");
-    }
 }
 
 /// Who is believed about callers: what could never be, and what would be two things.

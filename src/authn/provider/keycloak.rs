@@ -1,0 +1,35 @@
+use super::{Algorithm, Claims, JWTS, KindRule, Profile, Refusal, Value, wrong};
+
+/// Realm roles as `<role>`, client roles as `<client>:<role>` (Keycloak Server Administration Guide, *Protocol mappers*); groups as the mapper *Group
+/// Membership* writes them.
+pub(super) const PROFILE: Profile = Profile {
+    token_types: JWTS,
+    algorithms: &Algorithm::ALL,
+    subject: "sub",
+    groups: Some(&["groups"]),
+    roles: &[&["realm_access", "roles"], &["resource_access", "*", "roles"]],
+    clients: &["azp", "client_id"],
+    ids: &["jti"],
+    kind: KindRule::Detect,
+    attributes: &[],
+    id_tokens: false,
+    pins: &[],
+};
+
+/// Keycloak writes what a token is into the claim `typ`: `Bearer` for access, or `DPoP` where that is bound to a key (its `TokenUtil`).
+pub(super) fn admit(claims: &Claims<'_>) -> Result<(), Refusal> {
+    match claims.get("typ").and_then(Value::as_text) {
+        Some("Bearer") => Ok(()),
+        Some("DPoP") if claims.has("cnf") => Ok(()),
+        _ => Err(wrong("not marked `typ: Bearer`")),
+    }
+}
+
+/// The user that Keycloak makes for a client is named after it, in lower case.
+pub(super) fn is_program(claims: &Claims<'_>) -> Result<bool, Refusal> {
+    let account = claims.name("preferred_username")?.and_then(|name| name.strip_prefix("service-account-"));
+    Ok(match (account, claims.agreed(PROFILE.clients)?) {
+        (Some(account), Some(client)) => account == client.to_lowercase(),
+        _ => false,
+    })
+}

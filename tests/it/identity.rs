@@ -1,0 +1,246 @@
+//! Tokens as each provider documents them, and what they become: `tests/cases/identity/`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use lakegate::{
+    clock::Clock,
+    config::Config,
+    model::{Refusal, Token},
+    net,
+    reload::Compiler,
+};
+use lakegate_testkit::issuer::{Issuer, TokenSpec};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// One provider's file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    issuers: Vec<Value>,
+    tokens: Vec<Case>,
+    #[serde(default)]
+    loadable: Vec<Value>,
+    #[serde(default)]
+    unloadable: Vec<Unloadable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// In place of RS256 and `typ: JWT`.
+    header: Option<Map<String, Value>>,
+    claims: Option<Map<String, Value>>,
+    /// The name of the case whose claims these are, changed by `but`; null removes one.
+    like: Option<String>,
+    #[serde(default)]
+    but: Map<String, Value>,
+    becomes: Option<Becomes>,
+    refused: Option<String>,
+    /// A part of what is told.
+    #[serde(default)]
+    says: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+struct Becomes {
+    principal: String,
+    client: Option<String>,
+    scopes: Vec<String>,
+    groups: Vec<String>,
+    roles: Vec<String>,
+    attributes: BTreeMap<String, Value>,
+    id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unloadable {
+    issuer: Value,
+    said: String,
+}
+
+/// Every provider has a file of its name.
+const PROVIDERS: [&str; 10] = ["aws", "databricks", "entra", "generic", "github-actions", "google", "keycloak", "kubernetes", "okta", "spiffe"];
+
+fn checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn cases(provider: &str) -> Cases {
+    let path = checkout("tests/cases/identity").join(provider).with_extension("yaml");
+    serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A folder with a policy and with these keys.
+fn folder(jwks: &Value) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    fs::write(folder.path().join("policies/all.cedar"), "@id(\"all\") permit (principal, action, resource);").unwrap();
+    fs::write(folder.path().join("keys.json"), jwks.to_string()).unwrap();
+    folder
+}
+
+/// A configuration with these issuers, whose keys are those of the folder.
+fn configured(mut issuers: Vec<Value>) -> String {
+    for issuer in &mut issuers {
+        issuer["jwks_file"] = json!("keys.json");
+    }
+    let config = json!({
+        "version": 1,
+        "listen": {"check": "127.0.0.1:9191"},
+        "peers": {"trust_domains": ["cluster.local"]},
+        "issuers": issuers,
+        "workspaces": [{"name": "stage", "hosts": ["stage.example.com"], "workspace_id": "1", "environment": "staging"}],
+        "policy": {"dir": "policies"},
+    });
+    // JSON is YAML.
+    config.to_string()
+}
+
+/// What is wrong with an issuer, a fault a line; each is said of a place.
+fn faults_of(issuer: &Value, folder: &TempDir) -> String {
+    let faults = Config::parse(&folder.path().join("lakegate.yaml"), &configured(vec![issuer.clone()])).err().unwrap_or_default();
+    assert!(faults.iter().all(|fault| fault.line.is_some()), "{issuer}: {faults:?}");
+    let told = faults.iter().map(|fault| format!("{}; {}", fault.message, fault.help.as_deref().unwrap_or_default()));
+    told.collect::<Vec<_>>().join("\n")
+}
+
+/// `now`, `now+60` and `now-60` become times.
+fn timed(value: &mut Value, now: i64) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| timed(item, now)),
+        Value::Object(members) => members.values_mut().for_each(|member| timed(member, now)),
+        Value::String(text) => {
+            if let Some(rest) = text.strip_prefix("now")
+                && let Ok(offset) = if rest.is_empty() { Ok(0) } else { rest.parse::<i64>() }
+            {
+                *value = json!(now + offset);
+            }
+        }
+        _ => {}
+    }
+}
+
+// === impl Cases ===
+
+impl Cases {
+    /// The claims of a case, with times for now.
+    fn claims(&self, case: &Case) -> Value {
+        let mut claims = match (&case.claims, &case.like) {
+            (Some(claims), None) => claims.clone(),
+            (None, Some(like)) => {
+                let model = self.tokens.iter().find(|other| other.name == *like).unwrap_or_else(|| panic!("no case is called `{like}`"));
+                model.claims.clone().unwrap_or_else(|| panic!("`{like}` has no claims of its own"))
+            }
+            _ => panic!("`{}` has either `claims` or `like`", case.name),
+        };
+        for (name, value) in &case.but {
+            claims.insert(name.clone(), value.clone());
+        }
+        claims.retain(|_, value| !value.is_null());
+        let mut claims = Value::Object(claims);
+        timed(&mut claims, Clock::default().now());
+        claims
+    }
+}
+
+// === impl Case ===
+
+impl Case {
+    /// Holds what was made of it against what should be.
+    fn judge(&self, place: &str, got: Result<&Token, &Refusal>) {
+        match (&self.becomes, &self.refused, got) {
+            (Some(becomes), None, Ok(token)) => assert_eq!(Becomes::of(token), Becomes { attributes: BTreeMap::new(), ..becomes.clone() }, "{place}"),
+            (None, Some(code), _) if code == "TOKEN_NOT_ACCEPTED" || self.says == "is declared as" => {}
+            (None, Some(code), Err(refusal)) => {
+                assert_eq!(refusal.reason.code(), code, "{place}: {}", refusal.detail);
+                assert!(refusal.detail.contains(&self.says), "{place} should say `{}`, and says: {}", self.says, refusal.detail);
+                assert!(!refusal.detail.ends_with('.') && refusal.detail.len() < 400, "{place}: {}", refusal.detail);
+            }
+            (Some(_), None, Err(refusal)) => panic!("{place} is refused: {}: {}", refusal.reason.code(), refusal.detail),
+            (None, Some(_), Ok(token)) => panic!("{place} is accepted: {token:?}"),
+            _ => panic!("{place} has either `becomes` or `refused`"),
+        }
+    }
+}
+
+// === impl Becomes ===
+
+impl Becomes {
+    fn of(token: &Token) -> Self {
+        Self {
+            principal: format!("{}::\"{}/{}\"", token.kind.type_name(), token.issuer, token.subject),
+            client: token.client.clone(),
+            scopes: token.scopes.clone(),
+            groups: token.groups.clone(),
+            roles: token.roles.clone(),
+            attributes: BTreeMap::new(),
+            id: token.id.clone(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_become_what_their_provider_means() {
+    let issuer = Issuer::start("any").await.unwrap();
+    let all: Vec<(&str, Cases)> = PROVIDERS.iter().map(|provider| (*provider, cases(provider))).collect();
+    let folder = folder(&issuer.jwks());
+    let config = folder.path().join("lakegate.yaml");
+    fs::write(&config, configured(all.iter().flat_map(|(_, cases)| cases.issuers.clone()).collect())).unwrap();
+    let client = net::Client::new(&net::Config::default()).unwrap();
+    let compiled = Compiler::new(&config, client, Clock::default()).and_then(|compiler| compiler.compile(None)).unwrap();
+    for (provider, cases) in &all {
+        for case in &cases.tokens {
+            let place = format!("{provider}: {}", case.name);
+            let claims = cases.claims(case).to_string();
+            let mut spec = TokenSpec::new().raw_claims(&claims);
+            for (name, value) in case.header.iter().flatten() {
+                spec = spec.header(name, value.clone());
+            }
+            let authenticator = &compiled.snapshot.authenticator;
+            let signed = authenticator.examine(&issuer.token(&spec).unwrap()).await;
+            case.judge(&place, signed.as_deref());
+            if case.header.is_none() {
+                let told = authenticator.caller_from_claims(claims.as_bytes(), None).map(|caller| caller.token.unwrap());
+                assert_eq!(told, signed, "{place}: as claims alone, and signed");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_its_provider_does_not_load() {
+    let folder = folder(&json!({}));
+    for provider in PROVIDERS {
+        let cases = cases(provider);
+        for Unloadable { issuer, said } in &cases.unloadable {
+            let told = faults_of(issuer, &folder);
+            assert!(told.contains(said), "{issuer} should say `{said}`, and says: {told}");
+        }
+        for issuer in cases.loadable.iter().chain(&cases.issuers) {
+            assert_eq!(faults_of(issuer, &folder), "", "{issuer}");
+        }
+    }
+}
+
+/// Each provider's documentation and cases stand where a reader looks for them.
+#[test]
+fn every_provider_of_the_configuration_has_its_cases() {
+    let schema: Value = serde_json::from_str(&fs::read_to_string(checkout("docs/lakegate.schema.json")).unwrap()).unwrap();
+    let words = schema["$defs"]["Issuer"]["properties"]["provider"]["oneOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word["const"].as_str().unwrap().to_owned());
+    let mut words: Vec<String> = words.collect();
+    words.sort();
+    assert_eq!(words, PROVIDERS);
+}
