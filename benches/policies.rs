@@ -73,6 +73,7 @@ fn alice(asked: u64) -> Caller {
         kind: PrincipalKind::User,
         subject: "alice".to_owned(),
         groups: vec!["ml-engineers".to_owned()],
+        groups_elsewhere: false,
         roles: Vec::new(),
         scopes: Vec::new(),
         client: None,

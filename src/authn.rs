@@ -43,7 +43,7 @@ pub use admit::Examined;
 pub use attributes::all as claims;
 pub use binding::{Binding, PeerTemplate, PeerTemplateError};
 pub use claim_path::{ClaimPath, ClaimPathError};
-pub use config::{Algorithm, Attribute, Config, IssuerConfig, KeySource, KindRule, Purpose, Requirement, SessionLimits};
+pub use config::{Algorithm, Attribute, Config, IssuerConfig, KeySource, KindRule, Overage, Purpose, Requirement, SessionLimits};
 pub use digest::of_facts;
 pub use logout::LogoutError;
 pub use peer::{Belief, PeerConfig, PeerSource, ProxyConfig};

@@ -53,7 +53,7 @@ pub use self::{
     service::{Audit, AuditSink, Grants, Limits, Policy, Telemetry},
     targets::{TargetEntry, Trust},
     words::{
-        Algorithm, BoundKind, ClaimType, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, PeerSource, Provider,
+        Algorithm, BoundKind, ClaimType, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, Overage, PeerSource, Provider,
         TrustHeader,
     },
 };
@@ -154,6 +154,7 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
     let tls = raw.listen.as_ref().is_some_and(|listen| listen.tls.is_some());
     let peers = raw.peers.as_ref().and_then(|raw| peers::peers(raw, tls, &at("peers"), report));
     let issuers = issuers::issuers(raw.issuers.as_deref().unwrap_or_default(), peers.as_ref(), &at("issuers"), report);
+    issuers::unknown_groups(raw.issuers.as_deref().unwrap_or_default(), raw.policy.as_ref(), &at("issuers"), report);
     let targets = targets::targets(raw, report);
     let state_dir = raw.state_dir.as_deref().map(|written| files::folder(written, &at("state_dir"), report));
     let catalog = catalog::files(raw.catalog.as_ref().unwrap_or(&raw::CatalogFiles::default()), &at("catalog"), report);

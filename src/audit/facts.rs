@@ -37,6 +37,8 @@ pub enum Cut {
 #[derive(Serialize)]
 struct Said<'t> {
     groups: &'t [String],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    groups_elsewhere: bool,
     roles: &'t [String],
     scopes: &'t [String],
     /// Seconds since the epoch, as the other.
@@ -78,6 +80,7 @@ enum Value<'f> {
 fn token<S: Serializer>(token: &Option<Arc<Token>>, serializer: S) -> Result<S::Ok, S::Error> {
     let said = token.as_ref().map(|token| Said {
         groups: &token.groups,
+        groups_elsewhere: token.groups_elsewhere,
         roles: &token.roles,
         scopes: &token.scopes,
         auth_time: token.auth_time,

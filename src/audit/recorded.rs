@@ -54,6 +54,8 @@ pub struct RecordedFacts {
 #[derive(Clone, Debug, Deserialize)]
 pub struct RecordedClaims {
     pub groups: Vec<String>,
+    #[serde(default)]
+    pub groups_elsewhere: bool,
     pub roles: Vec<String>,
     pub scopes: Vec<String>,
     pub auth_time: Option<i64>,

@@ -34,6 +34,8 @@ pub struct IssuerConfig {
     pub subject_claim: String,
     /// `None` where its tokens hold no groups.
     pub groups_claim: Option<ClaimPath>,
+    /// What becomes of a token that says that its groups are elsewhere.
+    pub overage: Overage,
     pub roles_claims: Vec<ClaimPath>,
     pub kind: KindRule,
     /// The claims that policies read as `context.token.claims.<name>`, in order of name.
@@ -110,6 +112,15 @@ pub enum KindRule {
     Detect,
 }
 
+/// What becomes of a token that has more groups than it can hold and says so. It is never taken for one of a subject without groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overage {
+    /// It is refused.
+    Refuse,
+    /// Its subject's groups are those of the inventory and the group files alone, which must know the subject.
+    Inventory,
+}
+
 /// A claim that policies read under a name of its own. A token without it has no such attribute; one in which it is of another type is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
@@ -156,6 +167,7 @@ impl IssuerConfig {
             keys: KeySource::Discovery,
             subject_claim: profile.subject.to_owned(),
             groups_claim: profile.groups.map(ClaimPath::of),
+            overage: Overage::Refuse,
             roles_claims: profile.roles.iter().map(|names| ClaimPath::of(names)).collect(),
             kind: profile.kind,
             attributes: provider.attributes(),

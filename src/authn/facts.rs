@@ -1,7 +1,7 @@
 //! What a token says, held against what its issuer's tokens must look like.
 
 use super::{
-    IssuerConfig, KindRule,
+    IssuerConfig, KindRule, Overage,
     admit::Held,
     attributes, binding,
     claims::{Claims, bad},
@@ -70,11 +70,14 @@ impl Facts {
         attributes::required(claims, config)?;
         let mut scopes = claims.words("scope")?;
         scopes.extend(claims.words("scp")?);
+        let groups_elsewhere = groups_are_elsewhere(claims);
+        let groups = if groups_elsewhere { no_groups(config)? } else { groups(claims, config)? };
         let mut token = Token {
             issuer: config.name.clone(),
             kind: kind(claims, config)?,
             subject: subject(claims, config)?,
-            groups: groups(claims, config)?,
+            groups,
+            groups_elsewhere,
             roles: Vec::new(),
             scopes: sorted(scopes),
             client: claims.agreed(config.provider.profile().clients)?.map(str::to_owned),
@@ -152,15 +155,22 @@ fn subject(claims: &Claims<'_>, config: &IssuerConfig) -> Result<String, Refusal
 /// Group names exactly as the token has them: a path that begins with `/` (Keycloak with *full group path*) keeps it, or a group that is named like
 /// a path could pass for another.
 fn groups(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Vec<String>, Refusal> {
-    if groups_are_elsewhere(claims) {
-        let detail = "the subject has too many groups for the token to hold them; have the issuer send only those assigned to the application";
-        return Err(Refusal::new(Reason::GroupsUnknown, detail));
-    }
     let mut groups = Vec::new();
     if let Some(path) = &config.groups_claim {
         claims.collect(path, &mut groups)?;
     }
     Ok(sorted(groups))
+}
+
+/// The groups where they are elsewhere: none, if somebody else is to say which they are.
+fn no_groups(config: &IssuerConfig) -> Result<Vec<String>, Refusal> {
+    match config.overage {
+        Overage::Inventory => Ok(Vec::new()),
+        Overage::Refuse => {
+            let detail = "the subject has too many groups for the token to hold them; have the issuer send only those assigned to the application";
+            Err(Refusal::new(Reason::GroupsUnknown, detail))
+        }
+    }
 }
 
 /// Whether the token says that the groups are not in it: no groups would then be a lie that a `forbid` falls for.

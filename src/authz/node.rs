@@ -1,6 +1,6 @@
 //! The parties of one question, each with everything it is in.
 
-use super::{canonical::NO_PEER, inventory::Inventory, schema::service_group};
+use super::{canonical::NO_PEER, inventory::Inventory, schema::service_group, text::shown_entity};
 use crate::model::{Action, Caller, EntityRef, Intent, Principal, Reason, Refusal, SpiffeId, Token, TypeName};
 
 /// An entity with all its ancestors, flattened: groups and containers need not exist as entities of their own.
@@ -45,7 +45,7 @@ impl Node {
 
 impl Question {
     /// # Errors
-    /// The refusal where there is nobody or nothing to judge.
+    /// The refusal where there is nobody or nothing to judge, or where nothing says which groups somebody is in.
     pub(super) fn new(caller: &Caller, intent: &Intent, inventory: &Inventory) -> Result<Self, Refusal> {
         let principal = Self::principal(caller, inventory)?;
         let peer = caller.peer.as_ref();
@@ -66,11 +66,18 @@ impl Question {
     /// Whom policies judge.
     ///
     /// # Errors
-    /// The refusal where there is nobody.
+    /// The refusal where there is nobody, or somebody whose groups nothing says.
     pub(super) fn principal(caller: &Caller, inventory: &Inventory) -> Result<Node, Refusal> {
         const NOBODY: &str = "the call has neither a token nor a mesh identity that policies could judge";
         let principal = caller.principal().ok_or_else(|| Refusal::new(Reason::CredentialMissing, NOBODY))?;
         let ancestors = match &principal {
+            Principal::Token(token) if token.groups_elsewhere && !inventory.has(&principal.entity()) => {
+                let detail = format!(
+                    "the token leaves out the groups of `{}`, who has too many of them, and neither the inventory nor a group file has that principal",
+                    shown_entity(&principal.entity())
+                );
+                return Err(Refusal::new(Reason::GroupsUnknown, detail));
+            }
             Principal::Token(token) => token_ancestors(token, inventory),
             Principal::Workload(peer) => namespace(peer).into_iter().collect(),
         };

@@ -86,6 +86,7 @@ fn facts(examined: &Examined) -> Value {
         "principal": format!("{}::\"{}/{}\"", token.kind.type_name(), token.issuer, token.subject),
         "issuer": token.issuer.as_str(),
         "groups": token.groups,
+        "groups_elsewhere": token.groups_elsewhere.then_some(true),
         "roles": token.roles,
         "scopes": token.scopes,
         "client": token.client,

@@ -8,7 +8,7 @@ use super::{
     peers::Peers,
     raw::{self, OneOrMany},
     report::Report,
-    words::{Algorithm, Kind, Provider},
+    words::{Algorithm, Kind, Overage, Provider},
 };
 use crate::{
     authn::{self, ClaimPath, Misfit, Requirement},
@@ -46,6 +46,7 @@ pub struct Issuer {
     pub idle_session: Option<Duration>,
     /// The `aud` of its logout tokens; `None` where it sends none.
     pub logout_audience: Option<String>,
+    pub overage: Option<Overage>,
     pub trust_domain: Option<String>,
 }
 
@@ -80,6 +81,9 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
     let subject_claim = raw.subject_claim.as_deref().map(|text| forms::token_text(text, &path.key("subject_claim"), report));
     let groups_claim = raw.groups_claim.as_deref().map(|text| claims::claim_path(text, &path.key("groups_claim"), report));
     let trust_domain = raw.trust_domain.as_deref().map(|text| forms::trust_domain(text, &path.key("trust_domain"), report));
+    if raw.overage.is_some() && raw.provider.is_some_and(|provider| provider != Provider::Entra) {
+        report.fault(&path.key("overage"), "only `entra` leaves groups out of tokens", "remove it");
+    }
     let algorithms = raw.algorithms.as_deref().map(|list| algorithms(list, &path.key("algorithms"), report));
     let bindings = bindings::bindings(raw.bindings.as_ref(), peers, &path.key("bindings"), report);
     let leeway = raw.leeway.map(|span| span.0);
@@ -114,6 +118,7 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
         longest_session,
         idle_session,
         logout_audience: logout.flatten(),
+        overage: raw.overage,
         trust_domain: trust_domain.flatten(),
     })
 }
@@ -134,6 +139,17 @@ fn times(raw: &raw::Issuer, path: &KeyPath, report: &mut Report<'_>) -> Option<[
         }
     }
     good.then(|| [raw.longest_token, longest, idle].map(|span| span.map(|span| span.0)))
+}
+
+/// The inventory is to say who is in which group, and there is none.
+pub(super) fn unknown_groups(raw: &[raw::Issuer], policy: Option<&raw::Policy>, path: &KeyPath, report: &mut Report<'_>) {
+    if policy.is_none_or(|policy| policy.groups.is_some() || policy.entities.is_some()) {
+        return;
+    }
+    for (index, _) in raw.iter().enumerate().filter(|(_, issuer)| issuer.overage == Some(Overage::Inventory)) {
+        let help = "add `policy.groups` or `policy.entities`, or write `refuse`";
+        report.fault(&path.item(index).key("overage"), "no inventory and no group file could say who is in which group", help);
+    }
 }
 
 /// What of an issuer does not fit its provider, each where it stands, or where it should.

@@ -77,6 +77,16 @@ pub enum ClaimType {
     Strings,
 }
 
+/// What becomes of a token of Entra that says that its subject has more groups than it can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overage {
+    /// It is refused with `GROUPS_UNKNOWN`.
+    Refuse,
+    /// The subject's groups are those that `policy.groups` and `policy.entities` say, which must have the subject.
+    Inventory,
+}
+
 /// A signature algorithm of RFC 7518 or RFC 8037. None is symmetric: an HMAC key that was fetched proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Algorithm {

@@ -18,6 +18,8 @@ pub struct Token {
     pub subject: String,
     /// Sorted, without duplicates.
     pub groups: Vec<String>,
+    /// Whether the token says that the groups are not in it: then none are here, and the inventory must know the subject.
+    pub groups_elsewhere: bool,
     /// Sorted, without duplicates.
     pub roles: Vec<String>,
     /// Sorted, without duplicates.

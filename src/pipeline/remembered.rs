@@ -205,6 +205,7 @@ mod tests {
                 kind: PrincipalKind::User,
                 subject: subject.to_owned(),
                 groups: Vec::new(),
+                groups_elsewhere: false,
                 roles: Vec::new(),
                 scopes: Vec::new(),
                 client: None,

@@ -8,8 +8,8 @@ use crate::{
     broker,
     classify::{CatalogFile, TargetConfig},
     config::{
-        Api, Binding, Bindings, BoundKind, Config, CredentialMode, Explain, Issuer, Kind, Mode, PeerProxy, PeerSource, Peers, TargetEntry, Trust,
-        TrustHeader,
+        Api, Binding, Bindings, BoundKind, Config, CredentialMode, Explain, Issuer, Kind, Mode, Overage, PeerProxy, PeerSource, Peers, TargetEntry,
+        Trust, TrustHeader,
     },
     model::{Fault, Name, PrincipalKind, TargetKind},
     net::Endpoint,
@@ -131,6 +131,12 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
     issuer.longest_token_s = from.longest_token.map_or(issuer.longest_token_s, seconds);
     issuer.session = SessionLimits { longest_s: from.longest_session.map(seconds), idle_s: from.idle_session.map(seconds) };
     issuer.logout_audience.clone_from(&from.logout_audience);
+    if let Some(overage) = from.overage {
+        issuer.overage = match overage {
+            Overage::Refuse => authn::Overage::Refuse,
+            Overage::Inventory => authn::Overage::Inventory,
+        };
+    }
     issuer.trust_domain.clone_from(&from.trust_domain);
     Ok(issuer)
 }

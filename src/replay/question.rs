@@ -169,6 +169,7 @@ fn caller(record: &Recorded, facts: &RecordedFacts, read: Vec<Field>) -> Option<
                 kind: kinds.into_iter().find(|kind| kind.type_name() == named)?,
                 subject: identity.subject_name.clone(),
                 groups: claims.groups.clone(),
+                groups_elsewhere: claims.groups_elsewhere,
                 roles: claims.roles.clone(),
                 scopes: claims.scopes.clone(),
                 client: identity.client.clone(),

@@ -41,6 +41,7 @@ fn caller() -> Caller {
         kind: PrincipalKind::User,
         subject: "alice".to_owned(),
         groups: vec!["a,b".to_owned(), "100%".to_owned(), "ünï".to_owned()],
+        groups_elsewhere: false,
         roles: vec!["x\r\nset-cookie: a=1".to_owned()],
         scopes: vec![],
         client: None,

@@ -58,6 +58,7 @@ fn person(actor: Option<&str>) -> Token {
         kind: PrincipalKind::User,
         subject: "nina".to_owned(),
         groups: Vec::new(),
+        groups_elsewhere: false,
         roles: Vec::new(),
         scopes: Vec::new(),
         client: None,

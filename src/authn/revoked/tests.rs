@@ -44,6 +44,7 @@ fn token() -> Token {
         actors: vec![],
         claims: vec![],
         purpose: None,
+        groups_elsewhere: false,
         digest: [0; 32],
     }
 }

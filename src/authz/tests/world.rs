@@ -138,6 +138,7 @@ pub(in crate::authz) fn token(subject: &str, groups: &[&str]) -> Token {
         kind: PrincipalKind::User,
         subject: subject.to_owned(),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        groups_elsewhere: false,
         roles: Vec::new(),
         scopes: Vec::new(),
         client: None,

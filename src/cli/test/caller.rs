@@ -141,6 +141,7 @@ fn facts(raw: &raw::Caller, key: &'static str, kind: PrincipalKind, id: &str, au
         kind,
         subject: subject.to_owned(),
         groups: raw.groups.clone().unwrap_or_default(),
+        groups_elsewhere: false,
         roles: raw.roles.clone().unwrap_or_default(),
         scopes: raw.scopes.clone().unwrap_or_default(),
         client: raw.client.clone(),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::super::{
     units::Span,
-    words::{Algorithm, BoundKind, ClaimType, Kind, Provider},
+    words::{Algorithm, BoundKind, ClaimType, Kind, Overage, Provider},
 };
 
 /// One issuer of tokens. What it does not say follows from its provider.
@@ -78,6 +78,9 @@ pub struct Issuer {
     pub session: Option<Session>,
     /// Sessions end when it says so: OIDC back-channel logout, at `/v1/logout/<name>` of the admin port.
     pub logout: Option<Logout>,
+    /// What becomes of a token of `entra` that leaves its groups out, as there are too many; `refuse` unless given.
+    #[schemars(example = &"inventory")]
+    pub overage: Option<Overage>,
     /// The one trust domain that a `spiffe` issuer vouches for.
     #[schemars(example = &"prod.example.com")]
     pub trust_domain: Option<String>,
