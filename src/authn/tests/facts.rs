@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::{CORP, Forge, KeyFile, ask, authenticator, client, config, issuer, reason};
 use crate::{
-    authn::{Authenticator, ClaimPath, KindRule, Provider},
+    authn::{Authenticator, ClaimPath, KindRule, Overage, Provider},
     clock::Clock,
     model::{Name, PrincipalKind, Reason, Refusal, Token},
 };
@@ -135,6 +135,24 @@ fn claims_are_found_where_the_configuration_says() {
     assert!(token_of(&authn, &email(json!(true))).is_ok());
     for verified in [json!(false), json!("true"), json!(1), Value::Null] {
         assert_eq!(reason(token_of(&authn, &email(verified)), "unverified"), Reason::TokenBadClaims);
+    }
+}
+
+#[test]
+fn groups_that_are_elsewhere_are_never_none() {
+    let mut config = issuer("corp", URL, Provider::Generic);
+    config.overage = Overage::Inventory;
+    let (marking, refusing) = (authenticator(vec![config], &Clock::default()), generic());
+    let none = token_of(&marking, &json!({"groups": null})).unwrap();
+    assert!(!none.groups_elsewhere);
+    for change in [json!({"_claim_names": {"groups": "src1"}}), json!({"groups": null, "hasgroups": true}), json!({"groups": null, "groups:src1": {}})] {
+        assert_eq!(reason(token_of(&refusing, &change), &change.to_string()), Reason::GroupsUnknown);
+        let marked = token_of(&marking, &change).unwrap();
+        assert!(marked.groups_elsewhere && marked.groups.is_empty(), "{change}");
+        assert_ne!(marked.digest, none.digest, "{change}");
+    }
+    for change in [json!({"hasgroups": false}), json!({"_claim_names": {"address": "src1"}})] {
+        assert_eq!(token_of(&refusing, &change).unwrap().groups, ["ml-engineers"], "{change}");
     }
 }
 

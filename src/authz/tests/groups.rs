@@ -1,7 +1,10 @@
 //! Who is in which group, by token and by file.
 
-use super::world::{alice, caller, facts, intent, said, source, token, vocabulary};
-use crate::authz::{Authorizer, Source};
+use super::world::{alice, caller, facts, intent, said, seal, source, summary, token, vocabulary};
+use crate::{
+    authz::{Authorizer, Source},
+    model::{PrincipalKind, Token},
+};
 
 fn with(groups: &str, policy: &str) -> Source {
     Source { groups: vec![("groups/team.yaml".into(), groups.to_owned())], ..source(policy) }
@@ -43,6 +46,33 @@ fn tokens_and_files_say_who_is_in_a_group_unless_the_file_alone_does() {
             let got = authorizer.authorize(&caller, &intent("jobs.get", &[("Job", "stage/1")]), &facts()).is_ok();
             assert_eq!(got, want, "{groups} {:?}", caller.token);
         }
+    }
+}
+
+/// Whoever has more groups than a token holds is never taken for one in none: a `forbid` on a group would be passed.
+#[test]
+fn groups_that_a_token_leaves_out_are_those_of_files() {
+    let file = "- { group: corp/team, members: { User: corp/bob } }\n- { group: corp/kept-out, members: { User: corp/dan } }";
+    let policies = "@id(\"all\") permit (principal, action, resource);\n@id(\"out\") forbid (principal in Group::\"corp/kept-out\", action, resource);";
+    let authorizer = Authorizer::load(&vocabulary(), &with(file, policies), 1 << 20, None).unwrap_or_else(|faults| panic!("{}", said(&faults)));
+    let elsewhere = |name: &str, kind: PrincipalKind| {
+        let mut token = Token { groups_elsewhere: true, kind, ..token(name, &[]) };
+        seal(&mut token);
+        caller(Some(token), None)
+    };
+    let cases = [
+        (elsewhere("bob", PrincipalKind::User), Ok(vec!["all".to_owned()])),
+        (elsewhere("dan", PrincipalKind::User), Err(("POLICY_FORBIDS", vec!["out".to_owned()]))),
+        (elsewhere("eve", PrincipalKind::User), Err(("GROUPS_UNKNOWN", Vec::new()))),
+        (elsewhere("bob", PrincipalKind::ServicePrincipal), Err(("GROUPS_UNKNOWN", Vec::new()))),
+        (caller(Some(token("eve", &[])), None), Ok(vec!["all".to_owned()])),
+    ];
+    for (caller, want) in cases {
+        let intent = intent("jobs.get", &[("Job", "stage/1")]);
+        for _ in 0..2 {
+            assert_eq!(summary(authorizer.authorize(&caller, &intent, &facts())), want, "{:?}", caller.token);
+        }
+        assert_eq!(authorizer.explain(&caller, &intent, &facts()).reason, want.as_ref().err().map(|(code, _)| *code), "{:?}", caller.token);
     }
 }
 

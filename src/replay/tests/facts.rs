@@ -127,6 +127,16 @@ fn each_fact_of_the_record_decides() {
     }
 }
 
+/// A token that left its groups out did not have none.
+#[test]
+fn groups_that_were_elsewhere_are_so_again() {
+    let world = world();
+    let mut record = world.records(&[call(&world)]).remove(0);
+    assert!(record["facts"]["token"].get("groups_elsewhere").is_none());
+    record["facts"]["token"]["groups_elsewhere"] = json!(true);
+    assert_eq!(decide(&world, &record), Ok("GROUPS_UNKNOWN ".to_owned()));
+}
+
 #[test]
 fn a_record_that_is_not_whole_is_not_guessed_at() {
     let world = world();
