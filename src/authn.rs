@@ -18,6 +18,7 @@ mod digest;
 mod facts;
 mod fetch;
 mod flight;
+mod introspect;
 mod issuer;
 mod jws;
 mod keyring;
@@ -25,9 +26,11 @@ mod keys;
 mod logout;
 mod metrics;
 mod peer;
+mod proof;
 mod provider;
 mod revoke;
 mod revoked;
+mod shelf;
 mod standing;
 mod told;
 
@@ -43,8 +46,9 @@ pub use admit::Examined;
 pub use attributes::all as claims;
 pub use binding::{Binding, PeerTemplate, PeerTemplateError};
 pub use claim_path::{ClaimPath, ClaimPathError};
-pub use config::{Algorithm, Attribute, Config, IssuerConfig, KeySource, KindRule, Overage, Purpose, Requirement, SessionLimits};
+pub use config::{Algorithm, Attribute, Config, IssuerConfig, KeySource, KindRule, Overage, Possession, Purpose, Requirement, SessionLimits};
 pub use digest::of_facts;
+pub use introspect::{AssertionAudience, ClientAuth, IntrospectWhen, IntrospectionConfig, IntrospectionStatus, SecretSource};
 pub use logout::LogoutError;
 pub use peer::{Belief, PeerConfig, PeerSource, ProxyConfig};
 use prometheus_client::registry::Registry;
@@ -56,13 +60,16 @@ use self::{
     admit::Presented,
     cache::{Cache, Verified},
     claims::Claims,
+    credential::Credential,
     facts::Facts,
     fetch::Origin,
+    introspect::{About, Credentials, Introspector, Question},
     issuer::Issuer,
     jws::Jws,
     keyring::Keyring,
     keys::KeySet,
     metrics::Metrics,
+    proof::Proofs,
     revoked::Revocations,
     standing::Sessions,
 };
@@ -80,6 +87,7 @@ pub struct Authenticator {
     token_limit: usize,
     issuers: Vec<Arc<Issuer>>,
     cache: Cache,
+    proofs: Arc<Proofs>,
     clock: Clock,
     metrics: Metrics,
     /// One for the life of the process, like the sessions.
@@ -99,7 +107,9 @@ pub struct IssuerStatus {
     pub failing_since: Option<i64>,
     /// Why the last fetch failed; `None` once one succeeds.
     pub last_error: Option<String>,
-    /// Whether its tokens live on keys that cannot be renewed, or on none.
+    /// `None` where it is asked about no token.
+    pub introspection: Option<IntrospectionStatus>,
+    /// Whether its tokens live on keys that cannot be renewed, or on none; or it cannot be asked about them.
     pub degraded: bool,
 }
 
@@ -118,19 +128,34 @@ impl Authenticator {
         let metrics = previous.map_or_else(Metrics::new, |previous| previous.metrics.clone());
         let mut faults = Vec::new();
         let mut issuers: Vec<Arc<Issuer>> = Vec::with_capacity(config.issuers.len());
-        for issuer in config.issuers {
+        for mut issuer in config.issuers {
+            // A name is of letters, digits and `-`.
+            issuer.keys_file = config.state_dir.as_ref().map(|folder| folder.join(format!("keys-{}.json", issuer.name)));
             if let Err(message) = issuer.check(issuers.iter().map(|other| &other.config)) {
                 faults.push(fault(PathBuf::new(), message));
             }
-            match Origin::new(&issuer.keys, &issuer.issuer, read_keys) {
-                Err(message) => faults.push(fault(file_of(&issuer).unwrap_or_default(), message)),
-                Ok(origin) => issuers.push(previous.and_then(|previous| previous.same(&issuer, &origin)).unwrap_or_else(|| {
-                    let counters = metrics.fetches_of(issuer.name.as_str());
-                    let kept = previous.and_then(|previous| previous.keyring(&issuer.issuer, &origin));
-                    let keyring = kept.unwrap_or_else(|| Arc::new(Keyring::new(&issuer.issuer, origin, &clock)));
-                    Arc::new(Issuer::new(issuer, keyring, client.clone(), clock.clone(), counters))
-                })),
-            }
+            let origin = Origin::new(&issuer.keys, &issuer.issuer, read_keys);
+            let origin = origin.map_err(|message| faults.push(fault(file_of(&issuer).unwrap_or_default(), message)));
+            let asks = issuer.introspection.as_ref();
+            let credentials = asks.map(|asks| Credentials::read(&asks.auth, &asks.client_id)).transpose();
+            let credentials = credentials.map_err(|(file, message)| faults.push(fault(file, message)));
+            let (Ok(origin), Ok(credentials)) = (origin, credentials) else { continue };
+            issuers.push(previous.and_then(|previous| previous.same(&issuer, &origin, credentials.as_ref())).unwrap_or_else(|| {
+                let kept = previous.and_then(|previous| previous.keyring(&issuer.issuer, &origin));
+                let keyring = kept.unwrap_or_else(|| {
+                    let keyring = Keyring::new(&issuer.issuer, origin, &clock);
+                    Arc::new(keyring.remembering(issuer.keys_file.as_deref(), &clock, issuer.max_stale_s.saturating_mul(1000)))
+                });
+                let (name, client, clock) = (issuer.name.as_str(), client.clone(), clock.clone());
+                let introspection = issuer.introspection.clone().zip(credentials).map(|(asks, credentials)| {
+                    Arc::new(Introspector::new(asks, credentials, client.clone(), clock.clone(), metrics.introspections_of(name)))
+                });
+                let counters = metrics.fetches_of(name);
+                Arc::new(Issuer::new(issuer, keyring, client, clock, counters).asked_with(introspection))
+            }));
+        }
+        if let Some(message) = of_nobody(&issuers) {
+            faults.push(fault(PathBuf::new(), message));
         }
         let revocations = match previous {
             Some(previous) => Ok(Arc::clone(&previous.revocations)),
@@ -147,11 +172,12 @@ impl Authenticator {
         let sessions = previous.map_or_else(Sessions::new, |previous| previous.sessions.clone());
         let kept = previous.map(|previous| previous.cache.clone()).filter(|cache| cache.bytes() == config.cache_bytes);
         let cache = kept.unwrap_or_else(|| Cache::new(config.cache_bytes, clock.clone()));
-        Ok(Self { peers: config.peers, token_limit: config.token_limit, issuers, cache, clock, metrics, revocations, sessions })
+        let proofs = previous.map(|previous| Arc::clone(&previous.proofs)).unwrap_or_default();
+        Ok(Self { peers: config.peers, token_limit: config.token_limit, issuers, cache, proofs, clock, metrics, revocations, sessions })
     }
 
-    fn same(&self, config: &IssuerConfig, origin: &Origin) -> Option<Arc<Issuer>> {
-        self.issuers.iter().find(|issuer| issuer.is(config, origin)).cloned()
+    fn same(&self, config: &IssuerConfig, origin: &Origin, credentials: Option<&Credentials>) -> Option<Arc<Issuer>> {
+        self.issuers.iter().find(|issuer| issuer.is(config, origin, credentials)).cloned()
     }
 
     fn keyring(&self, issuer: &str, origin: &Origin) -> Option<Arc<Keyring>> {
@@ -165,11 +191,12 @@ impl Authenticator {
     }
 
     /// Starts to fetch every key set that is absent or old: at the start, so that the first calls need not wait, and from time to time, so that the
-    /// keys of an idle issuer stay fresh. Must be called inside a Tokio runtime.
+    /// keys of an idle issuer stay fresh. From the first time on, key sets are kept in the state folder. Must be called inside a Tokio runtime.
     pub fn refresh(&self) {
         for issuer in &self.issuers {
             issuer.refresh();
         }
+        self.metrics.show(&self.status());
     }
 
     /// The workload that calls; `None` only where none is required.
@@ -214,9 +241,7 @@ impl Authenticator {
     pub async fn identify(&self, call: &Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
         let token = match call.headers.authorization {
             None => None,
-            Some(value) => {
-                Some(self.counted(credential::bearer(value)?, &Presented { call: Some(call), peer: peer.as_ref(), peers: &self.peers }).await?)
-            }
+            Some(value) => Some(self.counted(credential::read(value)?, call, peer.as_ref()).await?),
         };
         told::somebody(Caller { peer, token })
     }
@@ -226,7 +251,7 @@ impl Authenticator {
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
     pub async fn examine(&self, token: &str) -> Result<Examined, Refusal> {
-        let verified = self.verified(token).await;
+        let verified = self.verified(token, None).await;
         let verified = verified.and_then(|verified| self.stands_unused(&verified.held.standing, self.clock.now()).map(|()| verified));
         if verified.is_err() {
             self.metrics.tokens_refused.inc();
@@ -234,11 +259,14 @@ impl Authenticator {
         verified.map(|verified| Examined { token: Arc::clone(&verified.token), held: verified.held.clone() })
     }
 
-    /// The facts of `token`, once it is verified and may be presented so.
-    async fn counted(&self, token: &str, presented: &Presented<'_, '_>) -> Result<Arc<Token>, Refusal> {
+    /// The facts of the token, once it is verified and may be presented so.
+    async fn counted(&self, credential: Credential<'_>, call: &Call<'_>, peer: Option<&SpiffeId>) -> Result<Arc<Token>, Refusal> {
         let admitted = async {
-            let verified = self.verified(token).await?;
-            verified.held.by(presented)?;
+            let verified = self.verified(credential.token, peer).await?;
+            verified.held.by(&Presented { call: Some(call), peer, peers: &self.peers })?;
+            let key = verified.held.confirmation.as_ref().and_then(|confirmation| confirmation.key.as_ref());
+            // After what costs the caller nothing, since it uses the proof up; before the session, which no thief is to keep alive.
+            self.proofs.check(key, credential, call, self.clock.now_ms())?;
             self.stands(&verified.held.standing, self.clock.now())?;
             Ok(Arc::clone(&verified.token))
         };
@@ -249,28 +277,47 @@ impl Authenticator {
         admitted
     }
 
-    async fn verified(&self, token: &str) -> Result<Arc<Verified>, Refusal> {
+    async fn verified(&self, token: &str, peer: Option<&SpiffeId>) -> Result<Arc<Verified>, Refusal> {
         // Before it is hashed, so that a long one costs nothing.
         if token.len() > self.token_limit {
             return Err(Refusal::new(Reason::TokenTooLarge, format!("the token is longer than {} bytes", self.token_limit)));
         }
         let digest = digest::of(token.as_bytes());
+        let question = Question { token, digest, peer, cache: &self.cache, known: false };
         if let Some(known) = self.recall(&digest).await? {
-            self.metrics.tokens_cached.inc();
-            return Ok(known);
+            if known.issuer.still_says(known.asked_ms, known.key.is_some()) {
+                self.metrics.tokens_cached.inc();
+                return Ok(known);
+            }
+            let issuer = Arc::clone(&known.issuer);
+            let about = if known.key.is_some() { About::Signed(known) } else { About::Opaque };
+            return issuer.ask(Question { known: true, ..question }, about).await;
         }
-        let jws = Jws::read(token, self.token_limit)?;
+        let verified = match self.issuers.iter().find(|issuer| issuer.config.introspection.as_ref().is_some_and(|asks| asks.when.opaque())) {
+            Some(issuer) if credential::is_opaque(token)? => issuer.ask(question, About::Opaque).await?,
+            _ => self.signed(question).await?,
+        };
+        self.metrics.tokens_verified.inc();
+        Ok(verified)
+    }
+
+    /// The facts of a token that is signed, once it is verified.
+    async fn signed(&self, question: Question<'_>) -> Result<Arc<Verified>, Refusal> {
+        let jws = Jws::read(question.token, self.token_limit)?;
         let claims = Claims::read(&jws.claims)?;
         let issuer = self.issuer(&claims)?;
         if !issuer.config.token_types.contains(&jws.header.kind) {
             let detail = format!("the token's type `{}` is not that of an access token", shown(&jws.header.kind));
             return Err(Refusal::new(Reason::TokenWrongType, detail));
         }
-        let key = issuer.verify(&jws).await?;
+        let key = Some(issuer.verify(&jws).await?);
         let facts = Facts::read(&claims, &issuer.config, self.clock.now())?;
-        let verified = Arc::new(Verified { issuer: Arc::clone(issuer), key, window: facts.window, held: facts.held, token: Arc::new(facts.token) });
-        self.cache.insert(digest, Arc::clone(&verified));
-        self.metrics.tokens_verified.inc();
+        let (window, held, token) = (facts.window, facts.held, Arc::new(facts.token));
+        let verified = Arc::new(Verified { issuer: Arc::clone(issuer), key, window, held, token, asked_ms: None });
+        if !issuer.still_says(None, true) {
+            return issuer.ask(question, About::Signed(verified)).await;
+        }
+        self.cache.insert(question.digest, Arc::clone(&verified));
         Ok(verified)
     }
 
@@ -281,8 +328,9 @@ impl Authenticator {
             return Ok(None);
         }
         known.window.check(self.clock.now())?;
-        if known.issuer.keys().await?.keys.holds(known.key) {
-            return Ok(Some(known));
+        match known.key {
+            Some(key) if !known.issuer.keys().await?.keys.holds(key) => {}
+            _ => return Ok(Some(known)),
         }
         self.cache.remove(digest);
         Ok(None)
@@ -319,6 +367,16 @@ impl Authenticator {
     pub fn files(&self) -> Vec<PathBuf> {
         self.issuers.iter().filter_map(|issuer| file_of(&issuer.config)).collect()
     }
+}
+
+/// What is wrong where more than one issuer would have to be asked about a token that says nothing of its issuer: whoever is asked learns it.
+fn of_nobody(issuers: &[Arc<Issuer>]) -> Option<String> {
+    let opaque = |issuer: &&Arc<Issuer>| issuer.config.introspection.as_ref().is_some_and(|asks| asks.when.opaque());
+    let mut asked = issuers.iter().filter(opaque).map(|issuer| &issuer.config.name);
+    let (first, second) = (asked.next()?, asked.next()?);
+    Some(format!(
+        "the issuers `{first}` and `{second}` are both to be asked about opaque tokens; only one can be, so write `when: signed` for the other"
+    ))
 }
 
 fn read_keys(path: &Path) -> Result<KeySet, String> {

@@ -13,6 +13,7 @@ mod claims;
 mod document;
 mod files;
 mod forms;
+mod introspection;
 mod issuers;
 mod later;
 mod listen;
@@ -44,6 +45,7 @@ pub use self::{
     catalog::{Api, CatalogFiles},
     claims::Claims,
     document::{Document, document_schema},
+    introspection::{ClientProof, Introspection, SecretPlace},
     issuers::Issuer,
     listen::{Listen, Tls},
     path::KeyPath,
@@ -53,8 +55,8 @@ pub use self::{
     service::{Audit, AuditSink, Grants, Limits, Policy, Telemetry},
     targets::{TargetEntry, Trust},
     words::{
-        Algorithm, BoundKind, ClaimType, CredentialMode, Explain, Fsync, Kind, LogFormat, LogLevel, Mode, OnFailure, Overage, PeerSource, Provider,
-        TrustHeader,
+        Algorithm, AssertionAudience, BoundKind, ClaimType, CredentialMode, Explain, Fsync, IntrospectWhen, Kind, LogFormat, LogLevel, Mode,
+        OnFailure, Overage, PeerSource, Possession, Provider, TrustHeader,
     },
 };
 use self::{raw::Raw, report::Report};
@@ -140,6 +142,7 @@ impl Config {
         paths.extend(self.catalog.extra.iter().cloned());
         paths.extend(self.targets.iter().filter_map(|entry| if let Api::Own(file) = &entry.api { Some(file.clone()) } else { None }));
         paths.extend(self.issuers.iter().filter_map(|issuer| issuer.jwks_file.clone()));
+        paths.extend(self.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref()?.file().cloned()));
         paths.extend(self.listen.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone(), tls.client_ca.clone()]));
         paths
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{PeerConfig, binding, claims::bad, confirm::Confirmation, peer::certificate, standing::Standing};
+use super::{PeerConfig, binding, confirm::Confirmation, peer::certificate, standing::Standing};
 use crate::model::{Call, Refusal, SpiffeId, SpiffePattern, Token};
 
 /// How a token is presented.
@@ -82,9 +82,7 @@ impl Held {
         }
         // Of a token that is told of, the proof is left out as the signature is.
         let (Some(confirmation), Some(call)) = (&self.confirmation, presented.call) else { return Ok(()) };
-        if confirmation.key.is_some() {
-            return Err(bad("the token is bound to a key (`cnf.jkt`), and the proof of it cannot be checked; use a bearer token"));
-        }
+        // Of a key, it is checked by `Proofs`, which needs the token too.
         confirmation.holds_for(|| certificate::of(call, presented.peers))
     }
 }

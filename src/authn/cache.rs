@@ -15,13 +15,15 @@ use crate::{clock::Clock, model::Token};
 pub(super) struct Verified {
     /// Who verified it. An issuer that is configured otherwise is another one.
     pub issuer: Arc<Issuer>,
-    /// Good only while the issuer publishes this key.
-    pub key: Fingerprint,
+    /// Good only while the issuer publishes this key; `None` where the issuer alone vouches for the token.
+    pub key: Option<Fingerprint>,
     /// Good only within this time, which is asked each time.
     pub window: Window,
     /// What a request must have beside the token, which is asked each time.
     pub held: Held,
     pub token: Arc<Token>,
+    /// When the question was put to which the issuer said that it is active, in milliseconds since the epoch; `None` where nobody asked.
+    pub asked_ms: Option<i64>,
 }
 
 /// Verified tokens by the SHA-256 of the whole token, bounded in bytes. Shared by all snapshots.

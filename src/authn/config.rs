@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Binding, ClaimPath, PeerConfig, Provider, attributes};
+use super::{Binding, ClaimPath, PeerConfig, Provider, attributes, introspect::IntrospectionConfig};
 use crate::{
     model::{FieldKind, Name},
     net::Endpoint,
@@ -50,19 +50,22 @@ pub struct IssuerConfig {
     pub bindings: Option<Vec<Binding>>,
     /// The trust domain that it vouches for, where it is a SPIFFE authority.
     pub trust_domain: Option<String>,
+    /// `None` where the issuer is asked about no token: only signed ones are taken then.
+    pub introspection: Option<IntrospectionConfig>,
+    pub possession: Possession,
     /// How far clocks may differ, in seconds.
     pub leeway_s: i64,
     /// Accepted `typ` headers, lower case, without `application/` (RFC 7515, section 4.1.9). A token without one counts as `jwt`.
     pub token_types: Vec<String>,
-    /// The age at which a key set is fetched again, in seconds.
-    ///
-    /// A withdrawn key stops verifying, cached tokens included, within this time while calls come in, and within twice this time otherwise, as long
-    /// as the issuer answers.
+    /// How long a withdrawn key may verify on, cached tokens included, in seconds, as long as the issuer answers. Key sets are fetched again at half this
+    /// age, whatever `Cache-Control` an issuer sends with them.
     pub refresh_s: i64,
     /// How long a key set is used while its issuer cannot be reached, in seconds since the last good fetch.
     pub max_stale_s: i64,
     /// The shortest time between two fetches that tokens with unknown keys can cause, in seconds.
     pub min_refetch_s: i64,
+    /// Where its keys are kept over a restart; of the folder that the stage is given.
+    pub(super) keys_file: Option<PathBuf>,
     /// The longest life of a token, from `iat` to `exp`, in seconds; of one without `iat`, from now on. Revocations last as long.
     pub longest_token_s: i64,
     pub session: SessionLimits,
@@ -121,6 +124,16 @@ pub enum Overage {
     Inventory,
 }
 
+/// Whether a token must be bound to a key or certificate (RFC 7800) of whoever presents it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Possession {
+    /// A token that is bound is taken with its proof alone, and one that is not as a bearer token.
+    #[default]
+    AsTokenSays,
+    /// One that is not bound is refused.
+    Required,
+}
+
 /// A claim that policies read under a name of its own. A token without it has no such attribute; one in which it is of another type is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
@@ -176,6 +189,8 @@ impl IssuerConfig {
             purpose: None,
             bindings: None,
             trust_domain: None,
+            introspection: None,
+            possession: Possession::default(),
             leeway_s: 30,
             token_types: texts(profile.token_types),
             refresh_s: 60,
@@ -184,6 +199,7 @@ impl IssuerConfig {
             longest_token_s: LONGEST_TOKEN_S,
             session: SessionLimits::default(),
             logout_audience: None,
+            keys_file: None,
         }
     }
 }
@@ -219,10 +235,18 @@ impl IssuerConfig {
         if limits.into_iter().flatten().any(|limit| limit < 1) {
             return Err(format!("issuer `{name}` has a limit of a token or a session that is no time"));
         }
+        if let Some(introspection) = &self.introspection
+            && !(1..=WINDOW_MAX).contains(&introspection.window_s)
+        {
+            return Err(format!("issuer `{name}` has an introspection window that is not 1 s to {WINDOW_MAX} s"));
+        }
         let same = others.find(|other| other.name == *name || other.issuer == self.issuer);
         same.map_or(Ok(()), |other| Err(format!("issuer `{name}` has the name or the identifier of issuer `{}`", other.name)))
     }
 }
+
+/// The longest that an answer about a token may count, in seconds: what ends a token must be felt within it.
+const WINDOW_MAX: i64 = 300;
 
 // === impl Algorithm ===
 

@@ -1,7 +1,7 @@
 //! What a token says, held against what its issuer's tokens must look like.
 
 use super::{
-    IssuerConfig, KindRule, Overage,
+    IssuerConfig, KindRule, Overage, Possession,
     admit::Held,
     attributes, binding,
     claims::{Claims, bad},
@@ -29,6 +29,20 @@ pub(super) struct Window {
     not_before: i64,
     expires_at: i64,
     leeway: i64,
+}
+
+/// What the claims are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A signed token.
+    Signed,
+    /// The issuer's answer about a token (RFC 7662, section 2.2), where little has to be said.
+    Answer {
+        /// When the token ends for us where the answer does not say so, in seconds since the epoch: no later than it has to be asked for again.
+        until: i64,
+        /// Whether it may name no audience.
+        audience_optional: bool,
+    },
 }
 
 // === impl Window ===
@@ -60,14 +74,23 @@ impl Window {
 // === impl Facts ===
 
 impl Facts {
-    /// Reads the facts out of `claims`, whose `iss` is known to be that of `config`.
+    /// Reads the facts out of the `claims` of a signed token, whose `iss` is known to be that of `config`.
     pub(super) fn read(claims: &Claims<'_>, config: &IssuerConfig, now: i64) -> Result<Self, Refusal> {
+        Self::read_as(claims, config, now, Form::Signed)
+    }
+
+    /// The same, out of whatever form says them.
+    pub(super) fn read_as(claims: &Claims<'_>, config: &IssuerConfig, now: i64, form: Form) -> Result<Self, Refusal> {
         config.provider.admit(claims, config)?;
-        let window = window(claims, config)?;
+        let window = window(claims, config, form)?;
         window.check(now)?;
         lasts_not_too_long(claims, config, now)?;
-        is_for_us(claims, config)?;
+        is_for_us(claims, config, form)?;
         attributes::required(claims, config)?;
+        let confirmation = Confirmation::read(claims)?;
+        if confirmation.is_none() && config.possession == Possession::Required {
+            return Err(bad("the token is bound to no key or certificate (`cnf`), and of this issuer only bound tokens are taken"));
+        }
         let mut scopes = claims.words("scope")?;
         scopes.extend(claims.words("scp")?);
         let groups_elsewhere = groups_are_elsewhere(claims);
@@ -99,7 +122,7 @@ impl Facts {
         token.digest = digest::of_facts(&token);
         let bindings = binding::of_claims(config.bindings.as_deref(), claims, token.kind)?;
         let standing = Standing::read(&token, claims.name("sub")?, config, now)?;
-        Ok(Self { token, window, held: Held { confirmation: Confirmation::read(claims)?, bindings, standing } })
+        Ok(Self { token, window, held: Held { confirmation, bindings, standing } })
     }
 }
 
@@ -113,8 +136,11 @@ fn id(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Option<String>, Refu
     Ok(None)
 }
 
-fn window(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Window, Refusal> {
-    let expires_at = claims.time("exp")?.ok_or_else(|| bad("the token has no `exp`"))?;
+fn window(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<Window, Refusal> {
+    let expires_at = match (claims.time("exp")?, form) {
+        (Some(expires_at), _) | (None, Form::Answer { until: expires_at, .. }) => expires_at,
+        (None, Form::Signed) => return Err(bad("the token has no `exp`")),
+    };
     let not_before = claims.time("nbf")?.unwrap_or(0).max(claims.time("iat")?.unwrap_or(0));
     Ok(Window { not_before, expires_at, leeway: config.leeway_s })
 }
@@ -129,7 +155,10 @@ fn lasts_not_too_long(claims: &Claims<'_>, config: &IssuerConfig, now: i64) -> R
     Ok(())
 }
 
-fn is_for_us(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(), Refusal> {
+fn is_for_us(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<(), Refusal> {
+    if matches!(form, Form::Answer { audience_optional: true, .. }) && !claims.has("aud") {
+        return Ok(());
+    }
     let audiences = claims.one_or_many("aud")?;
     if audiences.iter().any(|audience| config.audiences.iter().any(|ours| ours == audience)) {
         return Ok(());

@@ -1,5 +1,7 @@
 //! One fetch of a key set: discovery where the configuration names no address, then the set itself.
 
+use bytes::Bytes;
+
 use super::{
     KeySource,
     keys::{KeySet, KeySetError},
@@ -20,16 +22,23 @@ pub(super) enum Origin {
     File(KeySet),
 }
 
+/// What a fetch brought: good keys, and the text they were read from.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub keys: KeySet,
+    pub text: Bytes,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("the discovery document cannot be had: {0}")]
     Discovery(NetError),
     #[error("the discovery document is not what it should be: {0}")]
     Document(String),
-    #[error("the `jwks_uri` of the discovery document is refused: {0}")]
-    Address(#[from] EndpointError),
-    #[error("the `jwks_uri` of the discovery document leads to loopback")]
-    Loopback,
+    #[error("the `{0}` of the discovery document is refused: {1}")]
+    Address(&'static str, EndpointError),
+    #[error("the `{0}` of the discovery document leads to loopback")]
+    Loopback(&'static str),
     #[error("the key set cannot be had: {0}")]
     Keys(NetError),
     #[error(transparent)]
@@ -44,8 +53,7 @@ impl Origin {
     /// Where `source` says, for the issuer with the identifier `issuer`; a file is read by `read`.
     pub(super) fn new(source: &KeySource, issuer: &str, read: impl Fn(&std::path::Path) -> Result<KeySet, String>) -> Result<Self, String> {
         match source {
-            // OIDC Discovery 1.0, section 4.1: a slash at the end of the issuer goes first.
-            KeySource::Discovery => Endpoint::parse(&format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer)))
+            KeySource::Discovery => discovery(issuer)
                 .map(Self::Discovery)
                 .map_err(|error| format!("the issuer `{}` cannot be asked for its keys: {error}", shown(issuer))),
             KeySource::Uri(endpoint) => Ok(Self::Uri(endpoint.clone())),
@@ -54,33 +62,53 @@ impl Origin {
     }
 
     /// Asks for the keys of `issuer`. What is not a good key set is an error, never an empty one.
-    pub(super) async fn fetch(&self, issuer: &str, client: &Client) -> Result<KeySet, FetchError> {
+    pub(super) async fn fetch(&self, issuer: &str, client: &Client) -> Result<Fetched, FetchError> {
         let keys = match self {
-            Self::File(keys) => return Ok(keys.clone()),
+            Self::File(keys) => return Ok(Fetched { keys: keys.clone(), text: Bytes::new() }),
             Self::Uri(endpoint) => endpoint.clone(),
             Self::Discovery(endpoint) => {
                 let document = client.get(endpoint).await.map_err(FetchError::Discovery)?;
-                jwks_uri(&document, issuer, endpoint)?
+                address(&document, "jwks_uri", issuer, endpoint)?
             }
         };
         let text = client.get(&keys).await.map_err(FetchError::Keys)?;
-        Ok(KeySet::read(&text)?)
+        Ok(Fetched { keys: KeySet::read(&text)?, text })
+    }
+
+    /// The address that keys are asked for at, or by which it is found; `None` for a file.
+    pub(super) fn address(&self) -> Option<&str> {
+        match self {
+            Self::Discovery(endpoint) | Self::Uri(endpoint) => Some(endpoint.as_str()),
+            Self::File(_) => None,
+        }
     }
 }
 
-/// The `jwks_uri` in `document`, which stood at `place` and must be about `issuer` and no other (OIDC Discovery 1.0, section 4.3).
-fn jwks_uri(document: &[u8], issuer: &str, place: &Endpoint) -> Result<Endpoint, FetchError> {
+/// The address of the discovery document of `issuer` (OIDC Discovery 1.0, section 4.1: a slash at its end goes first).
+fn discovery(issuer: &str) -> Result<Endpoint, EndpointError> {
+    Endpoint::parse(&format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer)))
+}
+
+/// Where `issuer` can be asked about tokens, by its discovery document (RFC 8414, section 2).
+pub(super) async fn introspection_endpoint(issuer: &str, client: &Client) -> Result<Endpoint, FetchError> {
+    let place = discovery(issuer).map_err(|error| FetchError::Document(error.to_string()))?;
+    let document = client.get(&place).await.map_err(FetchError::Discovery)?;
+    address(&document, "introspection_endpoint", issuer, &place)
+}
+
+/// The address under `name` in `document`, which stood at `place` and must be about `issuer` and no other (OIDC Discovery 1.0, section 4.3).
+fn address(document: &[u8], name: &'static str, issuer: &str, place: &Endpoint) -> Result<Endpoint, FetchError> {
     let wrong = |detail: &str| FetchError::Document(detail.to_owned());
-    let kept = Keep::Members(Named(&["issuer", "jwks_uri"]));
+    let kept = Keep::Members(Named(&["issuer", name]));
     let value = json::read_keeping(document, kept).map_err(|error| FetchError::Document(shown(&error.to_string())))?;
     let members = value.as_object().ok_or_else(|| wrong("it is not an object"))?;
     if members.get("issuer").and_then(Value::as_text) != Some(issuer) {
         return Err(wrong("its `issuer` is another one"));
     }
-    let uri = members.get("jwks_uri").and_then(Value::as_text).ok_or_else(|| wrong("it has no `jwks_uri`"))?;
-    let keys = Endpoint::parse(uri)?;
+    let address = members.get(name).and_then(Value::as_text).ok_or_else(|| wrong(&format!("it has no `{name}`")))?;
+    let address = Endpoint::parse(address).map_err(|error| FetchError::Address(name, error))?;
     // An outside issuer has no business with what listens on this machine.
-    if keys.is_loopback() && !place.is_loopback() { Err(FetchError::Loopback) } else { Ok(keys) }
+    if address.is_loopback() && !place.is_loopback() { Err(FetchError::Loopback(name)) } else { Ok(address) }
 }
 
 #[cfg(test)]
@@ -106,7 +134,7 @@ mod tests {
         ];
         let place = Endpoint::parse("https://idp/.well-known/openid-configuration").unwrap();
         for (document, good) in cases {
-            assert_eq!(jwks_uri(document.as_bytes(), "https://idp", &place).is_ok(), good, "{document}");
+            assert_eq!(address(document.as_bytes(), "jwks_uri", "https://idp", &place).is_ok(), good, "{document}");
         }
     }
 }

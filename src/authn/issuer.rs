@@ -1,16 +1,25 @@
 //! One issuer at work: its keys, kept fresh, and the verification of its tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use bytes::Bytes;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     Algorithm, IssuerConfig, IssuerStatus,
-    fetch::{FetchError, Origin},
+    cache::Verified,
+    fetch::{FetchError, Fetched, Origin},
     flight::{Boarding, Cause},
+    introspect::{About, Credentials, Introspector, Question},
     jws::Jws,
     keyring::{Keyring, Published},
-    keys::{Fingerprint, KeySet, Mismatch},
+    keys::{Fingerprint, Mismatch},
     metrics::FetchCounters,
     shown,
 };
@@ -25,9 +34,13 @@ use crate::{
 pub(super) struct Issuer {
     pub config: IssuerConfig,
     pub keyring: Arc<Keyring>,
+    /// `None` where it is asked about no token.
+    pub introspection: Option<Arc<Introspector>>,
     client: Client,
     clock: Clock,
     counters: FetchCounters,
+    /// Whether it is of a service that runs, rather than of a command.
+    serves: AtomicBool,
 }
 
 /// How long a request waits for keys that it cannot do without.
@@ -41,12 +54,33 @@ const FLIGHT: Duration = Duration::from_secs(15);
 
 impl Issuer {
     pub(super) fn new(config: IssuerConfig, keyring: Arc<Keyring>, client: Client, clock: Clock, counters: FetchCounters) -> Self {
-        Self { config, keyring, client, clock, counters }
+        Self { config, keyring, introspection: None, client, clock, counters, serves: AtomicBool::new(false) }
     }
 
-    /// Whether it would be the same with this configuration and these keys.
-    pub(super) fn is(&self, config: &IssuerConfig, origin: &Origin) -> bool {
-        self.config == *config && self.keyring.is(&config.issuer, origin)
+    /// The same, which is asked about tokens too.
+    pub(super) fn asked_with(self, introspection: Option<Arc<Introspector>>) -> Self {
+        Self { introspection, ..self }
+    }
+
+    /// Whether it would be the same with this configuration, these keys, and these credentials to ask with.
+    pub(super) fn is(&self, config: &IssuerConfig, origin: &Origin, credentials: Option<&Credentials>) -> bool {
+        let asks_so = self.introspection.as_ref().map(|introspection| &introspection.credentials) == credentials;
+        self.config == *config && self.keyring.is(&config.issuer, origin) && asks_so
+    }
+
+    /// Whether its answer about a token, of the time `asked_ms`, still counts; where none is needed, it does.
+    pub(super) fn still_says(&self, asked_ms: Option<i64>, signed: bool) -> bool {
+        let asks = self.introspection.as_ref().filter(|introspection| !signed || introspection.config.when.signed());
+        asks.is_none_or(|introspection| introspection.is_fresh(asked_ms))
+    }
+
+    /// What it says of a token now, or what is known already where it is not asked about tokens.
+    pub(super) async fn ask(self: &Arc<Self>, question: Question<'_>, about: About) -> Result<Arc<Verified>, Refusal> {
+        match (&self.introspection, about) {
+            (Some(introspection), about) => introspection.ask(self, question, about).await,
+            (None, About::Signed(known)) => Ok(known),
+            (None, About::Opaque) => Err(self.unavailable("are of no use for a token that is not signed")),
+        }
     }
 
     /// Verifies that `jws` is signed by a key of this issuer, and returns which.
@@ -73,14 +107,13 @@ impl Issuer {
             return self.keyring.published.load_full().ok_or_else(|| self.unavailable("are not known yet"));
         };
         let age = self.age(&published);
-        let refresh = seconds(self.config.refresh_s);
-        if age < refresh {
+        if age < self.renewal() {
             return Ok(published);
         }
         let too_old = seconds(self.config.max_stale_s);
         if age > too_old {
             self.wait_for(Cause::Age, PATIENCE).await;
-        } else if age < refresh.saturating_mul(2) || self.keyring.flights().is_failing() {
+        } else if age < seconds(self.config.refresh_s) || self.keyring.flights().is_failing() {
             // The fetch goes on behind the request.
             let _ = self.fetch(Cause::Age);
         } else {
@@ -99,11 +132,17 @@ impl Issuer {
         self.keyring.published.load_full().unwrap_or(known)
     }
 
-    /// Starts a fetch where the keys are absent or old. Needs a Tokio runtime.
+    /// Starts a fetch where the keys are absent or old, and keeps on disk what fetches bring from here on. Needs a Tokio runtime.
     pub(super) fn refresh(self: &Arc<Self>) {
-        if self.keyring.published.load().as_ref().is_none_or(|published| self.age(published) >= seconds(self.config.refresh_s)) {
+        self.serves.store(true, Ordering::Relaxed);
+        if self.keyring.published.load().as_ref().is_none_or(|published| self.age(published) >= self.renewal()) {
             let _ = self.fetch(Cause::Age);
         }
+    }
+
+    /// The age at which keys are fetched again, in milliseconds: well ahead of that at which a request would wait for it.
+    fn renewal(&self) -> i64 {
+        seconds(self.config.refresh_s) / 2
     }
 
     async fn wait_for(self: &Arc<Self>, cause: Cause, patience: Duration) {
@@ -129,18 +168,21 @@ impl Issuer {
                 let issuer = Arc::clone(self);
                 tokio::spawn(async move {
                     let fetched = timeout(FLIGHT, issuer.keyring.origin.fetch(&issuer.config.issuer, &issuer.client)).await;
-                    issuer.land(fetched.unwrap_or(Err(FetchError::Late)), now);
+                    let text = issuer.land(fetched.unwrap_or(Err(FetchError::Late)), now);
                     drop(landing);
+                    if let Some(text) = text {
+                        issuer.keep(text, now);
+                    }
                 });
                 Some(landed)
             }
         }
     }
 
-    /// Publishes what a fetch brought; a failure leaves what is there.
-    fn land(&self, fetched: Result<KeySet, FetchError>, started_ms: i64) {
+    /// Publishes what a fetch brought, and returns its text; a failure leaves what is there.
+    fn land(&self, fetched: Result<Fetched, FetchError>, started_ms: i64) -> Option<Bytes> {
         match fetched {
-            Ok(keys) => {
+            Ok(Fetched { keys, text }) => {
                 let known = self.keyring.published.load();
                 if known.as_ref().is_none_or(|known| known.keys != keys) {
                     tracing::info!(issuer = %self.config.name, keys = ?keys.ids(), "the keys of an issuer are new");
@@ -148,6 +190,7 @@ impl Issuer {
                 self.keyring.published.store(Some(Arc::new(Published { keys, fetched_ms: started_ms })));
                 self.keyring.flights().succeeded();
                 self.counters.ok.inc();
+                Some(text)
             }
             Err(error) => {
                 self.counters.failed.inc();
@@ -155,7 +198,16 @@ impl Issuer {
                 if first {
                     tracing::warn!(issuer = %self.config.name, %error, "the keys of an issuer cannot be fetched");
                 }
+                None
             }
+        }
+    }
+
+    /// Keeps a key set for the next start; only of a service that runs, since a command may run as somebody else.
+    fn keep(self: &Arc<Self>, text: Bytes, fetched_ms: i64) {
+        if let Some(file) = self.config.keys_file.clone().filter(|_| self.serves.load(Ordering::Relaxed)) {
+            let keyring = Arc::clone(&self.keyring);
+            drop(tokio::task::spawn_blocking(move || keyring.keep(&file, &text, fetched_ms)));
         }
     }
 
@@ -200,6 +252,7 @@ impl Issuer {
 
     pub(super) fn status(&self) -> IssuerStatus {
         let published = self.keyring.published.load();
+        let introspection = self.introspection.as_ref().map(|introspection| introspection.status());
         let flights = self.keyring.flights();
         IssuerStatus {
             name: self.config.name.to_string(),
@@ -208,7 +261,8 @@ impl Issuer {
             fetched_at: published.as_ref().map(|published| published.fetched_ms.div_euclid(1000)),
             failing_since: flights.failing_since().map(|since| since.div_euclid(1000)),
             last_error: flights.last_error().map(str::to_owned),
-            degraded: flights.is_failing(),
+            degraded: flights.is_failing() || introspection.as_ref().is_some_and(|introspection| introspection.open),
+            introspection,
         }
     }
 }

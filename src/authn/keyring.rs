@@ -1,8 +1,16 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use arc_swap::ArcSwapOption;
 
-use super::{fetch::Origin, flight::Flights, keys::KeySet};
+use super::{
+    fetch::Origin,
+    flight::Flights,
+    keys::KeySet,
+    shelf::{self, Label},
+};
 use crate::clock::Clock;
 
 /// The keys of an issuer and the fetches that keep them fresh.
@@ -16,6 +24,8 @@ pub(super) struct Keyring {
     pub origin: Origin,
     pub published: ArcSwapOption<Published>,
     flights: Mutex<Flights>,
+    /// When the set that was written to disk last was fetched; locked while one is being written.
+    kept_ms: Mutex<i64>,
 }
 
 /// The last good key set.
@@ -35,7 +45,34 @@ impl Keyring {
             Origin::File(keys) => Some(Arc::new(Published { keys: keys.clone(), fetched_ms: clock.now_ms() })),
             Origin::Discovery(_) | Origin::Uri(_) => None,
         };
-        Self { issuer: issuer.to_owned(), origin, published: ArcSwapOption::new(published), flights: Mutex::default() }
+        let published = ArcSwapOption::new(published);
+        Self { issuer: issuer.to_owned(), origin, published, flights: Mutex::default(), kept_ms: Mutex::new(i64::MIN) }
+    }
+
+    /// Begins with the keys in `file`, where they are of use; a fetch that succeeds replaces them, however it turns out.
+    pub(super) fn remembering(self, file: Option<&Path>, clock: &Clock, max_age_ms: i64) -> Self {
+        if let (Some(file), Some(label)) = (file, self.label()) {
+            match shelf::load(file, label, clock.now_ms(), max_age_ms) {
+                Ok(Some(published)) => self.published.store(Some(Arc::new(published))),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(file = %file.display(), error, "a stored key set is of no use; the issuer is asked"),
+            }
+        }
+        self
+    }
+
+    /// Writes a set to `file`, unless a newer one is there. Blocks.
+    pub(super) fn keep(&self, file: &Path, text: &[u8], fetched_ms: i64) {
+        let mut kept_ms = self.kept_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(label) = self.label().filter(|_| *kept_ms < fetched_ms) else { return };
+        match shelf::save(file, label, text, fetched_ms) {
+            Ok(()) => *kept_ms = fetched_ms,
+            Err(error) => tracing::error!(file = %file.display(), %error, "a key set cannot be stored; a restart would need its issuer"),
+        }
+    }
+
+    fn label(&self) -> Option<Label<'_>> {
+        self.origin.address().map(|source| Label { issuer: &self.issuer, source })
     }
 
     /// Whether it has the keys of this issuer from this place; of a file, the same keys.

@@ -81,7 +81,7 @@ impl KeySet {
         let mut keys: Vec<Key> = Vec::with_capacity(listed.len());
         for item in listed {
             let jwk = item.as_object().ok_or(KeySetError::Shape)?;
-            if jwk.get("kty").and_then(Value::as_text) == Some("oct") || SECRET.iter().any(|name| jwk.get(name).is_some()) {
+            if is_secret(jwk) {
                 return Err(KeySetError::Secret);
             }
             let Some(key) = Key::read(jwk) else { continue };
@@ -121,7 +121,7 @@ impl KeySet {
 
 impl Key {
     /// The key in `jwk`, or `None` where it is not one that verifies tokens here.
-    fn read(jwk: &Object<'_>) -> Option<Self> {
+    pub(super) fn read(jwk: &Object<'_>) -> Option<Self> {
         if !is_for_signatures(jwk) {
             return None;
         }
@@ -145,7 +145,7 @@ impl Key {
     }
 
     /// Whether it verifies `algorithm`: by what it says of itself, else by what it is made of.
-    fn fits(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
         self.algorithm.map_or_else(|| self.shape.fits(algorithm), |own| own == algorithm)
     }
 
@@ -169,6 +169,11 @@ impl Key {
         };
         jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.decoding, algorithm).unwrap_or(false)
     }
+}
+
+/// Whether whoever reads it can sign.
+pub(super) fn is_secret(jwk: &Object<'_>) -> bool {
+    jwk.get("kty").and_then(Value::as_text) == Some("oct") || SECRET.iter().any(|name| jwk.get(name).is_some())
 }
 
 /// Equal by fingerprint, which covers everything.

@@ -1,16 +1,27 @@
-use std::fmt;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+
+use super::IssuerStatus;
 
 /// What `authn` counts; one for the life of the process, handed on when the stage is made anew.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     fetches: Family<FetchLabels, Counter>,
+    introspections: Family<IntrospectionLabels, Counter>,
+    keys_fetched: Family<IssuerLabels, Gauge>,
+    failing: Family<IssuerLabels, Gauge>,
+    /// The issuers that the gauges show.
+    shown: Arc<Mutex<BTreeSet<String>>>,
     pub tokens_cached: Counter,
     pub tokens_verified: Counter,
     pub tokens_refused: Counter,
@@ -42,6 +53,37 @@ enum FetchResult {
     Failed,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IssuerLabels {
+    issuer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IntrospectionLabels {
+    issuer: String,
+    result: IntrospectionResult,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum IntrospectionResult {
+    Active,
+    /// Not active, or not what a token of this issuer must be.
+    Inactive,
+    /// No answer, or none that can be used.
+    Failed,
+    /// Not asked: too many were, or the endpoint is left alone.
+    Shed,
+}
+
+/// The counters of the questions to one issuer.
+#[derive(Clone, Debug)]
+pub(super) struct IntrospectionCounters {
+    pub active: Counter,
+    pub inactive: Counter,
+    pub failed: Counter,
+    pub shed: Counter,
+}
+
 /// The counters of one issuer's key fetches.
 #[derive(Clone, Debug)]
 pub(super) struct FetchCounters {
@@ -60,6 +102,10 @@ impl Metrics {
             tokens_verified: counter(TokenResult::Verified),
             tokens_refused: counter(TokenResult::Refused),
             fetches: Family::default(),
+            introspections: Family::default(),
+            keys_fetched: Family::default(),
+            failing: Family::default(),
+            shown: Arc::default(),
             tokens,
         }
     }
@@ -67,6 +113,45 @@ impl Metrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("lakegate_authn_tokens", "Bearer tokens that came with calls", self.tokens.clone());
         registry.register("lakegate_authn_key_fetches", "Fetches of an issuer's key set", self.fetches.clone());
+        registry.register("lakegate_authn_introspections", "Questions to an issuer whether a token is active", self.introspections.clone());
+        registry.register(
+            "lakegate_authn_keys_fetched_timestamp_seconds",
+            "When the key set in use was fetched from its issuer, in seconds since the epoch",
+            self.keys_fetched.clone(),
+        );
+        registry.register(
+            "lakegate_authn_issuer_failing",
+            "1 where an issuer's keys cannot be renewed, or it cannot be asked about tokens",
+            self.failing.clone(),
+        );
+    }
+
+    /// Shows how these issuers are doing, and no others.
+    pub(super) fn show(&self, issuers: &[IssuerStatus]) {
+        let labels = |issuer: &str| IssuerLabels { issuer: issuer.to_owned() };
+        let now: BTreeSet<String> = issuers.iter().map(|issuer| issuer.name.clone()).collect();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in shown.difference(&now) {
+            self.keys_fetched.remove(&labels(gone));
+            self.failing.remove(&labels(gone));
+        }
+        for issuer in issuers {
+            self.failing.get_or_create(&labels(&issuer.name)).set(i64::from(issuer.degraded));
+            if let Some(at) = issuer.fetched_at {
+                self.keys_fetched.get_or_create(&labels(&issuer.name)).set(at);
+            }
+        }
+        *shown = now;
+    }
+
+    pub(super) fn introspections_of(&self, issuer: &str) -> IntrospectionCounters {
+        let counter = |result| self.introspections.get_or_create_owned(&IntrospectionLabels { issuer: issuer.to_owned(), result });
+        IntrospectionCounters {
+            active: counter(IntrospectionResult::Active),
+            inactive: counter(IntrospectionResult::Inactive),
+            failed: counter(IntrospectionResult::Failed),
+            shed: counter(IntrospectionResult::Shed),
+        }
     }
 
     pub(super) fn fetches_of(&self, issuer: &str) -> FetchCounters {
@@ -95,6 +180,20 @@ impl EncodeLabelValue for FetchResult {
         let name = match self {
             Self::Ok => "ok",
             Self::Failed => "failed",
+        };
+        name.encode(encoder)
+    }
+}
+
+// === impl IntrospectionResult ===
+
+impl EncodeLabelValue for IntrospectionResult {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        let name = match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Failed => "failed",
+            Self::Shed => "shed",
         };
         name.encode(encoder)
     }

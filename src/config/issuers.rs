@@ -4,11 +4,12 @@ use super::{
     bindings::{self, Bindings},
     claims::{self, Claims},
     files, forms,
+    introspection::{self, Introspection},
     path::KeyPath,
     peers::Peers,
     raw::{self, OneOrMany},
     report::Report,
-    words::{Algorithm, Kind, Overage, Provider},
+    words::{Algorithm, IntrospectWhen, Kind, Overage, Possession, Provider},
 };
 use crate::{
     authn::{self, ClaimPath, Misfit, Requirement},
@@ -48,6 +49,8 @@ pub struct Issuer {
     pub logout_audience: Option<String>,
     pub overage: Option<Overage>,
     pub trust_domain: Option<String>,
+    pub introspection: Option<Introspection>,
+    pub possession: Possession,
 }
 
 pub(super) fn issuers(raw: &[raw::Issuer], peers: Option<&Peers>, path: &KeyPath, report: &mut Report<'_>) -> Option<Vec<Issuer>> {
@@ -63,8 +66,24 @@ pub(super) fn issuers(raw: &[raw::Issuer], peers: Option<&Peers>, path: &KeyPath
         unique("issuer", |issuer| issuer.issuer.as_ref());
     }
     claims::types(raw, path, report);
+    asked_about_opaque(raw, path, report);
     let read: Vec<Option<Issuer>> = raw.iter().enumerate().map(|(index, raw)| issuer(raw, peers, &path.item(index), report)).collect();
     read.into_iter().collect()
+}
+
+/// Faults every issuer but the first that is to be asked about tokens that do not say whose they are: whoever is asked learns the token.
+fn asked_about_opaque(raw: &[raw::Issuer], path: &KeyPath, report: &mut Report<'_>) {
+    let opaque = |issuer: &raw::Issuer| {
+        let when = issuer.introspection.as_ref().and_then(|introspection| introspection.when);
+        matches!(when, Some(IntrospectWhen::Opaque | IntrospectWhen::Always))
+    };
+    for (index, _) in raw.iter().enumerate().filter(|(_, issuer)| opaque(issuer)).skip(1) {
+        report.fault(
+            &path.item(index).key("introspection").key("when"),
+            "an earlier issuer is asked about opaque tokens too, and they do not say whose they are",
+            "write `when: signed`, which asks about signed tokens alone, or remove `introspection` of one of them",
+        );
+    }
 }
 
 fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut Report<'_>) -> Option<Issuer> {
@@ -86,6 +105,7 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
     }
     let algorithms = raw.algorithms.as_deref().map(|list| algorithms(list, &path.key("algorithms"), report));
     let bindings = bindings::bindings(raw.bindings.as_ref(), peers, &path.key("bindings"), report);
+    let introspection = raw.introspection.as_ref().map(|raw| introspection::introspection(raw, &path.key("introspection"), report));
     let leeway = raw.leeway.map(|span| span.0);
     if leeway.is_some_and(|leeway| leeway > LEEWAY_MAX) {
         report.fault(&path.key("leeway"), "the leeway is longer than 5m", "set the issuer's clock, and write `5m` or less");
@@ -120,6 +140,8 @@ fn issuer(raw: &raw::Issuer, peers: Option<&Peers>, path: &KeyPath, report: &mut
         logout_audience: logout.flatten(),
         overage: raw.overage,
         trust_domain: trust_domain.flatten(),
+        introspection: introspection.flatten(),
+        possession: raw.possession.unwrap_or_default(),
     })
 }
 

@@ -20,7 +20,6 @@ const fn word(at: &'static str, word: &'static str, help: &'static str) -> Later
 const OTHER_MODE: &str = "use `passthrough` or `strip`";
 
 const LATER: &[Later] = &[
-    key("issuers[].introspection", "remove it: only signed tokens are read"),
     word("workspaces[].credentials.mode", "exchange", OTHER_MODE),
     word("workspaces[].credentials.mode", "service-principal", OTHER_MODE),
     word("workspaces[].credentials.mode", "client-credentials", OTHER_MODE),

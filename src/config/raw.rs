@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use self::{
-    issuers::{Attribute, Binding, Bindings, Issuer, OneOrMany, When},
+    issuers::{Attribute, Binding, Bindings, Introspection, Issuer, OneOrMany, When},
     listen::{Listen, PeerProxy, Peers, Tls},
     targets::{Account, Credentials, Service, Trust, TrustWord, Workspace},
 };

@@ -49,6 +49,17 @@ issuers:
     longest_token: 24h
     session: { longest: 12h, idle: 30m }
     logout: { audience: lakegate-client }
+    possession: required
+    introspection:
+      when: always
+      endpoint: https://ci.example.com/introspect
+      client_id: lakegate
+      auth: private_key_jwt
+      key: tls.key
+      key_id: k1
+      assertion_audience: endpoint
+      window: 30s
+      audience_optional: true
 workspaces:
   - { name: one, hosts: [shared.example.com], workspace_id: "1", environment: dev, credentials: { mode: passthrough }, trust: none }
   - { name: two, hosts: [shared.example.com], workspace_id: "2", environment: dev, mode: shadow, trust: [peer, subject, peer] }
@@ -179,6 +190,7 @@ fn every_key_is_read() {
     assert_eq!((ci.longest_token, ci.longest_session, ci.idle_session), (hours(24), hours(12), Some(Duration::from_mins(30))));
     assert_eq!(ci.logout_audience.as_deref(), Some("lakegate-client"));
     assert_eq!((ci.leeway, ci.jwks_uri.as_deref()), (Some(Duration::from_secs(90)), Some("http://localhost:8081/keys")));
+    assert_eq!((ci.possession, ci.introspection.as_ref()), (Possession::Required, Some(&introspection_of_ci(at("tls.key")))));
     let treated: Vec<_> = config.targets.iter().map(|entry| (entry.target.kind, entry.credentials, entry.mode, &entry.trust)).collect();
     let only = Trust::Only(vec![TrustHeader::Subject, TrustHeader::Peer]);
     let expected = [
@@ -204,9 +216,21 @@ fn every_key_is_read() {
     let telemetry = Telemetry { otlp: Some("http://otel-collector:4317".to_owned()), log: LogLevel::Debug, log_format: LogFormat::Text };
     assert_eq!(config.telemetry, telemetry);
     assert_eq!((config.limits.streams, config.limits.bodies, config.faults_visible_after), (10, 2 << 20, Duration::from_mins(2)));
-    let watched =
-        "lakegate.yaml policies entities.json policies policies policies not/there/yet corp.jwks.json tls.crt tls.key ca.crt".split(' ').map(at);
+    let watched = "lakegate.yaml policies entities.json policies policies policies not/there/yet corp.jwks.json tls.key tls.crt tls.key ca.crt"
+        .split(' ')
+        .map(at);
     assert_eq!(config.watched(), watched.collect::<Vec<_>>());
+}
+
+fn introspection_of_ci(key: PathBuf) -> Introspection {
+    Introspection {
+        when: IntrospectWhen::Always,
+        endpoint: Some("https://ci.example.com/introspect".to_owned()),
+        client_id: "lakegate".to_owned(),
+        proof: ClientProof::PrivateKeyJwt { key, key_id: Some("k1".to_owned()), audience: AssertionAudience::Endpoint },
+        window: Duration::from_secs(30),
+        audience_optional: true,
+    }
 }
 
 /// As a program writes it: lists not indented, quotes only where YAML 1.1 needs them, loopback issuers, three workspaces.
@@ -295,6 +319,10 @@ fn a_written_default_is_the_default() {
         "version": 1,
         "listen": { "check": "127.0.0.1:9191" },
         "peers": { "trust_domains": ["cluster.local"] },
+        "issuers": [{
+            "name": "corp", "issuer": "https://corp.example.com", "provider": "generic", "audiences": ["lakegate"],
+            "introspection": { "when": "opaque", "client_id": "lakegate", "secret_file": "ca.crt" },
+        }],
         "workspaces": [{ "name": "stage", "hosts": ["stage.example.com"], "environment": "staging" }],
         "accounts": [{ "name": "main", "hosts": ["accounts.example.com"], "account_id": "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9" }],
         "services": [{ "name": "mlflow", "hosts": ["mlflow.example.com"], "environment": "staging", "catalog": "mlflow" }],

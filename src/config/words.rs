@@ -101,6 +101,53 @@ pub enum Algorithm {
     EdDSA,
 }
 
+/// Which tokens an issuer is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntrospectWhen {
+    /// Those that are not signed, of which only the issuer knows whose they are.
+    Opaque,
+    /// Its signed ones, after their signature is verified: for sessions that end before their tokens do.
+    Signed,
+    /// Both.
+    Always,
+}
+
+/// How a client proves itself at its issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// By its secret in the `Authorization` header.
+    #[default]
+    Basic,
+    /// By its secret in the form.
+    Post,
+    /// By an assertion signed with its private key.
+    PrivateKeyJwt,
+}
+
+/// What an assertion by a client's key names as its audience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AssertionAudience {
+    /// The issuer's identifier, which servers should all take.
+    #[default]
+    Issuer,
+    /// The address of the endpoint, for servers that take nothing else.
+    Endpoint,
+}
+
+/// Whether a token must be bound to a key or certificate of whoever presents it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Possession {
+    /// A token that is bound (`cnf`) is taken with its proof alone; one that is not is a bearer token.
+    #[default]
+    AsTokenSays,
+    /// A token that is not bound is refused.
+    Required,
+}
+
 /// Who says which workload calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

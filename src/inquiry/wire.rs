@@ -37,8 +37,8 @@ struct Wire {
 }
 
 /// Headers that carry a credential, or may.
-const CREDENTIALS: [&str; 7] =
-    ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "x-forwarded-access-token"];
+const CREDENTIALS: [&str; 8] =
+    ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "x-forwarded-access-token", "dpop"];
 
 // === impl Inquiry ===
 

@@ -39,6 +39,7 @@ pub enum Reason {
     TokenRevoked,
     SessionTooOld,
     SessionIdle,
+    TokenInactive,
     // what the call would do is not known, or not allowed
     GroupsUnknown,
     HostUnknown,
@@ -51,6 +52,7 @@ pub enum Reason {
     DecisionUnknown,
     // a fault of ours or of an upstream
     KeysUnavailable,
+    IntrospectionUnavailable,
     CredentialUnavailable,
     AuditUnavailable,
     NotReady,
@@ -74,7 +76,7 @@ pub struct Refusal {
 // === impl Reason ===
 
 impl Reason {
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::RequestMalformed,
         Self::PathAmbiguous,
         Self::HostAmbiguous,
@@ -108,6 +110,7 @@ impl Reason {
         Self::SessionTooOld,
         Self::SessionIdle,
         Self::GroupsUnknown,
+        Self::TokenInactive,
         Self::HostUnknown,
         Self::CallUnknown,
         Self::UpgradeRefused,
@@ -117,6 +120,7 @@ impl Reason {
         Self::PolicyHides,
         Self::DecisionUnknown,
         Self::KeysUnavailable,
+        Self::IntrospectionUnavailable,
         Self::CredentialUnavailable,
         Self::AuditUnavailable,
         Self::NotReady,
@@ -162,6 +166,7 @@ impl Reason {
             Self::SessionTooOld => "SESSION_TOO_OLD",
             Self::SessionIdle => "SESSION_IDLE",
             Self::GroupsUnknown => "GROUPS_UNKNOWN",
+            Self::TokenInactive => "TOKEN_INACTIVE",
             Self::HostUnknown => "HOST_UNKNOWN",
             Self::CallUnknown => "CALL_UNKNOWN",
             Self::UpgradeRefused => "UPGRADE_REFUSED",
@@ -171,6 +176,7 @@ impl Reason {
             Self::PolicyHides => "POLICY_HIDES",
             Self::DecisionUnknown => "DECISION_UNKNOWN",
             Self::KeysUnavailable => "KEYS_UNAVAILABLE",
+            Self::IntrospectionUnavailable => "INTROSPECTION_UNAVAILABLE",
             Self::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
             Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
             Self::NotReady => "NOT_READY",
@@ -186,6 +192,7 @@ impl Reason {
         matches!(
             self,
             Self::KeysUnavailable
+                | Self::IntrospectionUnavailable
                 | Self::CredentialUnavailable
                 | Self::AuditUnavailable
                 | Self::NotReady

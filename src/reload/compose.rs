@@ -3,13 +3,13 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    authn::{self, IssuerConfig, KeySource, KindRule, SessionLimits},
+    authn::{self, ClientAuth, IntrospectionConfig, IssuerConfig, KeySource, KindRule, SecretSource, SessionLimits},
     authz::Scope,
     broker,
     classify::{CatalogFile, TargetConfig},
     config::{
-        Api, Binding, Bindings, BoundKind, Config, CredentialMode, Explain, Issuer, Kind, Mode, Overage, PeerProxy, PeerSource, Peers, TargetEntry,
-        Trust, TrustHeader,
+        Api, AssertionAudience, Binding, Bindings, BoundKind, ClientProof, Config, CredentialMode, Explain, IntrospectWhen, Introspection, Issuer,
+        Kind, Mode, Overage, PeerProxy, PeerSource, Peers, Possession, SecretPlace, TargetEntry, Trust, TrustHeader,
     },
     model::{Fault, Name, PrincipalKind, TargetKind},
     net::Endpoint,
@@ -138,7 +138,42 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
         };
     }
     issuer.trust_domain.clone_from(&from.trust_domain);
+    issuer.possession = match from.possession {
+        Possession::AsTokenSays => authn::Possession::AsTokenSays,
+        Possession::Required => authn::Possession::Required,
+    };
+    issuer.introspection = from.introspection.as_ref().map(introspection).transpose().map_err(wrong)?;
     Ok(issuer)
+}
+
+fn introspection(from: &Introspection) -> Result<IntrospectionConfig, String> {
+    let secret = |place: &SecretPlace| match place {
+        SecretPlace::File(file) => SecretSource::File(file.clone()),
+        SecretPlace::Known(secret) => SecretSource::Given(secret.clone()),
+    };
+    Ok(IntrospectionConfig {
+        when: match from.when {
+            IntrospectWhen::Opaque => authn::IntrospectWhen::Opaque,
+            IntrospectWhen::Signed => authn::IntrospectWhen::Signed,
+            IntrospectWhen::Always => authn::IntrospectWhen::Always,
+        },
+        endpoint: from.endpoint.as_deref().map(Endpoint::parse).transpose().map_err(|error| error.to_string())?,
+        client_id: from.client_id.clone(),
+        auth: match &from.proof {
+            ClientProof::Basic(place) => ClientAuth::Basic(secret(place)),
+            ClientProof::Post(place) => ClientAuth::Post(secret(place)),
+            ClientProof::PrivateKeyJwt { key, key_id, audience } => ClientAuth::PrivateKeyJwt {
+                key: key.clone(),
+                key_id: key_id.clone(),
+                audience: match audience {
+                    AssertionAudience::Issuer => authn::AssertionAudience::Issuer,
+                    AssertionAudience::Endpoint => authn::AssertionAudience::Endpoint,
+                },
+            },
+        },
+        window_s: i64::try_from(from.window.as_secs()).unwrap_or(i64::MAX),
+        audience_optional: from.audience_optional,
+    })
 }
 
 pub(super) fn scope(config: &Config) -> Scope {

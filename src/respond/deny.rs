@@ -36,10 +36,19 @@ pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_, '_>, refusa
     match status {
         DenyStatus::Unavailable => headers.push(header("retry-after", "1")),
         // RFC 9110 section 15.5.2: every 401 names a scheme.
-        DenyStatus::Unauthorized => headers.extend([header("x-should-retry", "false"), header("www-authenticate", "Bearer")]),
+        DenyStatus::Unauthorized => headers.extend([header("x-should-retry", "false"), header("www-authenticate", challenge(refusal.reason))]),
         _ => headers.push(header("x-should-retry", "false")),
     }
     Verdict::Deny(Deny { decision: scene.decision, status, headers, body: body.to_string().into() })
+}
+
+/// The schemes that a caller may try (RFC 6750, section 3); where a proof was missing or bad, also that of RFC 9449, section 7.1.
+fn challenge(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ProofMissing => "Bearer, DPoP algs=\"ES256 ES384 EdDSA PS256 RS256\"",
+        Reason::ProofInvalid => "Bearer, DPoP error=\"invalid_dpop_proof\", algs=\"ES256 ES384 EdDSA PS256 RS256\"",
+        _ => "Bearer",
+    }
 }
 
 /// The status of a refusal; `visible` where its fault is old enough to be shown instead of retried.
@@ -76,7 +85,8 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         | Reason::ProofInvalid
         | Reason::TokenRevoked
         | Reason::SessionTooOld
-        | Reason::SessionIdle => DenyStatus::Unauthorized,
+        | Reason::SessionIdle
+        | Reason::TokenInactive => DenyStatus::Unauthorized,
         // The token is good, and another one of the same caller would be no better: a client must not sign in again for it.
         Reason::GroupsUnknown
         | Reason::HostUnknown
@@ -87,6 +97,7 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         | Reason::PolicyError => DenyStatus::Forbidden,
         Reason::PolicyHides | Reason::DecisionUnknown => DenyStatus::NotFound,
         Reason::KeysUnavailable
+        | Reason::IntrospectionUnavailable
         | Reason::CredentialUnavailable
         | Reason::AuditUnavailable
         | Reason::NotReady
@@ -138,6 +149,7 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::SessionTooOld => "the session began longer ago than the issuer's sessions may last",
         Reason::SessionIdle => "the session was not used for longer than the issuer's sessions may rest",
         Reason::GroupsUnknown => "the token does not hold its subject's groups, and nothing else says which they are",
+        Reason::TokenInactive => "the issuer says that the token is not active",
         Reason::HostUnknown => "the host belongs to no configured workspace",
         Reason::CallUnknown => "the call is not in the catalog",
         Reason::UpgradeRefused => "the call asks to change the protocol, and nothing allows that",
@@ -147,6 +159,7 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::PolicyHides => "a policy hides that the object exists",
         Reason::DecisionUnknown => "no refusal of the caller's own is remembered under this id",
         Reason::KeysUnavailable => "the issuer's keys cannot be had",
+        Reason::IntrospectionUnavailable => "the issuer cannot be asked whether the token is active",
         Reason::CredentialUnavailable => "the upstream credential cannot be had",
         Reason::AuditUnavailable => "the decision cannot be recorded",
         Reason::NotReady => "lakegate is not ready",

@@ -42,7 +42,7 @@ pub(super) struct Names {
 const LONGEST_LIST: usize = 16 * 1024;
 
 /// Second places of a caller's credential, lower case.
-const CREDENTIALS: [&str; 12] = [
+const CREDENTIALS: [&str; 13] = [
     "proxy-authorization",
     "cookie",
     "cookie2",
@@ -55,6 +55,8 @@ const CREDENTIALS: [&str; 12] = [
     "x-amz-security-token",
     "x-databricks-authorization",
     "x-forwarded-access-token",
+    // The proof that goes with a token (RFC 9449): who takes it for its own would have both.
+    "dpop",
 ];
 
 /// Beginnings of headers that speak for another method, path or host than the one decided on, or that the mesh added for itself.

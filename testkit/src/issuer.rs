@@ -1,5 +1,6 @@
 //! An `OpenID` Connect issuer: discovery, key set, rotation, faults, and tokens of any shape, honest or not.
 
+mod introspect;
 mod key;
 mod token;
 
@@ -10,11 +11,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::server::Server;
+pub use introspect::ClientCheck;
+use introspect::Introspection;
 use key::Key;
 pub use token::{Signature, TokenSpec};
 
@@ -60,6 +63,7 @@ struct Shared {
     made: usize,
     fault: Option<Fault>,
     fetches: usize,
+    introspection: Introspection,
 }
 
 // === impl Issuer ===
@@ -72,12 +76,21 @@ impl Issuer {
     pub async fn start(name: &str) -> io::Result<Self> {
         let (listener, address) = Server::bind().await?;
         let url = format!("http://{address}/realms/{name}");
-        let mut shared = Shared { name: name.to_owned(), url: url.clone(), keys: Vec::new(), made: 0, fault: None, fetches: 0 };
+        let mut shared = Shared {
+            name: name.to_owned(),
+            url: url.clone(),
+            keys: Vec::new(),
+            made: 0,
+            fault: None,
+            fetches: 0,
+            introspection: Introspection::default(),
+        };
         shared.add_key()?;
         let shared = Arc::new(Mutex::new(shared));
         let router = Router::new()
             .route(&format!("/realms/{name}/.well-known/openid-configuration"), get(discovery))
             .route(&format!("/realms/{name}/certs"), get(certs))
+            .route(&format!("/realms/{name}/introspect"), post(introspect::introspect))
             .with_state(Arc::clone(&shared));
         Ok(Self { name: name.to_owned(), url, shared, _server: Server::serve(listener, address, router) })
     }
@@ -173,6 +186,7 @@ async fn discovery(State(shared): State<Arc<Mutex<Shared>>>) -> Response {
         "jwks_uri": format!("{url}/certs"),
         "authorization_endpoint": format!("{url}/auth"),
         "token_endpoint": format!("{url}/token"),
+        "introspection_endpoint": format!("{url}/introspect"),
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],

@@ -20,6 +20,7 @@ pub mod authority;
 pub mod browser;
 pub mod clock;
 pub mod directory;
+pub mod dpop;
 pub mod envoy;
 mod form;
 pub mod issuer;

@@ -116,6 +116,23 @@ fn the_page_about_peers_shows_what_loads() {
     }
 }
 
+/// The configuration that docs/opaque-tokens.md shows, with the file it names.
+#[test]
+fn the_page_about_opaque_tokens_shows_what_loads() {
+    let page = fs::read_to_string(checkout().join("docs/opaque-tokens.md")).unwrap();
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (issuers, _) = rest.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("introspection.secret"), "s3cret\n").unwrap();
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    fs::copy(checkout().join("testkit/demo/policies/demo.cedar"), folder.path().join("policies/demo.cedar")).unwrap();
+    let rest = "version: 1\nlisten: { check: 127.0.0.1:9191 }\npeers: { trust_domains: [cluster.local] }\npolicy: { dir: policies }\n\
+                workspaces: [{ name: stage, hosts: [stage.cloud.databricks.com], environment: staging }]\n";
+    let file = folder.path().join("lakegate.yaml");
+    fs::write(&file, format!("{rest}{issuers}")).unwrap();
+    check(&file);
+}
+
 /// Laid out as the deployment mounts it below /etc/lakegate.
 #[test]
 fn the_base_of_the_manifests_is_good() {

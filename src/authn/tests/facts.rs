@@ -145,7 +145,9 @@ fn groups_that_are_elsewhere_are_never_none() {
     let (marking, refusing) = (authenticator(vec![config], &Clock::default()), generic());
     let none = token_of(&marking, &json!({"groups": null})).unwrap();
     assert!(!none.groups_elsewhere);
-    for change in [json!({"_claim_names": {"groups": "src1"}}), json!({"groups": null, "hasgroups": true}), json!({"groups": null, "groups:src1": {}})] {
+    for change in
+        [json!({"_claim_names": {"groups": "src1"}}), json!({"groups": null, "hasgroups": true}), json!({"groups": null, "groups:src1": {}})]
+    {
         assert_eq!(reason(token_of(&refusing, &change), &change.to_string()), Reason::GroupsUnknown);
         let marked = token_of(&marking, &change).unwrap();
         assert!(marked.groups_elsewhere && marked.groups.is_empty(), "{change}");

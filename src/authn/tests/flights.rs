@@ -109,7 +109,7 @@ async fn a_slow_issuer_holds_up_nobody_while_its_keys_are_young_enough() {
     let token = Forge::new(&idp.url, &CORP).token();
     assert!(ask(&authn, &token).await.is_ok());
     idp.hold(true);
-    clock.shift(70_000);
+    clock.shift(40_000);
     let header = format!("Bearer {token}");
     let call = call(PEER, Some(&header));
     let polled = futures::FutureExt::now_or_never(authn.authenticate(&call));

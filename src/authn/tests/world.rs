@@ -1,6 +1,7 @@
 //! An issuer that can do anything: keys of every kind, tokens of every shape, a server that counts, stalls and lies.
 
 use std::{
+    collections::HashMap,
     fmt::Debug,
     path::PathBuf,
     sync::{
@@ -17,7 +18,11 @@ use aws_lc_rs::{
         self, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair,
     },
 };
-use axum::{Router, extract::State, http::StatusCode, http::Uri};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -146,6 +151,12 @@ pub(super) struct Idp {
     answer: Mutex<Answer>,
     /// Answers are held back while this is true.
     held: watch::Sender<bool>,
+    /// What it says of tokens; of others that they are not active.
+    told: Mutex<HashMap<String, Value>>,
+    /// In place of all that.
+    instead: Mutex<Option<(StatusCode, String)>>,
+    /// The `authorization` header and the form of each question about a token.
+    questions: Mutex<Vec<(String, String)>>,
 }
 
 #[derive(Clone)]
@@ -159,7 +170,15 @@ impl Idp {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/realms/ml", listener.local_addr().unwrap());
         let answer = Mutex::new(Answer::Keys(String::new()));
-        let idp = Arc::new(Self { url, fetches: AtomicUsize::new(0), answer, held: watch::Sender::new(false) });
+        let idp = Arc::new(Self {
+            url,
+            fetches: AtomicUsize::new(0),
+            answer,
+            held: watch::Sender::new(false),
+            told: Mutex::default(),
+            instead: Mutex::default(),
+            questions: Mutex::default(),
+        });
         idp.publish(keys);
         let router = Router::new().fallback(respond).with_state(Arc::clone(&idp));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -182,6 +201,24 @@ impl Idp {
         self.held.send_replace(held);
     }
 
+    /// Says this of `token` from now on, beside `active: true`.
+    pub(super) fn tell(&self, token: &str, claims: &Value) {
+        self.told.lock().unwrap().insert(token.to_owned(), merged(&json!({"active": true}), claims));
+    }
+
+    pub(super) fn end(&self, token: &str) {
+        self.told.lock().unwrap().remove(token);
+    }
+
+    /// Says this in place of any answer about a token; `None` ends it.
+    pub(super) fn say(&self, instead: Option<(u16, &str)>) {
+        *self.instead.lock().unwrap() = instead.map(|(status, body)| (StatusCode::from_u16(status).unwrap(), body.to_owned()));
+    }
+
+    pub(super) fn questions(&self) -> Vec<(String, String)> {
+        self.questions.lock().unwrap().clone()
+    }
+
     pub(super) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
     }
@@ -192,9 +229,18 @@ impl Idp {
     }
 }
 
-async fn respond(State(idp): State<Arc<Idp>>, uri: Uri) -> (StatusCode, String) {
+async fn respond(State(idp): State<Arc<Idp>>, uri: Uri, headers: HeaderMap, body: String) -> (StatusCode, String) {
     if uri.path() == "/realms/ml/.well-known/openid-configuration" {
-        return (StatusCode::OK, json!({"issuer": idp.url, "jwks_uri": format!("{}/certs", idp.url)}).to_string());
+        let (keys, introspect) = (format!("{}/certs", idp.url), format!("{}/introspect", idp.url));
+        return (StatusCode::OK, json!({"issuer": idp.url, "jwks_uri": keys, "introspection_endpoint": introspect}).to_string());
+    }
+    if uri.path() == "/realms/ml/introspect" {
+        let authorization = headers.get("authorization").map_or("", |value| value.to_str().unwrap()).to_owned();
+        let token = form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "token").unwrap().1.into_owned();
+        idp.questions.lock().unwrap().push((authorization, body));
+        let _ = idp.held.subscribe().wait_for(|held| !held).await;
+        let told = idp.told.lock().unwrap().get(&token).cloned().unwrap_or_else(|| json!({"active": false}));
+        return idp.instead.lock().unwrap().clone().unwrap_or((StatusCode::OK, told.to_string()));
     }
     idp.fetches.fetch_add(1, Ordering::SeqCst);
     let _ = idp.held.subscribe().wait_for(|held| !held).await;
@@ -311,6 +357,12 @@ pub(super) async fn corp() -> (Arc<Idp>, Authenticator, Clock) {
 }
 
 pub(super) const PEER: &[u8] = b"spiffe://cluster.local/ns/ml-staging/sa/trainer";
+
+/// What an issuer says of alice's token.
+pub(super) fn alice(clock: &Clock) -> Value {
+    json!({"aud": "lakegate", "sub": "alice", "exp": clock.now() + 600, "iat": clock.now() - 5, "client_id": "notebooks", "username": "somebody",
+        "groups": ["ml-engineers"], "scope": "openid profile", "token_type": "Bearer"})
+}
 
 pub(super) fn call<'r>(principal: &'r [u8], authorization: Option<&'r str>) -> Call<'r> {
     Call {

@@ -53,7 +53,8 @@ fn tokens_and_files_say_who_is_in_a_group_unless_the_file_alone_does() {
 #[test]
 fn groups_that_a_token_leaves_out_are_those_of_files() {
     let file = "- { group: corp/team, members: { User: corp/bob } }\n- { group: corp/kept-out, members: { User: corp/dan } }";
-    let policies = "@id(\"all\") permit (principal, action, resource);\n@id(\"out\") forbid (principal in Group::\"corp/kept-out\", action, resource);";
+    let policies =
+        "@id(\"all\") permit (principal, action, resource);\n@id(\"out\") forbid (principal in Group::\"corp/kept-out\", action, resource);";
     let authorizer = Authorizer::load(&vocabulary(), &with(file, policies), 1 << 20, None).unwrap_or_else(|faults| panic!("{}", said(&faults)));
     let elsewhere = |name: &str, kind: PrincipalKind| {
         let mut token = Token { groups_elsewhere: true, kind, ..token(name, &[]) };

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::super::{
     units::Span,
-    words::{Algorithm, BoundKind, ClaimType, Kind, Overage, Provider},
+    words::{Algorithm, AssertionAudience, BoundKind, ClaimType, ClientAuth, IntrospectWhen, Kind, Overage, Possession, Provider},
 };
 
 /// One issuer of tokens. What it does not say follows from its provider.
@@ -84,6 +84,11 @@ pub struct Issuer {
     /// The one trust domain that a `spiffe` issuer vouches for.
     #[schemars(example = &"prod.example.com")]
     pub trust_domain: Option<String>,
+    /// Whether its tokens are asked about at the issuer itself (RFC 7662): the way to tokens that are not signed, and to sessions that end at once.
+    pub introspection: Option<Introspection>,
+    /// Whether its tokens must be bound to a key (DPoP, RFC 9449) or certificate (RFC 8705) of whoever presents them.
+    #[schemars(extend("default" = "as-token-says"))]
+    pub possession: Option<Possession>,
 }
 
 /// A claim that policies read. A token without it has no such attribute; one in which it is of another type is refused.
@@ -156,6 +161,46 @@ pub struct Logout {
     /// The `aud` of its logout tokens: the client id under which it knows the endpoint.
     #[schemars(required, example = &"lakegate")]
     pub audience: Option<String>,
+}
+
+/// How an issuer is asked whether its tokens are active.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Introspection {
+    /// Which tokens it is asked about. Tokens that are not signed do not say whose they are, so that only one issuer can have them.
+    #[schemars(required, example = &"opaque")]
+    pub when: Option<IntrospectWhen>,
+    /// Where it is asked; found by discovery unless given. `https:`, or `http:` on loopback.
+    #[schemars(example = &"https://keycloak.example.com/realms/ml/protocol/openid-connect/token/introspect")]
+    pub endpoint: Option<String>,
+    /// The client as which lakegate asks.
+    #[schemars(required, example = &"lakegate")]
+    pub client_id: Option<String>,
+    /// How that client proves itself.
+    #[schemars(extend("default" = "basic"))]
+    pub auth: Option<ClientAuth>,
+    /// The file with the client's secret, for `basic` and `post`: one line. Watched.
+    #[schemars(example = &"introspection.secret")]
+    pub secret_file: Option<PathBuf>,
+    /// The environment variable with it, in place of `secret_file`. Read at the start.
+    #[schemars(example = &"LAKEGATE_INTROSPECTION_SECRET")]
+    pub secret_env: Option<String>,
+    /// The file with the client's private key in PEM, for `private_key_jwt`: RSA (RS256), or EC on P-256 (ES256) or P-384 (ES384). Watched.
+    #[schemars(example = &"introspection.pem")]
+    pub key: Option<PathBuf>,
+    /// The `kid` under which the issuer knows that key.
+    #[schemars(example = &"lakegate-1")]
+    pub key_id: Option<String>,
+    /// What an assertion by that key names as its audience.
+    #[schemars(extend("default" = "issuer"))]
+    pub assertion_audience: Option<AssertionAudience>,
+    /// How old an answer may be: as long as a token may still pass after its issuer ended it. 1s to 5m.
+    #[schemars(extend("default" = "10s"))]
+    pub window: Option<Span>,
+    /// Takes answers that name no audience. Any client of the issuer can then bring the tokens it was given; an answer that names another audience is
+    /// refused all the same.
+    #[schemars(extend("default" = false))]
+    pub audience_optional: Option<bool>,
 }
 
 /// One text, or a list of them.

@@ -84,7 +84,6 @@ fn yaml_that_hides_what_it_means() {
 #[test]
 fn what_this_version_does_not_have() {
     table(&[
-        ("provider: generic", "provider: generic\n    introspection: {}", &["`issuers.introspection` is not available in this version"]),
         (
             "environment: staging",
             "environment: staging\n    credentials: {mode: exchange}",
@@ -465,4 +464,41 @@ fn files_that_are_none() {
     let link = folder.path().join("link.yaml");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(Config::load(&link).is_ok(), "Kubernetes mounts files through links");
+}
+
+#[test]
+fn introspection() {
+    let with = |keys: &str| format!("provider: generic\n    introspection: {{ when: opaque, client_id: lakegate, {keys} }}");
+    let cases: &[(&str, &str)] = &[
+        ("auth: basic", "the client has no secret; name `secret_file` or `secret_env`"),
+        ("secret_file: ca.crt, secret_env: X", "`secret_file` and `secret_env` exclude each other"),
+        ("secret_file: not-there", "`not-there` cannot be read"),
+        ("secret_env: LAKEGATE_TEST_NOT_SET", "the environment variable `LAKEGATE_TEST_NOT_SET` is not set; set it, or name `secret_file`"),
+        ("secret_env: a-b", "`a-b` is not the name of an environment variable"),
+        ("secret: s3cret", "unknown key `secret`"),
+        ("auth: private_key_jwt", "`auth: private_key_jwt` needs a `key`"),
+        ("auth: private_key_jwt, key: tls.key, secret_file: ca.crt", "`secret_file` does not go with this `auth`: `private_key_jwt` has no secret"),
+        ("secret_file: ca.crt, key: tls.key", "`key` does not go with this `auth`: a key is for `auth: private_key_jwt`"),
+        ("secret_file: ca.crt, key_id: k", "`key_id` does not go with this `auth`"),
+        ("secret_file: ca.crt, window: 0s", "it is not 1s to 5m in whole seconds"),
+        ("secret_file: ca.crt, window: 6m", "it is not 1s to 5m in whole seconds"),
+        ("secret_file: ca.crt, window: 1500ms", "it is not 1s to 5m in whole seconds"),
+        ("secret_file: ca.crt, endpoint: \"http://idp.example/introspect\"", "is not encrypted"),
+        ("auth: none, secret_file: ca.crt", "`none` is not a value of `issuers[0].introspection.auth`"),
+    ];
+    for (keys, expected) in cases {
+        table(&[("provider: generic", &with(keys), &[expected])]);
+    }
+    table(&[
+        ("provider: generic", "provider: generic\n    introspection: {}", &["lacks `when`", "lacks `client_id`", "the client has no secret"]),
+        ("provider: generic", "provider: generic\n    possession: always", &["`always` is not a value of `issuers[0].possession`"]),
+    ]);
+    let two = "provider: generic\n    introspection: { when: always, client_id: c, secret_file: ca.crt }\n    audiences: [lakegate]\n  - name: second\n    \
+               issuer: https://second.example.com\n    provider: generic\n    introspection: { when: opaque, client_id: c, secret_file: ca.crt }";
+    table(&[(
+        "provider: generic",
+        two,
+        &["an earlier issuer is asked about opaque tokens too, and they do not say whose they are; write `when: signed`"],
+    )]);
+    assert!(parse(&GOOD.replacen("provider: generic", &two.replace("when: opaque", "when: signed"), 1)).is_ok());
 }

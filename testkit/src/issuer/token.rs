@@ -127,7 +127,7 @@ impl TokenSpec {
         })
     }
 
-    fn all_claims(&self, issuer: &str) -> io::Result<Map<String, Value>> {
+    pub(super) fn all_claims(&self, issuer: &str) -> io::Result<Map<String, Value>> {
         let now = clock::now_s();
         let mut id = [0; 12];
         rand::fill(&mut id).map_err(|_| io::Error::other("no randomness"))?;

@@ -1,0 +1,285 @@
+//! How lakegate proves to an issuer's endpoint who asks (RFC 6749, section 2.3.1; RFC 7523, section 2.2).
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use aws_lc_rs::{
+    rand::{self, SystemRandom},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, RSA_PKCS1_SHA256, RsaKeyPair,
+    },
+};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use form_urlencoded::{Serializer, byte_serialize};
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
+use serde_json::json;
+
+use super::config::{AssertionAudience, ClientAuth, SecretSource};
+use crate::model::Secret;
+
+/// What proves it, read from where the configuration says.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::authn) enum Credentials {
+    /// The whole `authorization` header.
+    Basic(Secret),
+    Post(Secret),
+    Key(Arc<SigningKey>),
+}
+
+/// A private key that signs assertions.
+pub(in crate::authn) struct SigningKey {
+    pair: Pair,
+    key_id: Option<String>,
+    audience: AssertionAudience,
+    /// SHA-256 of the file, by which keys are compared.
+    digest: [u8; 32],
+}
+
+enum Pair {
+    Rsa(RsaKeyPair),
+    P256(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
+}
+
+/// Who asks whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking<'a> {
+    pub client_id: &'a str,
+    pub issuer: &'a str,
+    pub endpoint: &'a str,
+    /// In seconds since the epoch.
+    pub now: i64,
+}
+
+/// How long an assertion is good, in seconds: long enough for clocks that differ, short for whoever finds one.
+const ASSERTION_LIFETIME: i64 = 60;
+const LONGEST_SECRET: usize = 4096;
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// Reads what `auth` names.
+    ///
+    /// # Errors
+    /// The file and what is wrong with it; never a part of what is in it.
+    pub(in crate::authn) fn read(auth: &ClientAuth, client_id: &str) -> Result<Self, (PathBuf, String)> {
+        match auth {
+            ClientAuth::Basic(source) => Ok(Self::Basic(basic(client_id, &secret(source)?))),
+            ClientAuth::Post(source) => Ok(Self::Post(secret(source)?)),
+            ClientAuth::PrivateKeyJwt { key, key_id, audience } => {
+                let signing = SigningKey::read(key, key_id.clone(), *audience).map_err(|message| (key.clone(), message))?;
+                Ok(Self::Key(Arc::new(signing)))
+            }
+        }
+    }
+
+    /// The `authorization` header and the form that ask about `token`.
+    pub(super) fn form(&self, token: &str, asking: &Asking<'_>) -> Result<(Option<Secret>, String), String> {
+        let mut form = Serializer::new(String::with_capacity(token.len().saturating_add(256)));
+        // RFC 7662, section 2.1; the hint saves the server a look among its refresh tokens.
+        form.append_pair("token", token).append_pair("token_type_hint", "access_token");
+        match self {
+            Self::Basic(header) => return Ok((Some(header.clone()), form.finish())),
+            Self::Post(secret) => form.append_pair("client_id", asking.client_id).append_pair("client_secret", secret.expose()),
+            Self::Key(key) => form
+                .append_pair("client_id", asking.client_id)
+                .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+                .append_pair("client_assertion", &key.assertion(asking)?),
+        };
+        Ok((None, form.finish()))
+    }
+}
+
+/// Id and secret are form-encoded before they are joined, so that neither can hold the colon between them (RFC 6749, section 2.3.1).
+fn basic(client_id: &str, secret: &Secret) -> Secret {
+    let [id, secret] = [client_id, secret.expose()].map(|text| byte_serialize(text.as_bytes()).collect::<String>());
+    Secret::new(&format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
+}
+
+fn secret(source: &SecretSource) -> Result<Secret, (PathBuf, String)> {
+    let (file, text) = match source {
+        SecretSource::Given(secret) => return Ok(secret.clone()),
+        SecretSource::File(file) => (file, read(file).map_err(|message| (file.clone(), message))?),
+    };
+    let wrong = |message: &str| (file.clone(), message.to_owned());
+    let text = String::from_utf8(text).map_err(|_| wrong("the client secret is not UTF-8"))?;
+    // Editors end a file with a line break, which is no part of the secret.
+    let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() || text.len() > LONGEST_SECRET || text.chars().any(char::is_control) {
+        return Err(wrong("the file does not hold a client secret: one line of 1 to 4096 bytes"));
+    }
+    Ok(Secret::new(text))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    fs::read(file).map_err(|error| format!("the file cannot be read: {error}"))
+}
+
+// === impl SigningKey ===
+
+impl SigningKey {
+    fn read(file: &Path, key_id: Option<String>, audience: AssertionAudience) -> Result<Self, String> {
+        let pem = read(file)?;
+        let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| "the file holds no private key in PEM".to_owned())?;
+        let pair = Pair::read(&der).ok_or("the file's key is not one that signs here: RSA of 2048 bits and more, or EC on P-256 or P-384")?;
+        Ok(Self { pair, key_id, audience, digest: crate::digest::of(&pem) })
+    }
+
+    /// A JWT of its own for each question, since servers take each `jti` once (RFC 7523, section 3).
+    fn assertion(&self, asking: &Asking<'_>) -> Result<String, String> {
+        let mut id = [0; 16];
+        rand::fill(&mut id).map_err(|_| "there is no randomness for an assertion".to_owned())?;
+        let mut header = json!({"alg": self.pair.algorithm(), "typ": "JWT"});
+        if let (Some(key_id), Some(members)) = (&self.key_id, header.as_object_mut()) {
+            members.insert("kid".to_owned(), key_id.as_str().into());
+        }
+        let audience = match self.audience {
+            AssertionAudience::Issuer => asking.issuer,
+            AssertionAudience::Endpoint => asking.endpoint,
+        };
+        let claims = json!({
+            "iss": asking.client_id, "sub": asking.client_id, "aud": audience, "jti": URL_SAFE_NO_PAD.encode(id),
+            "iat": asking.now, "exp": asking.now.saturating_add(ASSERTION_LIFETIME),
+        });
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let signature = self.pair.sign(signed.as_bytes()).ok_or("an assertion cannot be signed")?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}
+
+/// Says nothing of the key.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for SigningKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.key_id == other.key_id && self.audience == other.audience
+    }
+}
+
+// === impl Pair ===
+
+impl Pair {
+    fn read(der: &PrivateKeyDer<'_>) -> Option<Self> {
+        let ec = |algorithm: &'static EcdsaSigningAlgorithm| match der {
+            PrivateKeyDer::Sec1(key) => EcdsaKeyPair::from_private_key_der(algorithm, key.secret_sec1_der()).ok(),
+            PrivateKeyDer::Pkcs8(key) => EcdsaKeyPair::from_pkcs8(algorithm, key.secret_pkcs8_der()).ok(),
+            _ => None,
+        };
+        let rsa = match der {
+            PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()).ok(),
+            PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).ok(),
+            _ => None,
+        };
+        let rsa = rsa.filter(|pair| pair.public_modulus_len() >= 256).map(Self::Rsa);
+        rsa.or_else(|| ec(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Self::P256)).or_else(|| ec(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Self::P384))
+    }
+
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Rsa(_) => "RS256",
+            Self::P256(_) => "ES256",
+            Self::P384(_) => "ES384",
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let random = SystemRandom::new();
+        match self {
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).ok().map(|()| signature)
+            }
+            Self::P256(pair) | Self::P384(pair) => pair.sign(&random, message).ok().map(|signature| signature.as_ref().to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKING: Asking<'static> = Asking { client_id: "lake gate", issuer: "https://idp", endpoint: "https://idp/introspect", now: 1_000 };
+
+    #[test]
+    fn id_and_secret_are_encoded_before_they_are_joined() {
+        let source = ClientAuth::Basic(SecretSource::Given(Secret::new("a:b%c é")));
+        let credentials = Credentials::read(&source, "lake:gate").unwrap();
+        let (header, form) = credentials.form("t+/=&x", &ASKING).unwrap();
+        let header = header.unwrap();
+        let encoded = header.expose().strip_prefix("Basic ").unwrap();
+        assert_eq!(STANDARD.decode(encoded).unwrap(), b"lake%3Agate:a%3Ab%25c+%C3%A9");
+        assert_eq!(form, "token=t%2B%2F%3D%26x&token_type_hint=access_token");
+        let post = Credentials::read(&ClientAuth::Post(SecretSource::Given(Secret::new("s&t"))), "lake gate").unwrap();
+        let (header, form) = post.form("t", &ASKING).unwrap();
+        assert!(header.is_none());
+        assert_eq!(form, "token=t&token_type_hint=access_token&client_id=lake+gate&client_secret=s%26t");
+        assert!(!format!("{credentials:?} {post:?}").contains("s&t"));
+    }
+
+    #[test]
+    fn a_secret_is_one_line_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        let read = |text: &[u8]| {
+            fs::write(&file, text).unwrap();
+            Credentials::read(&ClientAuth::Post(SecretSource::File(file.clone())), "c").map_err(|(_, message)| message)
+        };
+        for good in [&b"s3cret"[..], b"s3cret\n", b"s3cret\r\n"] {
+            assert_eq!(read(good).unwrap(), Credentials::Post(Secret::new("s3cret")));
+        }
+        for bad in [&b""[..], b"\n", b"two\nlines\n", b"nul\0", b"\xff", &[b'x'; 4097]] {
+            let message = read(bad).unwrap_err();
+            assert!(!message.contains("two") && !message.contains("nul"), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_assertion_is_signed_by_the_key_and_used_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        for (algorithm, name) in
+            [(&rcgen::PKCS_ECDSA_P256_SHA256, "ES256"), (&rcgen::PKCS_ECDSA_P384_SHA384, "ES384"), (&rcgen::PKCS_RSA_SHA256, "RS256")]
+        {
+            let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            fs::write(&file, pair.serialize_pem()).unwrap();
+            let auth = ClientAuth::PrivateKeyJwt { key: file.clone(), key_id: Some("k1".to_owned()), audience: AssertionAudience::Issuer };
+            let credentials = Credentials::read(&auth, "lakegate").unwrap();
+            let assertion = || {
+                let (header, form) = credentials.form("t", &ASKING).unwrap();
+                assert!(header.is_none());
+                let pairs: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+                assert_eq!(pairs[2], ("client_id".to_owned(), "lake gate".to_owned()));
+                assert_eq!(pairs[3].1, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+                pairs[4].1.clone()
+            };
+            let (one, other) = (assertion(), assertion());
+            assert_ne!(one, other);
+            let (signed, signature) = one.rsplit_once('.').unwrap();
+            let key = match name {
+                "RS256" => jsonwebtoken::DecodingKey::from_rsa_der(pair.public_key_raw()),
+                _ => jsonwebtoken::DecodingKey::from_ec_der(pair.public_key_raw()),
+            };
+            assert!(jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key, name.parse().unwrap()).unwrap(), "{name}");
+            let part = |index: usize| -> serde_json::Value {
+                serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split('.').nth(index).unwrap()).unwrap()).unwrap()
+            };
+            assert_eq!(part(0), json!({"alg": name, "typ": "JWT", "kid": "k1"}));
+            let claims = part(1);
+            assert_eq!((&claims["iss"], &claims["sub"], &claims["aud"]), (&json!("lake gate"), &json!("lake gate"), &json!("https://idp")));
+            assert_eq!((claims["iat"].as_i64(), claims["exp"].as_i64()), (Some(1_000), Some(1_060)));
+        }
+        fs::write(&file, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+        let auth = ClientAuth::PrivateKeyJwt { key: file, key_id: None, audience: AssertionAudience::Endpoint };
+        assert!(Credentials::read(&auth, "lakegate").is_err());
+    }
+}

@@ -1,0 +1,335 @@
+//! Asking issuers about tokens: what they say, how often they are asked, and what happens when they cannot be.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::world::{CORP, Forge, Idp, PEER, alice, ask, authenticator, call, client, config, eventually, issuer, merged, reason};
+use crate::{
+    authn::{Authenticator, ClientAuth, IntrospectWhen, IntrospectionConfig, IssuerConfig, Provider, SecretSource},
+    clock::Clock,
+    model::{PrincipalKind, Reason, Secret},
+    net::Endpoint,
+};
+
+const OPAQUE: &str = "9f86d081-884c7d65.9a2f_eaa0~c55a+d015/a3bf4f1b2b0b822cd15d6c15b0f00a08==";
+
+fn asking(when: IntrospectWhen) -> IntrospectionConfig {
+    let auth = ClientAuth::Basic(SecretSource::Given(Secret::new("s3cret")));
+    IntrospectionConfig { when, endpoint: None, client_id: "lakegate".to_owned(), auth, window_s: 10, audience_optional: false }
+}
+
+fn asked(idp: &Idp, when: IntrospectWhen) -> IssuerConfig {
+    IssuerConfig { introspection: Some(asking(when)), ..issuer("corp", &idp.url, Provider::Generic) }
+}
+
+async fn corp(when: IntrospectWhen) -> (Arc<Idp>, Authenticator, Clock) {
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let authn = authenticator(vec![asked(&idp, when)], &clock);
+    (idp, authn, clock)
+}
+
+#[tokio::test]
+async fn an_active_opaque_token_has_the_facts_of_the_answer() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    idp.tell(OPAQUE, &alice(&clock));
+    let token = ask(&authn, OPAQUE).await.unwrap();
+    assert_eq!((token.issuer.as_str(), token.subject.as_str(), token.kind), ("corp", "alice", PrincipalKind::User));
+    assert_eq!((token.groups.as_slice(), token.client.as_deref()), (&["ml-engineers".to_owned()][..], Some("notebooks")));
+    assert_eq!(token.scopes, ["openid", "profile"]);
+    let [(header, form)] = &idp.questions()[..] else { panic!("one question") };
+    assert_eq!(header, "Basic bGFrZWdhdGU6czNjcmV0");
+    assert!(form.ends_with("&token_type_hint=access_token") && !form.contains("s3cret"), "{form}");
+    // The same token signed in two ways has the same rights.
+    let signed = Forge::new(&idp.url, &CORP).claims(&json!({"azp": "notebooks", "sid": null, "acr": null, "auth_time": null})).token();
+    assert_eq!(ask(&authn, &signed).await.unwrap().digest, token.digest);
+    assert_eq!(idp.questions().len(), 1, "`opaque` asks about no signed token");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_say_enough_makes_no_caller() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    let now = clock.now();
+    let cases = [
+        (json!({"active": false}), Reason::TokenInactive),
+        (json!({"sub": null}), Reason::TokenBadClaims),
+        (json!({"sub": 7}), Reason::TokenBadClaims),
+        (json!({"aud": null}), Reason::TokenWrongAudience),
+        (json!({"aud": "other"}), Reason::TokenWrongAudience),
+        (json!({"aud": ["other", "more"]}), Reason::TokenWrongAudience),
+        (json!({"iss": "https://other.example"}), Reason::TokenBadClaims),
+        (json!({"iss": ["x"]}), Reason::TokenBadClaims),
+        (json!({"exp": now - 60}), Reason::TokenExpired),
+        (json!({"exp": "soon"}), Reason::TokenBadClaims),
+        (json!({"nbf": now + 600}), Reason::TokenNotYetValid),
+        (json!({"token_type": "N_A"}), Reason::TokenWrongType),
+        (json!({"token_type": "refresh_token"}), Reason::TokenWrongType),
+        (json!({"token_type": ["Bearer"]}), Reason::TokenWrongType),
+        (json!({"token_type": "DPoP"}), Reason::TokenBadClaims),
+        (json!({"cnf": {}}), Reason::TokenBadClaims),
+        (json!({"cnf": {"jwk": {}}}), Reason::TokenBadClaims),
+        (json!({"groups": "ml-engineers"}), Reason::TokenBadClaims),
+    ];
+    for (i, (changes, wanted)) in cases.iter().enumerate() {
+        let token = format!("opaque-{i}");
+        idp.tell(&token, &merged(&alice(&clock), changes));
+        assert_eq!(reason(ask(&authn, &token).await, &changes.to_string()), *wanted, "{changes}");
+    }
+    for good in
+        [json!({"iss": idp.url}), json!({"token_type": null}), json!({"exp": null}), json!({"username": null}), json!({"aud": ["x", "lakegate"]})]
+    {
+        let token = format!("good-{good}").replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        idp.tell(&token, &merged(&alice(&clock), &good));
+        assert!(ask(&authn, &token).await.is_ok(), "{good}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_a_fault_and_never_a_yes() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    let long = format!(r#"{{"active":true,"x":"{}"}}"#, "x".repeat(100_000));
+    let cases = [
+        (200, ""),
+        (200, "<html>sign in</html>"),
+        (200, "true"),
+        (200, "[]"),
+        (200, "{}"),
+        (200, r#"{"active":"true"}"#),
+        (200, r#"{"active":1}"#),
+        (200, r#"{"active":null}"#),
+        (200, r#"{"active":false,"active":true}"#),
+        (200, long.as_str()),
+        (201, r#"{"active":true}"#),
+        (204, ""),
+        (302, ""),
+        (400, r#"{"active":true}"#),
+    ];
+    for (i, (status, body)) in cases.iter().enumerate() {
+        let token = format!("opaque-{i}");
+        idp.tell(&token, &alice(&clock));
+        idp.say(Some((*status, body)));
+        assert_eq!(reason(ask(&authn, &token).await, body), Reason::IntrospectionUnavailable, "{status} {body}");
+        // What one token can cause does not close the endpoint for others, and is not remembered.
+        idp.say(None);
+        assert!(ask(&authn, &token).await.is_ok(), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_audience_counts_only_where_that_is_said() {
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let mut config = asked(&idp, IntrospectWhen::Opaque);
+    config.introspection.as_mut().unwrap().audience_optional = true;
+    let authn = authenticator(vec![config], &clock);
+    for (i, (aud, good)) in [(Value::Null, true), (json!("other"), false), (json!([]), false), (json!("lakegate"), true)].iter().enumerate() {
+        let token = format!("opaque-{i}");
+        idp.tell(&token, &merged(&alice(&clock), &json!({"aud": aud})));
+        assert_eq!(ask(&authn, &token).await.is_ok(), *good, "{aud}");
+    }
+    // A signed token always names us.
+    let signed = Forge::new(&idp.url, &CORP).claims(&json!({"aud": null})).token();
+    assert_eq!(reason(ask(&authn, &signed).await, "signed"), Reason::TokenWrongAudience);
+}
+
+#[tokio::test]
+async fn an_ended_token_passes_no_longer_than_the_window() {
+    for when in [IntrospectWhen::Opaque, IntrospectWhen::Signed, IntrospectWhen::Always] {
+        let (idp, authn, clock) = corp(when).await;
+        let token = if when.opaque() { OPAQUE.to_owned() } else { Forge::new(&idp.url, &CORP).token() };
+        idp.tell(&token, &alice(&clock));
+        assert!(ask(&authn, &token).await.is_ok());
+        clock.shift(5_000);
+        assert!(ask(&authn, &token).await.is_ok());
+        assert_eq!(idp.questions().len(), 1);
+        clock.shift(11_000);
+        assert!(ask(&authn, &token).await.is_ok());
+        assert_eq!(idp.questions().len(), 2);
+        idp.end(&token);
+        clock.shift(22_000);
+        for _ in 0..10 {
+            assert_eq!(reason(ask(&authn, &token).await, "ended"), Reason::TokenInactive);
+        }
+        assert_eq!(idp.questions().len(), 3, "a refusal is remembered");
+        idp.tell(&token, &alice(&clock));
+        clock.shift(28_000);
+        assert!(ask(&authn, &token).await.is_ok(), "not for long");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_ends_with_the_window_and_new_facts_count_then() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    idp.tell(OPAQUE, &merged(&alice(&clock), &json!({"exp": null})));
+    assert_eq!(ask(&authn, OPAQUE).await.unwrap().expires_at, clock.now() + 10);
+    idp.tell(OPAQUE, &merged(&alice(&clock), &json!({"groups": ["others"]})));
+    clock.shift(11_000);
+    assert_eq!(ask(&authn, OPAQUE).await.unwrap().groups, ["others"]);
+}
+
+#[tokio::test]
+async fn a_signed_token_is_asked_about_after_its_signature_alone() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Signed).await;
+    let forge = Forge::new(&idp.url, &CORP);
+    let good = forge.token();
+    idp.tell(&good, &merged(&alice(&clock), &json!({"groups": ["admins"]})));
+    let token = ask(&authn, &good).await.unwrap();
+    assert_eq!((token.groups.as_slice(), token.session.as_deref()), (&["ml-engineers".to_owned()][..], Some("s1")), "signed facts count");
+    let forged = forge.token_of(&forge.clone().claims(&json!({"sub": "root"})).signed()).replace(['A', 'B'], "C");
+    let expired = forge.clone().claims(&json!({"exp": clock.now() - 100})).token();
+    for bad in [forged, expired] {
+        idp.tell(&bad, &alice(&clock));
+        assert!(ask(&authn, &bad).await.is_err());
+    }
+    assert_eq!(idp.questions().len(), 1);
+    let other = forge.clone().claims(&json!({"jti": "j2"})).token();
+    idp.tell(&other, &merged(&alice(&clock), &json!({"sub": "bob"})));
+    assert_eq!(reason(ask(&authn, &other).await, "of another"), Reason::TokenBadClaims);
+    let unknown = forge.clone().claims(&json!({"jti": "j3"})).token();
+    assert_eq!(reason(ask(&authn, &unknown).await, "ended"), Reason::TokenInactive);
+    assert_eq!(reason(ask(&authn, OPAQUE).await, "opaque"), Reason::TokenMalformed, "`signed` asks about no opaque token");
+}
+
+#[tokio::test]
+async fn what_is_no_opaque_token_is_asked_of_nobody() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    let jwe = "eyJhbGciOiJSU0EtT0FFUCJ9.eA.eA.eA.eA";
+    let foreign = Forge::new("https://other.example", &CORP).token();
+    let personal = "dapi0123456789abcdef0123456789abcdef";
+    for token in [jwe, foreign.as_str(), personal, "dapi", "tok\u{22}en", "<script>", "=", "a=b"] {
+        idp.tell(token, &alice(&clock));
+        assert!(ask(&authn, token).await.is_err(), "{token}");
+        assert!(authn.examine(token).await.is_err(), "{token}");
+    }
+    assert!(authn.examine(&"x".repeat(20_000)).await.is_err());
+    assert_eq!(idp.questions(), []);
+}
+
+#[tokio::test]
+async fn only_one_issuer_can_be_asked_about_tokens_that_name_none() {
+    let clock = Clock::default();
+    let with =
+        |name: &str, when| IssuerConfig { introspection: Some(asking(when)), ..issuer(name, &format!("https://{name}.example"), Provider::Generic) };
+    let new = |issuers| Authenticator::new(config(issuers), client(), clock.clone(), None);
+    let faults = new(vec![with("a", IntrospectWhen::Opaque), with("b", IntrospectWhen::Always)]).unwrap_err();
+    assert!(faults[0].message.contains("`a` and `b`"), "{faults:?}");
+    assert!(new(vec![with("a", IntrospectWhen::Always), with("b", IntrospectWhen::Signed), with("c", IntrospectWhen::Signed)]).is_ok());
+}
+
+#[tokio::test]
+async fn many_requests_with_one_token_ask_once_and_one_that_leaves_ends_nothing() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    let authn = Arc::new(authn);
+    idp.tell(OPAQUE, &alice(&clock));
+    idp.hold(true);
+    let stage = Arc::clone(&authn);
+    let first = tokio::spawn(async move { ask(&stage, OPAQUE).await });
+    eventually(|| idp.questions().len() == 1).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    let asks = join_all((0..100).map(|_| ask(&authn, OPAQUE)));
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        idp.hold(false);
+    };
+    let (results, ()) = futures::join!(asks, release);
+    for result in results {
+        assert!(result.as_ref().map_or_else(|refusal| refusal.reason == Reason::IntrospectionUnavailable, |_| true), "{result:?}");
+    }
+    assert!(ask(&authn, OPAQUE).await.is_ok());
+    assert_eq!(idp.questions().len(), 1);
+    // A token that is known is answered without waiting.
+    let header = format!("Bearer {OPAQUE}");
+    let call = call(PEER, Some(&header));
+    assert!(futures::FutureExt::now_or_never(authn.authenticate(&call)).unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn an_issuer_that_cannot_be_asked_lets_nobody_pass_and_is_left_alone() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    idp.tell(OPAQUE, &alice(&clock));
+    assert!(ask(&authn, OPAQUE).await.is_ok());
+    for (status, fails) in [(503, true), (429, true), (401, true), (500, true)] {
+        let began = clock.now_ms();
+        idp.say(Some((status, "")));
+        let asked = idp.questions().len();
+        for i in 0..50 {
+            let refusal = ask(&authn, &format!("fresh-{status}-{i}")).await.unwrap_err();
+            assert_eq!(refusal.reason, Reason::IntrospectionUnavailable);
+            assert!(refusal.since.is_some_and(|since| since >= began), "the fault has a beginning");
+        }
+        assert_eq!(idp.questions().len() - asked == 3, fails, "{status}");
+        assert!(ask(&authn, OPAQUE).await.is_ok(), "within its window");
+        let status = authn.status().remove(0);
+        assert!(status.degraded && status.introspection.as_ref().is_some_and(|asked| asked.open && asked.last_error.is_some()), "{status:?}");
+        assert!(status.introspection.unwrap().endpoint.unwrap().ends_with("/introspect"));
+        idp.say(None);
+        let clock_now = clock.now_ms() - Clock::default().now_ms();
+        clock.shift(clock_now + 1_100);
+        assert_eq!(reason(ask(&authn, "made-up").await, "made up"), Reason::TokenInactive);
+        assert!(!authn.status()[0].degraded);
+        clock.shift(clock_now + 7_000);
+        idp.tell(OPAQUE, &alice(&clock));
+        let _ = ask(&authn, OPAQUE).await;
+    }
+    idp.say(Some((503, "")));
+    let clock_now = clock.now_ms() - Clock::default().now_ms();
+    clock.shift(clock_now + 11_000);
+    assert_eq!(reason(ask(&authn, OPAQUE).await, "beyond its window"), Reason::IntrospectionUnavailable);
+}
+
+#[tokio::test]
+async fn made_up_tokens_of_one_workload_do_not_flood_the_issuer_nor_stop_others() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    idp.tell(OPAQUE, &alice(&clock));
+    let mut shed = 0;
+    for batch in 0..40 {
+        let tokens: Vec<String> = (0..50).map(|i| format!("garbage-{batch}-{i}")).collect();
+        for result in join_all(tokens.iter().map(|token| ask(&authn, token))).await {
+            match reason(result, "garbage") {
+                Reason::TokenInactive => {}
+                Reason::IntrospectionUnavailable => shed += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let seconds = 60;
+    assert!(idp.questions().len() <= 200 + 5 * seconds, "{} questions", idp.questions().len());
+    assert!(shed >= 2000 - 200 - 5 * seconds);
+    let header = format!("Bearer {OPAQUE}");
+    let other = call(b"spiffe://cluster.local/ns/ml-prod/sa/server", Some(&header));
+    assert!(authn.authenticate(&other).await.is_ok());
+    assert!(ask(&authn, OPAQUE).await.is_ok(), "a known token of the same workload");
+    clock.shift(11_000);
+    assert!(ask(&authn, OPAQUE).await.is_ok(), "and when it is asked about again");
+}
+
+#[tokio::test]
+async fn a_new_secret_is_used_at_once_and_another_issuer_keeps_what_it_knows() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::default());
+    let file = folder.path().join("secret");
+    let (corp, other) = (Idp::start(&[&CORP]).await, Idp::start(&[&CORP]).await);
+    let mut asked = asked(&corp, IntrospectWhen::Opaque);
+    asked.introspection.as_mut().unwrap().auth = ClientAuth::Post(SecretSource::File(file.clone()));
+    asked.introspection.as_mut().unwrap().endpoint = Some(Endpoint::parse(&format!("{}/introspect", corp.url)).unwrap());
+    let issuers = vec![asked, issuer("other", &other.url, Provider::Generic)];
+    std::fs::write(&file, "one\n").unwrap();
+    let first = Authenticator::new(config(issuers.clone()), client(), clock.clone(), None).unwrap();
+    corp.tell(OPAQUE, &alice(&clock));
+    let signed = Forge::new(&other.url, &CORP).token();
+    assert!(ask(&first, OPAQUE).await.is_ok() && ask(&first, &signed).await.is_ok());
+    let same = Authenticator::new(config(issuers.clone()), client(), clock.clone(), Some(&first)).unwrap();
+    assert!(ask(&same, OPAQUE).await.is_ok());
+    assert_eq!(corp.questions().len(), 1);
+    std::fs::write(&file, "two\n").unwrap();
+    let second = Authenticator::new(config(issuers.clone()), client(), clock.clone(), Some(&same)).unwrap();
+    assert!(ask(&second, OPAQUE).await.is_ok() && ask(&second, &signed).await.is_ok());
+    let forms: Vec<String> = corp.questions().into_iter().map(|(header, form)| header + &form).collect();
+    assert_eq!((forms[0].contains("client_secret=one"), forms[1].contains("client_secret=two")), (true, true), "{forms:?}");
+    assert_eq!(other.fetches(), 1);
+    std::fs::remove_file(&file).unwrap();
+    let faults = Authenticator::new(config(issuers), client(), clock, Some(&second)).unwrap_err();
+    assert_eq!(faults[0].file, file);
+}

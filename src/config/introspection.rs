@@ -1,0 +1,145 @@
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    files, forms,
+    path::KeyPath,
+    raw,
+    report::Report,
+    words::{AssertionAudience, ClientAuth, IntrospectWhen},
+};
+use crate::{model::Secret, text::quoted};
+
+/// How an issuer is asked about its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introspection {
+    pub when: IntrospectWhen,
+    /// Found by discovery unless given.
+    pub endpoint: Option<String>,
+    pub client_id: String,
+    pub proof: ClientProof,
+    /// 1 s to 5 m.
+    pub window: Duration,
+    pub audience_optional: bool,
+}
+
+/// What lakegate proves itself with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientProof {
+    Basic(SecretPlace),
+    Post(SecretPlace),
+    PrivateKeyJwt { key: PathBuf, key_id: Option<String>, audience: AssertionAudience },
+}
+
+/// Where a client secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    File(PathBuf),
+    /// It was in the environment.
+    Known(Secret),
+}
+
+// === impl Introspection ===
+
+impl Introspection {
+    /// The file that a change of the client's secret or key changes.
+    #[must_use]
+    pub fn file(&self) -> Option<&PathBuf> {
+        match &self.proof {
+            ClientProof::Basic(SecretPlace::File(file))
+            | ClientProof::Post(SecretPlace::File(file))
+            | ClientProof::PrivateKeyJwt { key: file, .. } => Some(file),
+            ClientProof::Basic(SecretPlace::Known(_)) | ClientProof::Post(SecretPlace::Known(_)) => None,
+        }
+    }
+}
+
+pub(super) fn introspection(raw: &raw::Introspection, path: &KeyPath, report: &mut Report<'_>) -> Option<Introspection> {
+    let endpoint = raw.endpoint.as_deref().map(|text| forms::guarded_url(text, &path.key("endpoint"), report));
+    let client_id = raw.client_id.as_deref().and_then(|text| forms::token_text(text, &path.key("client_id"), report));
+    let proof = proof(raw, path, report);
+    let window = raw.window.map_or(WINDOW, |span| span.0);
+    if !(WINDOW_MIN..=WINDOW_MAX).contains(&window) || window.subsec_nanos() != 0 {
+        report.fault(
+            &path.key("window"),
+            "it is not 1s to 5m in whole seconds",
+            "write as long as a token may still pass after its issuer ended it, as `10s`",
+        );
+    }
+    Some(Introspection {
+        when: raw.when?,
+        endpoint: endpoint.flatten(),
+        client_id: client_id?,
+        proof: proof?,
+        window,
+        audience_optional: raw.audience_optional.unwrap_or_default(),
+    })
+}
+
+fn proof(raw: &raw::Introspection, path: &KeyPath, report: &mut Report<'_>) -> Option<ClientProof> {
+    let auth = raw.auth.unwrap_or_default();
+    let by_key = auth == ClientAuth::PrivateKeyJwt;
+    let foreign = [
+        ("secret_file", raw.secret_file.is_some() && by_key),
+        ("secret_env", raw.secret_env.is_some() && by_key),
+        ("key", raw.key.is_some() && !by_key),
+        ("key_id", raw.key_id.is_some() && !by_key),
+        ("assertion_audience", raw.assertion_audience == Some(AssertionAudience::Endpoint) && !by_key),
+    ];
+    for (key, _) in foreign.iter().filter(|(_, foreign)| *foreign) {
+        let other = if by_key { "`private_key_jwt` has no secret" } else { "a key is for `auth: private_key_jwt`" };
+        report.fault(&path.key(key), format!("`{key}` does not go with this `auth`: {other}"), "remove it, or say another `auth`");
+    }
+    match auth {
+        ClientAuth::Basic => secret(raw, path, report).map(ClientProof::Basic),
+        ClientAuth::Post => secret(raw, path, report).map(ClientProof::Post),
+        ClientAuth::PrivateKeyJwt => {
+            let key_id = raw.key_id.as_deref().map(|text| forms::token_text(text, &path.key("key_id"), report));
+            let Some(written) = raw.key.as_deref() else {
+                report.fault(path, "`auth: private_key_jwt` needs a `key`", "name the file with the private key in PEM, as `key: introspection.pem`");
+                return None;
+            };
+            let key = files::file(written, &path.key("key"), report);
+            Some(ClientProof::PrivateKeyJwt { key: key?, key_id: key_id.flatten(), audience: raw.assertion_audience.unwrap_or_default() })
+        }
+    }
+}
+
+fn secret(raw: &raw::Introspection, path: &KeyPath, report: &mut Report<'_>) -> Option<SecretPlace> {
+    match (raw.secret_file.as_deref(), raw.secret_env.as_deref()) {
+        (Some(_), Some(_)) => {
+            report.fault(&path.key("secret_env"), "`secret_file` and `secret_env` exclude each other", "remove one of them");
+            None
+        }
+        (Some(written), None) => files::file(written, &path.key("secret_file"), report).map(SecretPlace::File),
+        (None, Some(variable)) => environment(variable, &path.key("secret_env"), report).map(SecretPlace::Known),
+        (None, None) => {
+            report.fault(path, "the client has no secret", "name `secret_file` or `secret_env`; a secret never stands in this file");
+            None
+        }
+    }
+}
+
+/// The text of an environment variable, which no message shows.
+#[expect(clippy::disallowed_methods, reason = "secrets are named by file or variable, and this is where the environment is read")]
+fn environment(variable: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Secret> {
+    let named = !variable.is_empty() && variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !named {
+        report.fault(path, format!("{} is not the name of an environment variable", quoted(variable)), "write letters, digits and `_`");
+        return None;
+    }
+    match std::env::var(variable) {
+        Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => Some(Secret::new(&text)),
+        Ok(_) => {
+            report.fault(path, format!("the environment variable {} holds no secret", quoted(variable)), "set it to one line that is not empty");
+            None
+        }
+        Err(_) => {
+            report.fault(path, format!("the environment variable {} is not set", quoted(variable)), "set it, or name `secret_file`");
+            None
+        }
+    }
+}
+
+const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW_MIN: Duration = Duration::from_secs(1);
+const WINDOW_MAX: Duration = Duration::from_mins(5);
