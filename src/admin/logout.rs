@@ -80,7 +80,6 @@ impl Door {
         if !self.may_come() {
             return Err(busy());
         }
-        let _place = self.places.try_acquire().map_err(|_| busy())?;
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -88,6 +87,8 @@ impl Door {
         }
         let body =
             axum::body::to_bytes(body, LONGEST).await.map_err(|_| Refused::invalid("the body does not arrive whole, or has more than 64 KiB"))?;
+        // Only now: whoever sends slowly keeps nobody out.
+        let _place = self.places.try_acquire().map_err(|_| busy())?;
         let mut tokens = form_urlencoded::parse(&body).filter(|(name, _)| name == "logout_token").map(|(_, value)| value);
         let (Some(token), None) = (tokens.next(), tokens.next()) else { return Err(Refused::invalid("there is not one `logout_token`")) };
         let authenticator = Arc::clone(&self.sources.published.snapshot().authenticator);

@@ -1,5 +1,7 @@
 //! Logout tokens (OpenID Connect Back-Channel Logout 1.0): an issuer's signed word that a session, or all sessions of a subject, have ended.
 
+use std::sync::Arc;
+
 use super::{
     Authenticator, IssuerConfig,
     claims::Claims,
@@ -11,8 +13,6 @@ use crate::{
     json::Value,
     model::{Reason, Refusal},
 };
-use std::sync::Arc;
-
 /// Why a logout token is not followed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogoutError {
@@ -112,17 +112,19 @@ fn revocation(claims: &Claims<'_>, config: &IssuerConfig, audience: &str, now_ms
         (None, Some(subject)) => Whose::Subject(subject),
         (None, None) => return Err(wrong("there is neither a `sub` nor a `sid`")),
     };
+    let seen = Seen { jti, until: issued.saturating_add(WINDOW).saturating_add(leeway).saturating_add(1) };
     Ok(Revocation {
         id: fresh_id(now_ms),
         issuer: config.issuer.clone(),
         // By the issuer's own clock, like `iat` of its tokens: nothing that was issued before the logout is left, and nothing after it is lost.
         before: Some(issued.saturating_add(1)),
-        until: config.life().end(now.max(issued)),
+        // No sooner than the token is too old to come again, since it is known to have come as long as the revocation is.
+        until: config.life().end(now.max(issued)).max(seen.until),
         whose,
         made_at: now,
         by: By::Issuer,
         note: None,
-        logout: Some(Seen { jti, until: issued.saturating_add(WINDOW).saturating_add(leeway).saturating_add(1) }),
+        logout: Some(seen),
     })
 }
 

@@ -273,8 +273,8 @@ fn told(kind: Kind) -> &'static str {
         Kind::Token => "the token was revoked; get a new one",
         Kind::Session => "the token's session was ended; sign in again",
         Kind::SubjectWithoutSession => "a session of the token's subject was ended, and the token does not say of which session it is; sign in again",
-        Kind::Subject => "the tokens of its subject, or of one who acts for it, that were issued until some time ago are revoked; sign in again",
-        Kind::Issuer => "the tokens that its issuer made until some time ago are revoked; sign in again",
+        Kind::Subject => "tokens of its subject, or of one who acts for it, are revoked; sign in again, or ask an operator",
+        Kind::Issuer => "tokens that its issuer made until some time ago are revoked; sign in again",
     }
 }
 

@@ -197,7 +197,14 @@ async fn it_ends_by_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_folder_it_counts_until_a_restart_and_says_so() {
-    let mut world = world(options().configure(|config| config["listen"]["control"] = json!(SOCKET))).await;
+    let mut world = world(options().configure(|config| {
+        config["listen"]["control"] = json!(SOCKET);
+        config["issuers"][0]["logout"] = json!({ "audience": "lakegate-client" });
+    }))
+    .await;
+    let checked = world.run(&["check", "--config", "lakegate.yaml"]).await.unwrap();
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert!(said.contains("issuer `corp` ends sessions (`logout`), and a restart forgets it"), "{said}");
     let token = world.corp.token(&session("s1")).unwrap();
     let made = revoke(&world, &["--session", "s1"]).await;
     assert!(made["kept"] == false && made["warnings"][0].as_str().unwrap().contains("state_dir"), "{made}");

@@ -151,6 +151,29 @@ async fn a_logout_token_counts_once() {
 }
 
 #[tokio::test]
+async fn however_short_its_tokens_live_a_logout_token_counts_once_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let start = || {
+        let mut corp = issuer("corp", &idp.url, Provider::Generic);
+        (corp.logout_audience, corp.longest_token_s) = (Some("lakegate-client".to_owned()), 60);
+        let config = crate::authn::Config { state_dir: Some(dir.path().to_owned()), ..config(vec![corp]) };
+        let authn = Authenticator::new(config, client(), clock.clone(), None).unwrap();
+        authn.keep_revocations().unwrap();
+        authn
+    };
+    let token = forge(&idp, clock.now()).claims(&json!({"exp": null})).token();
+    let authn = start();
+    end(&authn, &token).await.unwrap();
+    clock.shift(250_000);
+    authn.tend_revocations();
+    drop(authn);
+    let replayed = end(&start(), &token).await;
+    assert!(matches!(&replayed, Err(LogoutError::Invalid(message)) if message.contains("before")), "{replayed:?}");
+}
+
+#[tokio::test]
 async fn an_issuer_that_cannot_be_asked_is_no_bad_token() {
     let (idp, authn, clock) = started().await;
     idp.fail();
