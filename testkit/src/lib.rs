@@ -27,6 +27,7 @@ pub mod issuer;
 pub mod keycloak;
 pub mod lakegate;
 pub mod line;
+pub mod oidc;
 pub mod ports;
 pub mod process;
 pub mod raw;
