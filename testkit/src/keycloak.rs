@@ -45,7 +45,7 @@ impl Keycloak {
     pub async fn shared() -> io::Result<Self> {
         let server = SHARED.get_or_try_init(Server::start).await?;
         // a client of its own: connections live in the runtime of the test that made them
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().map_err(io::Error::other)?;
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(4)).build().map_err(io::Error::other)?;
         Ok(Self { port: server.port(), http })
     }
 

@@ -17,7 +17,8 @@ use crate::keycloak::SECRET;
 use crate::ports;
 use crate::process::Process;
 
-const PATIENCE: Duration = Duration::from_mins(2);
+/// It starts within a second on an idle machine.
+const PATIENCE: Duration = Duration::from_mins(5);
 const PORT_ATTEMPTS: usize = 3;
 
 /// Where a login ends; nothing listens there.
@@ -82,7 +83,7 @@ impl OidcProvider {
         let mut command = Command::new("node");
         command.arg(testkit.join("oidc/server.mjs")).arg(&file);
         let mut process = Process::spawn("oidc", command, folder.path())?;
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().map_err(io::Error::other)?;
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build().map_err(io::Error::other)?;
         let url = format!("http://127.0.0.1:{port}/.well-known/openid-configuration");
         process.wait_until(PATIENCE, async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())).await?;
         Ok(Self { port, tls_port, http, _process: process, _folder: folder })

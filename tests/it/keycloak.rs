@@ -4,6 +4,7 @@
 mod federated;
 mod grants;
 mod keys;
+mod logout;
 
 use lakegate_testkit::{
     Options, World,
@@ -23,7 +24,15 @@ async fn world(realm: &Realm) -> World {
 }
 
 fn options(realm: &Realm) -> Options {
-    let issuer = json!({ "name": "corp", "issuer": realm.issuer(), "provider": "keycloak", "audiences": ["lakegate"] });
+    options_with(realm, &json!({}))
+}
+
+/// A world in which `realm` is the issuer `corp`, with these keys more.
+fn options_with(realm: &Realm, more: &Value) -> Options {
+    let mut issuer = json!({ "name": "corp", "issuer": realm.issuer(), "provider": "keycloak", "audiences": ["lakegate"], "bindings": "none" });
+    for (key, value) in more.as_object().unwrap() {
+        issuer[key] = value.clone();
+    }
     asking::options().configure(move |config| config["issuers"][0] = issuer.clone())
 }
 

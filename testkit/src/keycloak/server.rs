@@ -9,7 +9,7 @@ use crate::ports;
 use crate::process::Process;
 
 /// A start takes 10 s on an idle machine.
-const PATIENCE: Duration = Duration::from_mins(4);
+const PATIENCE: Duration = Duration::from_mins(8);
 
 const PORT_ATTEMPTS: usize = 3;
 
