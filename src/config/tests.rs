@@ -170,27 +170,7 @@ fn every_key_is_read() {
         ],
     };
     assert_eq!(config.peers, peers);
-    let [corp, ci] = config.issuers.as_slice() else { panic!("two issuers") };
-    assert_eq!(
-        (corp.provider, &corp.jwks_file, &corp.roles_claim),
-        (Provider::Keycloak, &Some(at("corp.jwks.json")), &Some(["a", "b"].map(|claim| ClaimPath::parse(claim).unwrap()).to_vec()))
-    );
-    assert_eq!(ci.algorithms.as_deref(), Some(["ES256".to_owned(), "EdDSA".to_owned()].as_slice()));
-    assert_eq!(
-        (ci.subject_claim.as_deref(), ci.groups_claim.as_ref().map(ToString::to_string).as_deref(), ci.kind),
-        (Some("oid"), Some("teams"), Some(Kind::ServicePrincipal))
-    );
-    let Bindings::Only(bindings) = &ci.bindings else { panic!("{:?}", ci.bindings) };
-    let [binding] = bindings.as_slice() else { panic!("one binding") };
-    let claim = |path: &str| ClaimPath::parse(path).unwrap();
-    assert_eq!((&corp.bindings, binding.kind), (&Bindings::Any, Some(BoundKind::ServicePrincipal)));
-    assert_eq!(binding.claims, [(claim("a.b"), vec!["x".to_owned(), "y".to_owned()]), (claim("team"), vec!["ml".to_owned()])]);
-    assert_eq!(binding.peers.iter().map(crate::authn::PeerTemplate::trust_domain).collect::<Vec<_>>(), ["b.example"]);
-    let hours = |hours| Some(Duration::from_hours(hours));
-    assert_eq!((ci.longest_token, ci.longest_session, ci.idle_session), (hours(24), hours(12), Some(Duration::from_mins(30))));
-    assert_eq!(ci.logout_audience.as_deref(), Some("lakegate-client"));
-    assert_eq!((ci.leeway, ci.jwks_uri.as_deref()), (Some(Duration::from_secs(90)), Some("http://localhost:8081/keys")));
-    assert_eq!((ci.possession, ci.introspection.as_ref()), (Possession::Required, Some(&introspection_of_ci(at("tls.key")))));
+    holds_every_key(&config.issuers, folder.path());
     let treated: Vec<_> = config.targets.iter().map(|entry| (entry.target.kind, entry.credentials, entry.mode, &entry.trust)).collect();
     let only = Trust::Only(vec![TrustHeader::Subject, TrustHeader::Peer]);
     let expected = [
@@ -220,6 +200,32 @@ fn every_key_is_read() {
         .split(' ')
         .map(at);
     assert_eq!(config.watched(), watched.collect::<Vec<_>>());
+}
+
+/// The issuers of `FULL`, in `folder`.
+fn holds_every_key(issuers: &[Issuer], folder: &Path) {
+    let at = |name: &str| folder.join(name);
+    let [corp, ci] = issuers else { panic!("two issuers") };
+    assert_eq!(
+        (corp.provider, &corp.jwks_file, &corp.roles_claim),
+        (Provider::Keycloak, &Some(at("corp.jwks.json")), &Some(["a", "b"].map(|claim| ClaimPath::parse(claim).unwrap()).to_vec()))
+    );
+    assert_eq!(ci.algorithms.as_deref(), Some(["ES256".to_owned(), "EdDSA".to_owned()].as_slice()));
+    assert_eq!(
+        (ci.subject_claim.as_deref(), ci.groups_claim.as_ref().map(ToString::to_string).as_deref(), ci.kind),
+        (Some("oid"), Some("teams"), Some(Kind::ServicePrincipal))
+    );
+    let Bindings::Only(bindings) = &ci.bindings else { panic!("{:?}", ci.bindings) };
+    let [binding] = bindings.as_slice() else { panic!("one binding") };
+    let claim = |path: &str| ClaimPath::parse(path).unwrap();
+    assert_eq!((&corp.bindings, binding.kind), (&Bindings::Any, Some(BoundKind::ServicePrincipal)));
+    assert_eq!(binding.claims, [(claim("a.b"), vec!["x".to_owned(), "y".to_owned()]), (claim("team"), vec!["ml".to_owned()])]);
+    assert_eq!(binding.peers.iter().map(crate::authn::PeerTemplate::trust_domain).collect::<Vec<_>>(), ["b.example"]);
+    let hours = |hours| Some(Duration::from_hours(hours));
+    assert_eq!((ci.longest_token, ci.longest_session, ci.idle_session), (hours(24), hours(12), Some(Duration::from_mins(30))));
+    assert_eq!(ci.logout_audience.as_deref(), Some("lakegate-client"));
+    assert_eq!((ci.leeway, ci.jwks_uri.as_deref()), (Some(Duration::from_secs(90)), Some("http://localhost:8081/keys")));
+    assert_eq!((ci.possession, ci.introspection.as_ref()), (Possession::Required, Some(&introspection_of_ci(at("tls.key")))));
 }
 
 fn introspection_of_ci(key: PathBuf) -> Introspection {
@@ -321,6 +327,7 @@ fn a_written_default_is_the_default() {
         "peers": { "trust_domains": ["cluster.local"] },
         "issuers": [{
             "name": "corp", "issuer": "https://corp.example.com", "provider": "generic", "audiences": ["lakegate"],
+            "session": { "longest": "12h" },
             "introspection": { "when": "opaque", "client_id": "lakegate", "secret_file": "ca.crt" },
         }],
         "workspaces": [{ "name": "stage", "hosts": ["stage.example.com"], "environment": "staging" }],

@@ -127,6 +127,14 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
     issuer.require.extend(from.claims.require.iter().cloned());
     issuer.actors.clone_from(&from.claims.actors);
     issuer.purpose.clone_from(&from.claims.purpose);
+    limits(&mut issuer, from);
+    issuer.trust_domain.clone_from(&from.trust_domain);
+    issuer.introspection = from.introspection.as_ref().map(introspection).transpose().map_err(wrong)?;
+    Ok(issuer)
+}
+
+/// How long its tokens and sessions last, and what they must have beside a signature.
+fn limits(issuer: &mut IssuerConfig, from: &Issuer) {
     let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     issuer.longest_token_s = from.longest_token.map_or(issuer.longest_token_s, seconds);
     issuer.session = SessionLimits { longest_s: from.longest_session.map(seconds), idle_s: from.idle_session.map(seconds) };
@@ -137,13 +145,10 @@ fn issuer(config: &Config, from: &Issuer) -> Result<IssuerConfig, Fault> {
             Overage::Inventory => authn::Overage::Inventory,
         };
     }
-    issuer.trust_domain.clone_from(&from.trust_domain);
     issuer.possession = match from.possession {
         Possession::AsTokenSays => authn::Possession::AsTokenSays,
         Possession::Required => authn::Possession::Required,
     };
-    issuer.introspection = from.introspection.as_ref().map(introspection).transpose().map_err(wrong)?;
-    Ok(issuer)
 }
 
 fn introspection(from: &Introspection) -> Result<IntrospectionConfig, String> {

@@ -157,7 +157,8 @@ async fn a_bound_token_needs_its_certificate() {
     let world = &mesh.world;
     let (trainer, notebook) = (&world.workloads.trainer, &world.workloads.notebook);
     let thumbprint = |identity: &Identity| URL_SAFE_NO_PAD.encode(digest(&SHA256, &identity.certificate()));
-    let hex = |identity: &Identity| digest(&SHA256, &identity.certificate()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex =
+        |identity: &Identity| digest(&SHA256, &identity.certificate()).as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let bound = |identity: &Identity| {
         query_as(SALES, &world.corp.token(&TokenSpec::new().claim("cnf", json!({ "x5t#S256": thumbprint(identity) }))).unwrap())
     };

@@ -316,14 +316,14 @@ async fn an_issuer_ends_a_session() {
     let mut world = world(kept(state.path())).await;
     let [token, other] = ["s1", "s2"].map(|name| world.corp.token(&session(name)).unwrap());
     assert_eq!((answered(&world, &token).await, answered(&world, &other).await), (allowed(), allowed()));
-    let word = world.corp.token(&ended("s1", "l1")).unwrap();
+    let order = world.corp.token(&ended("s1", "l1")).unwrap();
     let no_store = Some("no-store".to_owned());
-    assert_eq!(logout(&world, "corp", &word).await, (200, no_store.clone(), String::new()));
+    assert_eq!(logout(&world, "corp", &order).await, (200, no_store.clone(), String::new()));
     assert_eq!((answered(&world, &token).await, answered(&world, &other).await), (revoked(), allowed()));
 
     let bad = |spec: TokenSpec| world.corp.token(&spec).unwrap();
     for (what, issuer, token, status) in [
-        ("replayed", "corp", word.clone(), 400),
+        ("replayed", "corp", order.clone(), 400),
         ("an access token", "corp", other.clone(), 400),
         ("another audience", "corp", bad(ended("s2", "l2").claim("aud", "lakegate")), 400),
         ("a nonce", "corp", bad(ended("s2", "l3").claim("nonce", "n")), 400),
@@ -334,7 +334,7 @@ async fn an_issuer_ends_a_session() {
         ("another issuer's", "corp", world.other.token(&ended("s2", "l8")).unwrap(), 400),
         ("forged", "corp", bad(ended("s2", "l9").signed(lakegate_testkit::issuer::Signature::Foreign)), 400),
         ("of an issuer that sends none", "other", world.other.token(&ended("s2", "l10")).unwrap(), 404),
-        ("of nobody", "nobody", word.clone(), 404),
+        ("of nobody", "nobody", order.clone(), 404),
     ] {
         let (have, cached, body) = logout(&world, issuer, &token).await;
         assert_eq!((have, &cached), (status, &no_store), "{what}: {body}");
@@ -345,9 +345,9 @@ async fn an_issuer_ends_a_session() {
     let (url, client) = (format!("http://127.0.0.1:{}/v1/logout/corp", world.admin_port()), reqwest::Client::builder().no_proxy().build().unwrap());
     let form = "application/x-www-form-urlencoded";
     for (kind, body) in [
-        ("application/json", format!("logout_token={word}")),
+        ("application/json", format!("logout_token={order}")),
         (form, String::new()),
-        (form, format!("logout_token={word}&logout_token={word}")),
+        (form, format!("logout_token={order}&logout_token={order}")),
         (form, format!("logout_token={}", "x".repeat(70_000))),
     ] {
         let answer = client.post(&url).header("content-type", kind).body(body).send().await.unwrap();
@@ -358,7 +358,7 @@ async fn an_issuer_ends_a_session() {
     // over a restart the session stays ended, and its logout token taken
     world.restart_lakegate().await.unwrap();
     assert_eq!((answered(&world, &token).await, answered(&world, &other).await), (revoked(), allowed()));
-    assert_eq!(logout(&world, "corp", &word).await.0, 400);
+    assert_eq!(logout(&world, "corp", &order).await.0, 400);
     // all sessions of a subject; whoever signs in again has a younger token
     let all = world.corp.token(&ended("", "l20").without("sid").claim("sub", "alice")).unwrap();
     assert_eq!(logout(&world, "corp", &all).await.0, 200);

@@ -297,19 +297,19 @@ async fn a_bound_token_needs_its_certificate() {
     let key = rcgen::generate_simple_self_signed(["trainer".to_owned()]).unwrap();
     let (der, pem) = (key.cert.der().clone(), key.cert.pem());
     let thumbprint = digest::of(&der);
-    let hex: String = thumbprint.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = thumbprint.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let token = |digest: &[u8; 32]| {
         format!("Bearer {}", Forge::new(&idp.url, &CORP).claims(&json!({ "cnf": { "x5t#S256": super::world::b64(digest) } })).token())
     };
     let (bound, foreign) = (token(&thumbprint), token(&[7; 32]));
     let urlencoded = percent_encoding::utf8_percent_encode(&pem, percent_encoding::NON_ALPHANUMERIC).to_string();
 
-    let writes = Belief { source: PeerSource::Principal, writes_xfcc: true };
+    let belief = Belief { source: PeerSource::Principal, writes_xfcc: true };
     let mut peers = mesh();
-    peers.proxies.push(ProxyConfig { spiffe: SpiffePattern::parse("spiffe://cluster.local/ns/istio-ingress/sa/*").unwrap(), belief: writes });
+    peers.proxies.push(ProxyConfig { spiffe: SpiffePattern::parse("spiffe://cluster.local/ns/istio-ingress/sa/*").unwrap(), belief });
     let config = super::super::Config { peers, ..config(vec![issuer("corp", &idp.url, Provider::Generic)]) };
     let authn = Authenticator::new(config, client(), clock, None).unwrap();
-    let (gateway, waypoint, writer) = (proxy(GATEWAY), proxy(WAYPOINT), proxy("spiffe://cluster.local/ns/istio-ingress/sa/gw"));
+    let (egress, waypoint, writer) = (proxy(GATEWAY), proxy(WAYPOINT), proxy("spiffe://cluster.local/ns/istio-ingress/sa/gw"));
     let sidecar = Proxy { certificate: thumbprint, ..proxy(SIDECAR) };
     let element = |by: &Proxy, hash: &str, uri: &str| format!("By={};Hash={hash};Subject=\"\";URI={uri}", by.id);
     let xfcc = |by: &Proxy| element(by, &hex, SIDECAR);
@@ -318,11 +318,11 @@ async fn a_bound_token_needs_its_certificate() {
 
     // who asks, what it says of the caller's certificate, and what comes of the token that is bound to it
     let cases: Vec<(&Proxy, &str, String, Result<(), Reason>)> = vec![
-        (&gateway, "", String::new(), Err(Reason::ProofMissing)),
-        (&gateway, "", xfcc(&gateway), Err(Reason::ProofMissing)),
-        (&gateway, &urlencoded, String::new(), Ok(())),
-        (&gateway, "nonsense", String::new(), Err(Reason::ProofInvalid)),
-        (&gateway, "-----BEGIN%20CERTIFICATE-----%0A", String::new(), Err(Reason::ProofInvalid)),
+        (&egress, "", String::new(), Err(Reason::ProofMissing)),
+        (&egress, "", xfcc(&egress), Err(Reason::ProofMissing)),
+        (&egress, &urlencoded, String::new(), Ok(())),
+        (&egress, "nonsense", String::new(), Err(Reason::ProofInvalid)),
+        (&egress, "-----BEGIN%20CERTIFICATE-----%0A", String::new(), Err(Reason::ProofInvalid)),
         (&writer, "", String::new(), Err(Reason::ProofMissing)),
         (&writer, "", xfcc(&writer), Ok(())),
         (&writer, "", xfcc(&writer).to_uppercase().replace(&hex.to_uppercase(), &hex), Err(Reason::ProofInvalid)),
@@ -333,7 +333,7 @@ async fn a_bound_token_needs_its_certificate() {
         (&writer, "", element(&writer, &hex, NOTEBOOK), Err(Reason::ProofInvalid)),
         (&writer, "", format!("By={};URI={SIDECAR}", writer.id), Err(Reason::ProofMissing)),
         (&writer, "", twice, Err(Reason::ProofInvalid)),
-        (&writer, "", xfcc(&gateway), Err(Reason::ProofInvalid)),
+        (&writer, "", xfcc(&egress), Err(Reason::ProofInvalid)),
         (&writer, "", format!("{},{}", xfcc(&writer), element(&writer, &zeros, SIDECAR)), Err(Reason::ProofInvalid)),
         (&waypoint, "", xfcc(&waypoint), Ok(())),
         (&waypoint, &urlencoded, format!("By={WAYPOINT};URI={SIDECAR}"), Err(Reason::ProofMissing)),

@@ -17,12 +17,8 @@ fn order() -> Order {
     Order { issuer: "corp".to_owned(), ..Order::default() }
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
-fn rfc3339(seconds: i64) -> Option<String> {
-    Some(Timestamp::from_second(seconds).unwrap().to_string())
+fn rfc3339(seconds: i64) -> String {
+    Timestamp::from_second(seconds).unwrap().to_string()
 }
 
 #[tokio::test]
@@ -33,14 +29,18 @@ async fn a_revoked_token_is_refused_by_the_next_request() {
     let other = good.clone().claims(&json!({"sub": "bob", "jti": "j2", "sid": "s2"}));
     let later = good.clone().claims(&json!({"jti": "j3", "sid": "s3", "iat": now + 29}));
     let orders = [
-        ("a token", Order { token_id: some("j1"), ..order() }, [true, false, false]),
-        ("a session", Order { session: some("s1"), ..order() }, [true, false, false]),
+        ("a token", Order { token_id: Some("j1".to_owned()), ..order() }, [true, false, false]),
+        ("a session", Order { session: Some("s1".to_owned()), ..order() }, [true, false, false]),
         // the issuer's clock may be ahead of ours by the leeway
-        ("a subject", Order { subject: some("alice"), ..order() }, [true, false, true]),
-        ("a subject before a time", Order { subject: some("alice"), not_before: rfc3339(now + 29), ..order() }, [true, false, false]),
-        ("a subject, whatever it has", Order { subject: some("alice"), block: true, for_s: Some(60), ..order() }, [true, false, true]),
-        ("all before a time", Order { not_before: rfc3339(now), ..order() }, [true, true, false]),
-        ("all until now", Order { not_before: some("now"), ..order() }, [true, true, true]),
+        ("a subject", Order { subject: Some("alice".to_owned()), ..order() }, [true, false, true]),
+        (
+            "a subject before a time",
+            Order { subject: Some("alice".to_owned()), not_before: Some(rfc3339(now + 29)), ..order() },
+            [true, false, false],
+        ),
+        ("a subject, whatever it has", Order { subject: Some("alice".to_owned()), block: true, for_s: Some(60), ..order() }, [true, false, true]),
+        ("all before a time", Order { not_before: Some(rfc3339(now)), ..order() }, [true, true, false]),
+        ("all until now", Order { not_before: Some("now".to_owned()), ..order() }, [true, true, true]),
     ];
     for (what, order, refused) in orders {
         let tokens = [&good, &other, &later].map(Forge::token);
@@ -69,7 +69,7 @@ async fn a_revoked_token_is_refused_by_the_next_request() {
 async fn it_holds_over_a_reload_and_a_new_name_of_the_issuer() {
     let (idp, authn, clock) = corp().await;
     let token = Forge::new(&idp.url, &CORP).token();
-    authn.revoke(Order { token_id: some("j1"), ..order() }, OPERATOR).unwrap();
+    authn.revoke(Order { token_id: Some("j1".to_owned()), ..order() }, OPERATOR).unwrap();
     let renamed = config(vec![issuer("people", &idp.url, Provider::Generic)]);
     let next = Authenticator::new(renamed, client(), clock.clone(), Some(&authn)).unwrap();
     assert_eq!(reason(ask(&next, &token).await, "renamed"), Reason::TokenRevoked);
@@ -92,7 +92,7 @@ async fn it_holds_over_a_restart_until_it_ends() {
     };
     let authn = start();
     let token = Forge::new(&idp.url, &CORP).claims(&json!({"exp": clock.now() + 2 * HOUR})).token();
-    let note = authn.revoke(Order { session: some("s1"), for_s: Some(3600), ..order() }, OPERATOR).unwrap();
+    let note = authn.revoke(Order { session: Some("s1".to_owned()), for_s: Some(3600), ..order() }, OPERATOR).unwrap();
     assert!(note.kept && note.warnings.iter().any(|warning| warning.contains("may still be good when it ends")), "{note:?}");
     drop(authn);
     let authn = start();
@@ -113,7 +113,7 @@ async fn actors_are_parties() {
     let token = Forge::new(&idp.url, &CORP).claims(&json!({"sub": "bob", "act": {"sub": "agent", "act": {"sub": "alice"}}})).token();
     for subject in ["agent", "alice", "bob"] {
         ask(&authn, &token).await.unwrap();
-        let note = authn.revoke(Order { subject: some(subject), ..order() }, OPERATOR).unwrap();
+        let note = authn.revoke(Order { subject: Some(subject.to_owned()), ..order() }, OPERATOR).unwrap();
         assert_eq!(reason(ask(&authn, &token).await, subject), Reason::TokenRevoked);
         authn.lift(&note.id, OPERATOR).unwrap();
     }
@@ -126,25 +126,25 @@ fn an_order_is_read_strictly() {
     let now = clock.now();
     let long = "x".repeat(501);
     for (order, said) in [
-        (Order { issuer: "nobody".to_owned(), token_id: some("j1"), ..order() }, "no issuer is called `nobody`; there are `corp`"),
+        (Order { issuer: "nobody".to_owned(), token_id: Some("j1".to_owned()), ..order() }, "no issuer is called `nobody`; there are `corp`"),
         (order(), "name a token id, a session or a subject"),
-        (Order { token_id: some("j1"), session: some("s1"), ..order() }, "name one of"),
-        (Order { token_id: some(""), ..order() }, "no token says"),
-        (Order { session: some(&long), ..order() }, "no token says"),
-        (Order { subject: some("a\u{7}"), ..order() }, "no token says"),
-        (Order { token_id: some("j1"), not_before: some("now"), ..order() }, "`not_before` is for"),
-        (Order { session: some("s1"), block: true, ..order() }, "`block` is for a subject"),
-        (Order { not_before: some("now"), block: true, ..order() }, "`block` is for a subject"),
-        (Order { subject: some("alice"), not_before: some("now"), block: true, ..order() }, "exclude each other"),
-        (Order { subject: some("alice"), block: true, ..order() }, "say how long"),
-        (Order { subject: some("alice"), not_before: some("yesterday"), ..order() }, "is no time for `not_before`"),
-        (Order { not_before: rfc3339(now + 2 * 86_400), ..order() }, "more than a day ahead"),
-        (Order { token_id: some("j1"), until: rfc3339(now), ..order() }, "end in the future"),
-        (Order { token_id: some("j1"), for_s: Some(0), ..order() }, "end in the future"),
-        (Order { token_id: some("j1"), for_s: Some(u64::MAX), ..order() }, "within ten years"),
-        (Order { token_id: some("j1"), for_s: Some(1), until: rfc3339(now + 9), ..order() }, "exclude each other"),
-        (Order { token_id: some("j1"), note: Some(long.clone()), ..order() }, "the note"),
-        (Order { token_id: some("j1"), note: some("a\u{1b}[2J"), ..order() }, "the note"),
+        (Order { token_id: Some("j1".to_owned()), session: Some("s1".to_owned()), ..order() }, "name one of"),
+        (Order { token_id: Some(String::new()), ..order() }, "no token says"),
+        (Order { session: Some(long.clone()), ..order() }, "no token says"),
+        (Order { subject: Some("a\u{7}".to_owned()), ..order() }, "no token says"),
+        (Order { token_id: Some("j1".to_owned()), not_before: Some("now".to_owned()), ..order() }, "`not_before` is for"),
+        (Order { session: Some("s1".to_owned()), block: true, ..order() }, "`block` is for a subject"),
+        (Order { not_before: Some("now".to_owned()), block: true, ..order() }, "`block` is for a subject"),
+        (Order { subject: Some("alice".to_owned()), not_before: Some("now".to_owned()), block: true, ..order() }, "exclude each other"),
+        (Order { subject: Some("alice".to_owned()), block: true, ..order() }, "say how long"),
+        (Order { subject: Some("alice".to_owned()), not_before: Some("yesterday".to_owned()), ..order() }, "is no time for `not_before`"),
+        (Order { not_before: Some(rfc3339(now + 2 * 86_400)), ..order() }, "more than a day ahead"),
+        (Order { token_id: Some("j1".to_owned()), until: Some(rfc3339(now)), ..order() }, "end in the future"),
+        (Order { token_id: Some("j1".to_owned()), for_s: Some(0), ..order() }, "end in the future"),
+        (Order { token_id: Some("j1".to_owned()), for_s: Some(u64::MAX), ..order() }, "within ten years"),
+        (Order { token_id: Some("j1".to_owned()), for_s: Some(1), until: Some(rfc3339(now + 9)), ..order() }, "exclude each other"),
+        (Order { token_id: Some("j1".to_owned()), note: Some(long.clone()), ..order() }, "the note"),
+        (Order { token_id: Some("j1".to_owned()), note: Some("a\u{1b}[2J".to_owned()), ..order() }, "the note"),
     ] {
         let shown = format!("{order:?}");
         let error = authn.revoke(order, OPERATOR).expect_err(&shown);
@@ -166,11 +166,11 @@ fn by_itself_it_lasts_as_long_as_a_token_can() {
     };
     let near = |have: i64, want: i64| (want - 2..=want + 2).contains(&have);
     // with the leeway of both clocks
-    assert!(near(ends(&corp, Order { token_id: some("j1"), ..order() }), 12 * HOUR + 61));
-    let at = rfc3339(clock.now() + HOUR);
-    assert!(near(ends(&corp, Order { subject: some("alice"), not_before: at, ..order() }), 13 * HOUR + 61));
+    assert!(near(ends(&corp, Order { token_id: Some("j1".to_owned()), ..order() }), 12 * HOUR + 61));
+    let at = Some(rfc3339(clock.now() + HOUR));
+    assert!(near(ends(&corp, Order { subject: Some("alice".to_owned()), not_before: at, ..order() }), 13 * HOUR + 61));
     corp.session.longest_s = Some(HOUR);
-    assert!(near(ends(&corp, Order { session: some("s1"), ..order() }), HOUR + 61));
+    assert!(near(ends(&corp, Order { session: Some("s1".to_owned()), ..order() }), HOUR + 61));
 }
 
 #[tokio::test]

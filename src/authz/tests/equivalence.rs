@@ -9,7 +9,7 @@ use cedar_policy::PolicySet;
 use cedar_policy_core::ast;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
-use super::world::{NOW_MS, alice, caller, facts, intent, load, seal, source, summary, token, vocabulary, with_field};
+use super::world::{NOW_MS, alice, caller, claims, facts, intent, load, seal, source, summary, token, vocabulary, with_field};
 use crate::{
     authz::{Authorizer, Source, cache::Candidates, covers, footprint::Footprint, node::Question},
     model::{Action, Caller, Field, FieldValue, Intent, Level, RequestFacts},
@@ -216,6 +216,7 @@ prop_compose! {
             }
             let access = format!("- role: role\n  id: mine\n  to: {{ Group: corp/{group} }}\n");
             Source {
+                claims: claims(),
                 files: vec![("base.cedar".into(), format!("{role}\n{}", lines.join("\n")))],
                 inventory: Some(("entities.json".into(), inventory.to_owned())),
                 access: vec![("team.yaml".into(), access)],

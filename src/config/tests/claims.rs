@@ -58,7 +58,7 @@ fn what_does_not_fit_is_told_with_its_mend() {
         ("attributes: { a: x }", "`issuers[0].attributes.a` is a text, not a mapping of keys"),
         ("attributes: { a: { claim: x, type: long, of: y } }", "unknown key `of`"),
         ("attributes: { a: { claim: x, type: long }, a: { claim: y, type: long } }", "`a` stands twice"),
-        ("attributes: { a: { claim: a..b, type: long } }", "`a..b` is no path of claims; write names joined with `.`"),
+        ("attributes: { a: { claim: a..b, type: long } }", "`a..b` is no path of claims; join names with `.`"),
         (
             "attributes: { a: { claim: \"a.*\", type: string } }",
             "`a.*` leads to many claims, which no `string` holds; write `type: strings`, or name one claim",
@@ -67,7 +67,7 @@ fn what_does_not_fit_is_told_with_its_mend() {
         ("require: { owner: [] }", "`issuers[0].require.owner` is empty; name at least one"),
         ("require: { owner: [a, a] }", "`a` stands twice in the list"),
         ("require: { owner: \"\" }", "`` can stand in no token"),
-        ("require: { verified: true }", "`issuers[0].require.verified` is true or false, not a text or a list"),
+        ("require: { verified: true }", "`issuers[0].require.verified` is a boolean, not a text or a list"),
         ("require: { tid: 42 }", "`issuers[0].require.tid` is a number, not a text or a list; put it in quotes: `\"42\"`"),
         ("require: { \"a.*\": x }", "`a.*` leads to many claims; name one claim"),
         ("require: { \"a.\": x }", "`a.` is no path of claims"),

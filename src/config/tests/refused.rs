@@ -112,16 +112,16 @@ fn what_this_version_does_not_have() {
     ]);
 }
 
-/// Who is believed about callers: what could never be, and what would be two things.
-#[test]
-fn who_vouches_for_workloads() {
+/// `GOOD` with mutual TLS, a second trust domain, and `peers`.
+fn with_tls(peers: &str) -> String {
     let tls = "peers:\n  trust_domains: [cluster.local]";
     let listen = "  check: 127.0.0.1:9191";
-    let with_tls = |peers: &str| {
-        let listening =
-            format!("{listen}\n  tls: {{ cert: tls.crt, key: tls.key, client_ca: ca.crt, allow: [\"spiffe://cluster.local/ns/x/sa/y\"] }}");
-        GOOD.replace(listen, &listening).replace(tls, &format!("peers:\n  trust_domains: [cluster.local, b.example]\n{peers}"))
-    };
+    let listening = format!("{listen}\n  tls: {{ cert: tls.crt, key: tls.key, client_ca: ca.crt, allow: [\"spiffe://cluster.local/ns/x/sa/y\"] }}");
+    GOOD.replace(listen, &listening).replace(tls, &format!("peers:\n  trust_domains: [cluster.local, b.example]\n{peers}"))
+}
+
+#[test]
+fn many_may_vouch_for_workloads() {
     let good = [
         "  source: xfcc",
         "  source: connection",
@@ -132,6 +132,11 @@ fn who_vouches_for_workloads() {
     for peers in good {
         assert!(parse(&with_tls(peers)).is_ok(), "{peers}: {}", faults(&with_tls(peers)));
     }
+}
+
+/// Who is believed about callers: what could never be, and what would be two things.
+#[test]
+fn who_vouches_for_workloads() {
     let two = |one: &str, other: &str| format!("  proxies: [{{ spiffe: \"{one}\", source: xfcc }}, {{ spiffe: \"{other}\", source: principal }}]");
     let aliased =
         format!("  aliases: {{ old.example: cluster.local }}\n{}", two("spiffe://old.example/ns/a/sa/b", "spiffe://cluster.local/ns/a/sa/*"));
@@ -166,6 +171,10 @@ fn who_vouches_for_workloads() {
         let report = faults(&with_tls(peers));
         assert!(report.contains(expected), "`{peers}` should say `{expected}`, and says:\n{report}");
     }
+}
+
+#[test]
+fn without_certificates_no_proxy_proves_who_it_is() {
     table(&[
         (
             "peers:",

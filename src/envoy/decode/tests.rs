@@ -43,7 +43,6 @@ fn check() -> impl Strategy<Value = CheckRequest> {
             certificate,
             service: "other".to_owned(),
             labels: HashMap::from([("app".to_owned(), "x".to_owned())]),
-            ..Peer::default()
         };
         CheckRequest {
             attributes: Some(AttributeContext {

@@ -1,10 +1,13 @@
 //! Every fact that policies can read is in the record, and each of them decides.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::world::{Sent, World};
 use crate::{
     audit::Recorded,
+    clock::Clock,
     replay::{Replay, Unreplayable},
 };
 
@@ -23,7 +26,7 @@ when {
   context.token.claims has draft && !context.token.claims.draft && context.token.claims has labels && context.token.claims.labels.containsAll(["a", "b,c"]) &&
   context has purpose && context.purpose == "audit" &&
   context.token has auth_time && context.request.time.durationSince(context.token.auth_time) < duration("1h") &&
-  context.token.expires == datetime("2033-05-18T03:33:20Z") &&
+  context.token.expires.durationSince(datetime("1970-01-01")).toSeconds() == EXPIRES &&
   context.request.method == "POST" && context.request.path == "/api/2.1/clusters/edit" &&
   context.request has source_ip && context.request.source_ip == ip("10.1.2.3") &&
   context.request has num_workers && context.request.num_workers == 3 &&
@@ -35,9 +38,12 @@ when {
 @id("other") forbid (principal, action == Action::"clusters.list", resource);
 "#;
 
+/// When the token of the tests expires, in seconds since the epoch.
+static EXPIRES: LazyLock<i64> = LazyLock::new(|| Clock::default().now() + 86_400);
+
 fn world() -> World {
     World::new(
-        POLICIES,
+        &POLICIES.replace("EXPIRES", &EXPIRES.to_string()),
         &json!([
             { "type": "Cluster", "id": "stage/0101-abc", "parents": [{ "type": "Collection", "id": "guarded" }], "tags": { "owner": "risk" } },
             { "type": "Collection", "id": "guarded" },
@@ -49,7 +55,7 @@ fn world() -> World {
 fn claims(world: &World) -> Value {
     json!({
         "groups": ["eng", "b"], "roles": ["lead"], "scope": "all other", "azp": "app", "acr": "gold", "auth_time": world.clock.now() - 60,
-        "exp": 2_000_000_000, "act": { "sub": "agent" }, "sid": "s1", "gty": "client-credentials",
+        "exp": *EXPIRES, "act": { "sub": "agent" }, "sid": "s1", "gty": "client-credentials",
         "git": { "ref": "main" }, "checks": 3, "draft": false, "labels": ["b,c", "a"], "purpose": "audit",
     })
 }
@@ -90,7 +96,7 @@ fn each_fact_of_the_record_decides() {
         ("/facts/token/auth_time", json!(world.clock.now() - 86_400)),
         ("/facts/token/auth_time", Value::Null),
         ("/facts/token/acr", json!("tin")),
-        ("/facts/token/expires_at", json!(2_000_000_001)),
+        ("/facts/token/expires_at", json!(*EXPIRES + 1)),
         ("/facts/token/claims", json!([])),
         ("/facts/token/claims/0/value", json!("dev")),
         ("/facts/token/claims/1/value", json!(2)),

@@ -9,8 +9,8 @@ fn read(values: &[&str]) -> Result<Option<[String; 3]>, Unreadable> {
     Ok(found.map(|element| [text(&element.by), text(&element.uris), text(&element.hashes)]))
 }
 
-fn some(by: &str, uri: &str, hash: &str) -> Option<[String; 3]> {
-    Some([by, uri, hash].map(str::to_owned))
+fn parts(by: &str, uri: &str, hash: &str) -> [String; 3] {
+    [by, uri, hash].map(str::to_owned)
 }
 
 #[test]
@@ -19,24 +19,24 @@ fn the_last_element_counts() {
         (&[], None),
         (&[""], None),
         (&["  ", "\t"], None),
-        (&["URI=a"], some("", "a", "")),
-        (&["By=p;Hash=00;Subject=\"\";URI=a"], some("p", "a", "00")),
-        (&["By=p;Hash=00;Cert=\"-----BEGIN%20X-----%0A\";Subject=\"CN=x,O=y\";URI=a;DNS=d;DNS=e"], some("p", "a", "00")),
-        (&["URI=forged,By=p;URI=a"], some("p", "a", "")),
-        (&["URI=forged, By=p;URI=a"], some("p", "a", "")),
-        (&["URI=forged", "By=p;URI=a"], some("p", "a", "")),
-        (&["By=p;URI=a", ""], some("p", "a", "")),
-        (&["By=p;URI=forged;Hash=11,By=p;URI=a"], some("p", "a", "")),
-        (&["uri=a;BY=p;hash=1"], some("p", "a", "1")),
-        (&["URI=a;URI=b"], some("", "a b", "")),
-        (&["By=p;By=q;URI=a"], some("p q", "a", "")),
-        (&["URI="], some("", "", "")),
-        (&["URI=\"a,b;c=d\""], some("", "a,b;c=d", "")),
-        (&["URI=a;Subject=\"CN=\\\",URI=forged\""], some("", "a", "")),
+        (&["URI=a"], Some(parts("", "a", ""))),
+        (&["By=p;Hash=00;Subject=\"\";URI=a"], Some(parts("p", "a", "00"))),
+        (&["By=p;Hash=00;Cert=\"-----BEGIN%20X-----%0A\";Subject=\"CN=x,O=y\";URI=a;DNS=d;DNS=e"], Some(parts("p", "a", "00"))),
+        (&["URI=forged,By=p;URI=a"], Some(parts("p", "a", ""))),
+        (&["URI=forged, By=p;URI=a"], Some(parts("p", "a", ""))),
+        (&["URI=forged", "By=p;URI=a"], Some(parts("p", "a", ""))),
+        (&["By=p;URI=a", ""], Some(parts("p", "a", ""))),
+        (&["By=p;URI=forged;Hash=11,By=p;URI=a"], Some(parts("p", "a", ""))),
+        (&["uri=a;BY=p;hash=1"], Some(parts("p", "a", "1"))),
+        (&["URI=a;URI=b"], Some(parts("", "a b", ""))),
+        (&["By=p;By=q;URI=a"], Some(parts("p q", "a", ""))),
+        (&["URI="], Some(parts("", "", ""))),
+        (&["URI=\"a,b;c=d\""], Some(parts("", "a,b;c=d", ""))),
+        (&["URI=a;Subject=\"CN=\\\",URI=forged\""], Some(parts("", "a", ""))),
         // a backslash at the end of a subject is written twice (RFC 2253), and the quote behind it ends the value
-        (&["Subject=\"CN=x\\\\\";URI=a"], some("", "a", "")),
-        (&["Subject=\"CN=x\\,O=y\";URI=a"], some("", "a", "")),
-        (&["URI=\"a\\\"b\""], some("", "a\"b", "")),
+        (&["Subject=\"CN=x\\\\\";URI=a"], Some(parts("", "a", ""))),
+        (&["Subject=\"CN=x\\,O=y\";URI=a"], Some(parts("", "a", ""))),
+        (&["URI=\"a\\\"b\""], Some(parts("", "a\"b", ""))),
     ];
     for (values, expected) in cases {
         assert_eq!(read(values), Ok(expected), "{values:?}");
@@ -102,7 +102,7 @@ proptest! {
         let joined = format!("{sent},{own}");
         let read = if apart { read(&[sent.as_str(), own.as_str()]) } else if sent.is_empty() { read(&[own.as_str()]) } else { read(&[joined.as_str()]) };
         if let Ok(found) = read {
-            prop_assert_eq!(found, some("spiffe://td/proxy", "spiffe://td/a", "00"));
+            prop_assert_eq!(found, Some(parts("spiffe://td/proxy", "spiffe://td/a", "00")));
         }
     }
 
@@ -118,6 +118,6 @@ proptest! {
     #[test]
     fn what_is_quoted_is_read_as_it_was(value in "[ -~]{0,40}") {
         let written = format!("URI=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
-        prop_assert_eq!(read(&[written.as_str()]), Ok(some("", &value, "")));
+        prop_assert_eq!(read(&[written.as_str()]), Ok(Some(parts("", &value, ""))));
     }
 }
