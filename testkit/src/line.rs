@@ -75,7 +75,9 @@ async fn serve(listener: TcpListener, to: SocketAddr, up: watch::Receiver<bool>,
                 copy_bidirectional(&mut near, &mut far).await
             };
             // the end of either side, or of the line, ends both; nobody waits for how
+            // (a line that is cut must not begin to connect)
             tokio::select! {
+                biased;
                 _ = up.wait_for(|up| !up) => {}
                 _ = carried => {}
             }
