@@ -49,7 +49,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    ("envoy", &["model", "clock", "telemetry", "lifecycle", "pipeline"]),
+    ("envoy", &["model", "digest", "clock", "telemetry", "lifecycle", "pipeline"]),
     ("admin", &["model", "text", "clock", "telemetry", "lifecycle", "authn", "authz", "audit", "pipeline", "inquiry", "reload"]),
     ("app", &["model", "clock", "telemetry", "lifecycle", "net", "authn", "audit", "pipeline", "config", "reload", "envoy", "admin"]),
     (
