@@ -135,6 +135,7 @@ impl Issuer {
     /// Starts a fetch where the keys are absent or old, and keeps on disk what fetches bring from here on. Needs a Tokio runtime.
     pub(super) fn refresh(self: &Arc<Self>) {
         self.serves.store(true, Ordering::Relaxed);
+        self.keyring.say();
         if self.keyring.published.load().as_ref().is_none_or(|published| self.age(published) >= self.renewal()) {
             let _ = self.fetch(Cause::Age);
         }

@@ -26,6 +26,8 @@ pub(super) struct Keyring {
     flights: Mutex<Flights>,
     /// When the set that was written to disk last was fetched; locked while one is being written.
     kept_ms: Mutex<i64>,
+    /// Why what was stored is of no use, until it is said: the log begins only after the first keyrings are made.
+    unsaid: Mutex<Option<String>>,
 }
 
 /// The last good key set.
@@ -46,7 +48,7 @@ impl Keyring {
             Origin::Discovery(_) | Origin::Uri(_) => None,
         };
         let published = ArcSwapOption::new(published);
-        Self { issuer: issuer.to_owned(), origin, published, flights: Mutex::default(), kept_ms: Mutex::new(i64::MIN) }
+        Self { issuer: issuer.to_owned(), origin, published, flights: Mutex::default(), kept_ms: Mutex::new(i64::MIN), unsaid: Mutex::default() }
     }
 
     /// Begins with the keys in `file`, where they are of use; a fetch that succeeds replaces them, however it turns out.
@@ -55,10 +57,21 @@ impl Keyring {
             match shelf::load(file, label, clock.now_ms(), max_age_ms) {
                 Ok(Some(published)) => self.published.store(Some(Arc::new(published))),
                 Ok(None) => {}
-                Err(error) => tracing::warn!(file = %file.display(), error, "a stored key set is of no use; the issuer is asked"),
+                Err(error) => *self.unsaid() = Some(format!("{}: {error}", file.display())),
             }
         }
         self
+    }
+
+    /// Says once what is wrong with what was stored, if anything is.
+    pub(super) fn say(&self) {
+        if let Some(error) = self.unsaid().take() {
+            tracing::warn!(issuer = self.issuer, error, "a stored key set is of no use; the issuer is asked");
+        }
+    }
+
+    fn unsaid(&self) -> MutexGuard<'_, Option<String>> {
+        self.unsaid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a set to `file`, unless a newer one is there. Blocks.

@@ -169,7 +169,9 @@ async fn a_rotated_secret_or_key_is_used_without_a_restart() {
     let mut config = world.config().clone();
     config["issuers"][0]["introspection"] =
         json!({ "when": "opaque", "client_id": "lakegate", "auth": "private_key_jwt", "key": "introspection.pem", "key_id": "k1", "window": "1s" });
+    let served = status_until(&world, |_| true).await["configuration"]["generation"].as_u64();
     world.write_config(config).unwrap();
+    status_until(&world, |status| status["configuration"]["generation"].as_u64() > served).await;
     until(&world, (200, "OK"), call).await;
     let refused_before = world.corp.refused_clients();
     sleep(Duration::from_millis(1100)).await;
