@@ -78,6 +78,20 @@ pub(crate) async fn until(world: &World, wanted: (u16, &str), request: impl Fn()
     }
 }
 
+/// The outcome of what `request` makes, once lakegate has answered it: on a busy machine a first question, for which lakegate asks others, may take
+/// longer than Envoy waits.
+pub(crate) async fn decided(world: &World, identity: &Identity, listener: Listener, request: impl Fn() -> Request) -> (u16, String) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = world.client(listener, identity).unwrap().send(&request()).await.unwrap();
+        let have = outcome(&answer);
+        if have != (503, String::new()) || Instant::now() >= deadline {
+            return have;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Waits until `/status` is as `wanted` says, and returns it.
 pub(crate) async fn status_until(world: &World, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
     let deadline = Instant::now() + PATIENCE;

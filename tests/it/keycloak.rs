@@ -3,16 +3,18 @@
 
 mod federated;
 mod grants;
+mod introspected;
 mod keys;
 mod logout;
 
 use lakegate_testkit::{
     Options, World,
+    envoy::Listener,
     keycloak::{Keycloak, Realm, Tokens},
 };
 use serde_json::{Value, json};
 
-use crate::asking::{self, PATIENCE, SALES, outcome, query_as, send};
+use crate::asking::{self, PATIENCE, SALES, decided, query_as};
 
 async fn realm() -> Realm {
     Keycloak::shared().await.unwrap_or_else(|error| panic!("no Keycloak: {error}")).ml().await.unwrap()
@@ -38,7 +40,7 @@ fn options_with(realm: &Realm, more: &Value) -> Options {
 
 /// What becomes of a query with this token.
 async fn asked(world: &World, token: &str) -> (u16, String) {
-    outcome(&send(world, &query_as(SALES, token)).await)
+    decided(world, &world.workloads.trainer, Listener::Istio, || query_as(SALES, token)).await
 }
 
 /// The record of the call that `tokens` were allowed.

@@ -17,6 +17,7 @@ mod every_call;
 mod identity;
 mod introspection;
 mod keycloak;
+mod oidc;
 mod peers;
 mod policy_tests;
 mod reload;
