@@ -61,7 +61,7 @@ use self::{
     cache::{Cache, Verified},
     claims::Claims,
     credential::Credential,
-    facts::Facts,
+    facts::{Facts, Form},
     fetch::Origin,
     introspect::{About, Credentials, Introspector, Question},
     issuer::Issuer,
@@ -311,7 +311,7 @@ impl Authenticator {
             return Err(Refusal::new(Reason::TokenWrongType, detail));
         }
         let key = Some(issuer.verify(&jws).await?);
-        let facts = Facts::read(&claims, &issuer.config, self.clock.now())?;
+        let facts = Facts::read(&claims, &issuer.config, self.clock.now(), Form::Signed)?;
         let (window, held, token) = (facts.window, facts.held, Arc::new(facts.token));
         let verified = Arc::new(Verified { issuer: Arc::clone(issuer), key, window, held, token, asked_ms: None });
         if !issuer.still_says(None, true) {

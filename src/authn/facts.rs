@@ -36,6 +36,8 @@ pub(super) struct Window {
 pub(super) enum Form {
     /// A signed token.
     Signed,
+    /// Claims that are told of: a token that nobody has issued, so that how long it lives says nothing.
+    Told,
     /// The issuer's answer about a token (RFC 7662, section 2.2), where little has to be said.
     Answer {
         /// When the token ends for us where the answer does not say so, in seconds since the epoch: no later than it has to be asked for again.
@@ -74,17 +76,14 @@ impl Window {
 // === impl Facts ===
 
 impl Facts {
-    /// Reads the facts out of the `claims` of a signed token, whose `iss` is known to be that of `config`.
-    pub(super) fn read(claims: &Claims<'_>, config: &IssuerConfig, now: i64) -> Result<Self, Refusal> {
-        Self::read_as(claims, config, now, Form::Signed)
-    }
-
-    /// The same, out of whatever form says them.
-    pub(super) fn read_as(claims: &Claims<'_>, config: &IssuerConfig, now: i64, form: Form) -> Result<Self, Refusal> {
+    /// Reads the facts out of `claims`, whose `iss`, where they have one, is known to be that of `config`.
+    pub(super) fn read(claims: &Claims<'_>, config: &IssuerConfig, now: i64, form: Form) -> Result<Self, Refusal> {
         config.provider.admit(claims, config)?;
         let window = window(claims, config, form)?;
         window.check(now)?;
-        lasts_not_too_long(claims, config, now)?;
+        if form != Form::Told {
+            lasts_not_too_long(claims, config, now)?;
+        }
         is_for_us(claims, config, form)?;
         attributes::required(claims, config)?;
         let confirmation = Confirmation::read(claims)?;
@@ -139,7 +138,7 @@ fn id(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Option<String>, Refu
 fn window(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<Window, Refusal> {
     let expires_at = match (claims.time("exp")?, form) {
         (Some(expires_at), _) | (None, Form::Answer { until: expires_at, .. }) => expires_at,
-        (None, Form::Signed) => return Err(bad("the token has no `exp`")),
+        (None, Form::Signed | Form::Told) => return Err(bad("the token has no `exp`")),
     };
     let not_before = claims.time("nbf")?.unwrap_or(0).max(claims.time("iat")?.unwrap_or(0));
     Ok(Window { not_before, expires_at, leeway: config.leeway_s })

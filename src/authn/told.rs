@@ -9,7 +9,7 @@ use super::{
     attributes, binding,
     claims::{Claims, is_name},
     delegation, digest,
-    facts::{Facts, Window, sorted},
+    facts::{Facts, Form, Window, sorted},
     shown,
     standing::{self, Standing},
 };
@@ -39,7 +39,7 @@ impl Authenticator {
     pub(super) fn told(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64) -> Result<(Caller, Standing), Refusal> {
         let claims = Claims::read(claims_json)?;
         let config = &self.issuer(&claims)?.config;
-        let facts = Facts::read(&claims, config, now)?;
+        let facts = Facts::read(&claims, config, now, Form::Told)?;
         facts.held.by(&Presented { call: None, peer: peer.as_ref(), peers: &self.peers })?;
         standing::told(&facts.token, config, now)?;
         Ok((Caller { peer, token: Some(Arc::new(facts.token)) }, facts.held.standing))

@@ -25,8 +25,9 @@ const HOUR: i64 = 3600;
 const CALLERS: usize = 8;
 /// Tokens of good callers; more than are asked for at once, so that known and new ones come mixed.
 const TOKENS: usize = 24;
-/// What strangers are answered. Whoever names an unknown key waits for the provider, who may not answer in time: that is a fault, not a decision.
-const UNKNOWN: &[(u16, &str)] = &[(401, "TOKEN_UNKNOWN_KEY"), (503, "DEADLINE_EXCEEDED")];
+/// What strangers are answered. Whoever names an unknown key waits for the provider, who may not answer in time: that is a fault, not a decision,
+/// and Envoy's own where it stops waiting first.
+const UNKNOWN: &[(u16, &str)] = &[(401, "TOKEN_UNKNOWN_KEY"), (503, "DEADLINE_EXCEEDED"), (503, "")];
 const FORGED: &[(u16, &str)] = &[(401, "TOKEN_BAD_SIGNATURE")];
 const GARBAGE: &[(u16, &str)] = &[(401, "TOKEN_MALFORMED")];
 /// How long each day lasts.

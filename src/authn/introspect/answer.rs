@@ -84,7 +84,7 @@ fn opaque(claims: &Claims<'_>, issuer: &Arc<Issuer>, asked_ms: i64, now: i64) ->
         until: asked_ms.div_euclid(1000).saturating_add(window_s),
         audience_optional: config.is_some_and(|config| config.audience_optional),
     };
-    let facts = Facts::read_as(claims, &issuer.config, now, form)?;
+    let facts = Facts::read(claims, &issuer.config, now, form)?;
     let bound = facts.held.confirmation.is_some_and(|confirmation| confirmation.key.is_some());
     if !bound && claims.get("token_type").and_then(Value::as_text).is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")) {
         return Err(bad("the token is of the type `DPoP`, and the issuer does not say which key it is bound to"));

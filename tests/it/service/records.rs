@@ -11,6 +11,7 @@ use lakegate_testkit::{
     raw::Request,
     world::STAGE,
 };
+use serde_json::json;
 
 use crate::asking::{CLOSED, PATIENCE, SALES, options, query, query_as, send, send_as, status_until, world};
 
@@ -87,7 +88,11 @@ async fn a_bad_token_is_recorded_with_the_workload_that_showed_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_named_once() {
-    let world = world(options()).await;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("introspection.secret"), "s3cret\n").unwrap();
+    let options = options().folder(folder.path().to_owned());
+    let asking = json!({ "when": "opaque", "client_id": "lakegate", "secret_file": "introspection.secret" });
+    let world = world(options.configure(move |config| config["issuers"][0]["introspection"] = asking.clone())).await;
     for listener in [Listener::Istio, Listener::Bare] {
         for target in [SALES, CLOSED, "/no/such/call"] {
             world.client(listener, &world.workloads.trainer).unwrap().send(&query(&world, target)).await.unwrap();
