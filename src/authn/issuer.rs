@@ -190,7 +190,7 @@ impl Issuer {
                 }
                 self.keyring.published.store(Some(Arc::new(Published { keys, fetched_ms: started_ms })));
                 self.keyring.flights().succeeded();
-                self.counters.ok.inc();
+                self.counters.succeeded(started_ms.div_euclid(1000));
                 Some(text)
             }
             Err(error) => {

@@ -87,8 +87,10 @@ pub(super) struct IntrospectionCounters {
 /// The counters of one issuer's key fetches.
 #[derive(Clone, Debug)]
 pub(super) struct FetchCounters {
-    pub ok: Counter,
+    ok: Counter,
     pub failed: Counter,
+    fetched: Family<IssuerLabels, Gauge>,
+    labels: IssuerLabels,
 }
 
 // === impl Metrics ===
@@ -156,7 +158,22 @@ impl Metrics {
 
     pub(super) fn fetches_of(&self, issuer: &str) -> FetchCounters {
         let counter = |result| self.fetches.get_or_create_owned(&FetchLabels { issuer: issuer.to_owned(), result });
-        FetchCounters { ok: counter(FetchResult::Ok), failed: counter(FetchResult::Failed) }
+        FetchCounters {
+            ok: counter(FetchResult::Ok),
+            failed: counter(FetchResult::Failed),
+            fetched: self.keys_fetched.clone(),
+            labels: IssuerLabels { issuer: issuer.to_owned() },
+        }
+    }
+}
+
+// === impl FetchCounters ===
+
+impl FetchCounters {
+    /// Counts a fetch that began at this time, in seconds since the epoch, and brought the keys that are in use now.
+    pub(super) fn succeeded(&self, at: i64) {
+        self.ok.inc();
+        self.fetched.get_or_create(&self.labels).set(at);
     }
 }
 
