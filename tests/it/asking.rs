@@ -106,3 +106,9 @@ pub(crate) async fn status_until(world: &World, wanted: impl Fn(&serde_json::Val
         sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// The value of the metric whose name and labels are `line`, where it is there.
+pub(crate) async fn metric(world: &World, line: &str) -> Option<u64> {
+    let (_, text) = world.admin("/metrics").await.unwrap();
+    text.lines().find_map(|have| have.strip_prefix(line)?.trim().parse().ok())
+}

@@ -5,7 +5,7 @@ use std::fs;
 use lakegate_testkit::{World, envoy::Listener, issuer::TokenSpec, raw::Request, world::STAGE};
 use serde_json::{Value, json};
 
-use crate::asking::{CHURN, CLOSED, PATIENCE, SALES, options, outcome, query, query_as, send, send_as, status_until, until, world};
+use crate::asking::{CHURN, CLOSED, PATIENCE, SALES, metric, options, outcome, query, query_as, send, send_as, status_until, until, world};
 
 /// Forbids what is permitted and permits what is forbidden, and of one endpoint says the same.
 const CANDIDATE: &str = r#"
@@ -35,11 +35,6 @@ async fn record_of(world: &World, target: &str, decision: &str) -> Value {
     let enough = |_: &Value| world.audit.records().is_ok_and(|records| records.iter().filter(|record| of(record)).count() > before);
     world.audit.wait_for(PATIENCE, enough).await.unwrap();
     world.audit.records().unwrap().into_iter().rfind(of).unwrap()
-}
-
-async fn metric(world: &World, line: &str) -> Option<u64> {
-    let (_, text) = world.admin("/metrics").await.unwrap();
-    text.lines().find_map(|have| have.strip_prefix(line)?.trim().parse().ok())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use lakegate_testkit::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::asking::{CHURN, CLOSED, SALES, options, outcome, query, query_as, send, until, world};
+use crate::asking::{CHURN, CLOSED, PATIENCE, SALES, metric, options, outcome, query, query_as, send, until, world};
 
 /// Sends one request after the other until told to stop, and returns every outcome.
 fn load(client: Client, request: Request, stop: Arc<AtomicBool>) -> tokio::task::JoinHandle<Vec<(u16, String)>> {
@@ -81,7 +81,10 @@ async fn what_is_in_flight_is_answered() {
             tokio::spawn(async move { client.send(&request).await })
         })
         .collect();
-    sleep(Duration::from_millis(300)).await;
+    let deadline = Instant::now() + PATIENCE;
+    while metric(&world, "lakegate_checks_in_flight").await != Some(5) {
+        assert!(Instant::now() < deadline, "lakegate does not have five checks at a time");
+    }
     world.lakegate().process().signal(Signal::TERM).unwrap();
     for answer in waiting {
         let answer = answer.await.unwrap().unwrap();
