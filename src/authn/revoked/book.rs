@@ -29,6 +29,9 @@ pub(super) struct Book {
 /// Lines of the file that count no more, beside those that do, before it is written anew.
 const SLACK: usize = 100;
 
+/// More that end at one time are not taken from the index one by one, each with a copy of a part of it.
+const SINGLY: usize = 1000;
+
 // === impl Book ===
 
 impl Book {
@@ -37,17 +40,13 @@ impl Book {
     /// # Errors
     /// In words, where a line lifts what no line before it made.
     pub(super) fn replay(&mut self, lines: Vec<Line>, index: &Index) -> Result<(), String> {
-        for entry in std::mem::take(&mut self.all).into_values() {
-            withdraw(&entry, index);
-        }
         *self = Self { journal: self.journal.take(), ..Self::default() };
         for line in lines {
             match line {
-                Line::Revoke(revocation) => self.enter(Entry { revocation: *revocation, lifted: None, kept: true }, index),
+                Line::Revoke(revocation) => drop(self.enter(Entry { revocation: *revocation, lifted: None, kept: true })),
                 Line::Lift { id, lifted } => {
                     let entry =
                         self.all.get_mut(&id).ok_or_else(|| format!("the file of revocations lifts `{}`, which it does not hold", shown(&id)))?;
-                    withdraw(entry, index);
                     if entry.lifted.replace(lifted).is_none() {
                         let kind = entry.revocation.whose.kind();
                         self.count(kind, -1);
@@ -55,7 +54,13 @@ impl Book {
                 }
             }
         }
+        index.replace(self.live());
         Ok(())
+    }
+
+    /// What refuses.
+    fn live(&self) -> impl Iterator<Item = (Mark, Rule)> {
+        self.all.values().filter(|entry| entry.lifted.is_none()).flat_map(|entry| rules(&entry.revocation))
     }
 
     pub(super) fn add(&mut self, revocation: Revocation, index: &Index, now: i64) -> Result<Entry, RevokeError> {
@@ -67,7 +72,13 @@ impl Book {
         }
         let id = revocation.id.clone();
         let line = Line::Revoke(Box::new(revocation.clone()));
-        self.enter(Entry { revocation: revocation.clone(), lifted: None, kept: false }, index);
+        let earlier = self.enter(Entry { revocation: revocation.clone(), lifted: None, kept: false });
+        for (mark, rule) in rules(&revocation) {
+            index.add(mark, rule);
+        }
+        if let Some(earlier) = earlier {
+            withdraw(&earlier, index);
+        }
         match self.write(&line, now) {
             Ok(kept) => {
                 if let Some(entry) = self.all.get_mut(&id) {
@@ -120,19 +131,16 @@ impl Book {
         if self.next_end.is_none_or(|end| now < end) {
             return;
         }
-        let mut gone = Vec::new();
-        self.all.retain(|_, entry| {
-            let stays = now < entry.revocation.until;
-            if !stays {
+        let gone: Vec<Entry> = self.all.extract_if(.., |_, entry| entry.revocation.until <= now).map(|(_, entry)| entry).collect();
+        for entry in gone.iter().filter(|entry| entry.lifted.is_none()) {
+            self.count(entry.revocation.whose.kind(), -1);
+        }
+        if gone.len() > SINGLY {
+            index.replace(self.live());
+        } else {
+            for entry in &gone {
                 withdraw(entry, index);
-                if entry.lifted.is_none() {
-                    gone.push(entry.revocation.whose.kind());
-                }
             }
-            stays
-        });
-        for kind in gone {
-            self.count(kind, -1);
         }
         self.seen.retain(|_, until| now < *until);
         let ends = self.all.values().map(|entry| entry.revocation.until);
@@ -151,18 +159,9 @@ impl Book {
         }
     }
 
-    fn enter(&mut self, entry: Entry, index: &Index) {
+    /// Holds `entry`, whose rules are the index's to hold. Two with one id are one revocation, the later; the earlier is returned.
+    fn enter(&mut self, entry: Entry) -> Option<Entry> {
         let revocation = &entry.revocation;
-        // Two lines with one id are one revocation, the later line's; a file that was written twice must not count twice.
-        if let Some(earlier) = self.all.remove(&revocation.id) {
-            withdraw(&earlier, index);
-            if earlier.lifted.is_none() {
-                self.count(earlier.revocation.whose.kind(), -1);
-            }
-        }
-        for (mark, rule) in rules(revocation) {
-            index.add(mark, rule);
-        }
         let mut end = revocation.until;
         if let (Some(key), Some(seen)) = (seen_key(revocation), &revocation.logout) {
             self.seen.insert(key, seen.until);
@@ -171,7 +170,11 @@ impl Book {
         self.next_end = Some(self.next_end.map_or(end, |next| next.min(end)));
         self.last_made = self.last_made.max(Some(revocation.made_at));
         self.count(revocation.whose.kind(), 1);
-        self.all.insert(revocation.id.clone(), entry);
+        let earlier = self.all.insert(revocation.id.clone(), entry);
+        if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.lifted.is_none()) {
+            self.count(earlier.revocation.whose.kind(), -1);
+        }
+        earlier
     }
 
     fn count(&mut self, kind: Kind, by: isize) {

@@ -165,6 +165,23 @@ impl Index {
         });
     }
 
+    /// Has these rules and no others, however many there are. Who asks meanwhile sees for each mark what was or what will be.
+    pub(super) fn replace(&self, rules: impl Iterator<Item = (Mark, Rule)>) {
+        let mut shards = vec![Shard::default(); SHARDS];
+        let mut marks = 0_usize;
+        for (mark, rule) in rules {
+            if let Some(shard) = shards.get_mut(mark.shard()) {
+                shard.0.entry(mark).or_default().push(rule);
+                marks = marks.saturating_add(1);
+            }
+        }
+        let before = self.marks.fetch_add(marks, Ordering::SeqCst);
+        for (cell, shard) in self.shards.iter().zip(shards) {
+            cell.store(Arc::new(shard));
+        }
+        self.marks.fetch_sub(before, Ordering::SeqCst);
+    }
+
     fn change(&self, mark: Mark, change: impl FnOnce(&mut Shard) -> isize) {
         let Some(cell) = self.shards.get(mark.shard()) else { return };
         let mut shard = Shard::clone(&cell.load());
