@@ -49,7 +49,7 @@ pub(crate) fn unseen_objects(issuer: &Issuer, count: usize) -> Outcome<Vec<Bytes
     Ok(callers.iter().cycle().zip(0..count).map(|(caller, call)| caller.check(UNSEEN + call)).collect())
 }
 
-/// Calls with tokens that are nobody's, each another one: every tenth names a key that the issuer does not have, the others are signed by nobody.
+/// Calls with tokens that are nobody's, each another one.
 pub(crate) fn strangers(issuer: &Issuer, count: usize) -> Outcome<Vec<Bytes>> {
     let good = issuer.token(&TokenSpec::new().expires_in(3600))?;
     let mut parts = good.split('.').skip(1);
@@ -57,10 +57,19 @@ pub(crate) fn strangers(issuer: &Issuer, count: usize) -> Outcome<Vec<Bytes>> {
     let mut payload: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
     let written = |value: String| URL_SAFE_NO_PAD.encode(value);
     let stranger = |number: usize| {
-        let kid = if number.is_multiple_of(10) { format!("nobody-{number}") } else { issuer.kid() };
+        // of twenty: two keys that nobody knows, one issuer that nobody knows, two that are no JWT at all, and signatures that are not theirs
+        let (kid, iss) = match number % 20 {
+            0 | 10 => (format!("nobody-{number}"), issuer.url().to_owned()),
+            5 => (issuer.kid(), format!("https://nobody-{number}.example.com")),
+            _ => (issuer.kid(), issuer.url().to_owned()),
+        };
+        payload.insert("iss".to_owned(), json!(iss));
         payload.insert("jti".to_owned(), json!(number.to_string()));
         let (header, payload) = (json!({"alg": "RS256", "typ": "JWT", "kid": kid}), json!(payload));
-        let token = format!("{}.{}.{signature}", written(header.to_string()), written(payload.to_string()));
+        let token = match number % 20 {
+            7 | 17 => written(format!("opaque {number}")),
+            _ => format!("{}.{}.{signature}", written(header.to_string()), written(payload.to_string())),
+        };
         Caller { number: number % CALLERS, token }.check(number % CALLS)
     };
     Ok((0..count).map(stranger).collect())
