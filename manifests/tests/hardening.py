@@ -1,9 +1,9 @@
 """What every pod of ours keeps to, whatever its overlay changes."""
-from render import containers
+from render import WORKLOADS, containers
 
 
 def faults(objects):
-    for d in (o for o in objects if o["kind"] == "Deployment"):
+    for d in (o for o in objects if o["kind"] in WORKLOADS):
         name, pod = d["metadata"]["name"], d["spec"]["template"]["spec"]
         context = pod.get("securityContext", {})
         if not context.get("runAsNonRoot") or context.get("seccompProfile") != {"type": "RuntimeDefault"}:

@@ -49,7 +49,7 @@ def render(folder, below=()):
     """The Kubernetes objects of a kustomization or component; `below` are those to which a component is applied."""
     file = pathlib.Path(folder) / "kustomization.yaml"
     (spec,) = documents(file)
-    known(file, spec, ["apiVersion", "kind", "resources", "components", "configMapGenerator", "images"])
+    known(file, spec, ["apiVersion", "kind", "resources", "components", "configMapGenerator", "images", "patches"])
     if (spec["kind"], spec["apiVersion"]) not in [("Kustomization", "kustomize.config.k8s.io/v1beta1"), ("Component", "kustomize.config.k8s.io/v1alpha1")]:
         raise Unsupported(f"{file}: {spec['kind']} of {spec['apiVersion']}")
     objects = list(below)
@@ -59,6 +59,8 @@ def render(folder, below=()):
     objects += [config_map(file, g) for g in spec.get("configMapGenerator", [])]
     for entry in spec.get("components", []):
         objects = render(file.parent / entry, objects)
+    for entry in spec.get("patches", []):
+        patch(file, entry, objects)
     for image in spec.get("images", []):
         known(file, image, ["name", "newName", "newTag"])
         for container in containers(objects):
@@ -78,7 +80,38 @@ def config_map(file, generator):
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": generator["name"], "namespace": generator["namespace"]}, "data": data}
 
 
+def patch(file, entry, objects):
+    """Applies a JSON Patch (RFC 6902) of a file to the one object that it is for."""
+    known(file, entry, ["path", "target"])
+    target = entry["target"]
+    known(file, target, ["kind", "name"])
+    found = [o for o in objects if (o["kind"], o["metadata"]["name"]) == (target["kind"], target["name"])]
+    if len(found) != 1:
+        raise Unsupported(f"{file}: a patch for {len(found)} objects")
+    for operation in yaml.load((file.parent / entry["path"]).read_text(), Loader=StrictLoader):
+        known(entry["path"], operation, ["op", "path", "value"])
+        *above, last = operation["path"].strip("/").split("/")
+        place = found[0]
+        for key in above:
+            place = place[int(key) if isinstance(place, list) else key]
+        match operation["op"], place:
+            case "add", list() if last == "-":
+                place.append(operation["value"])
+            case "add", dict():
+                place[last] = operation["value"]
+            case "replace", dict() if last in place:
+                place[last] = operation["value"]
+            case "remove", dict() if last in place:
+                del place[last]
+            case op, _:
+                raise Unsupported(f"{entry['path']}: {op} of {operation['path']}")
+
+
+# Kinds whose pods stay: what runs lakegate and the gateway.
+WORKLOADS = ("Deployment", "StatefulSet")
+
+
 def containers(objects):
     for o in objects:
-        pod = o.get("spec", {}).get("template", {}).get("spec", {}) if o["kind"] == "Deployment" else {}
+        pod = o.get("spec", {}).get("template", {}).get("spec", {}) if o["kind"] in WORKLOADS else {}
         yield from pod.get("initContainers", []) + pod.get("containers", [])

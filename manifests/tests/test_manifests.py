@@ -181,6 +181,34 @@ def test_a_way_to_the_collector_has_no_fault(world):
     assert faults(world) == []
 
 
+@pytest.fixture
+def kept():
+    """The example with `manifests/state`."""
+    objects = render.render(MANIFESTS / "state", copy.deepcopy(OBJECTS))
+    return wiring.Wiring(objects, copy.deepcopy(MESH), {**copy.deepcopy(CONFIG), "state_dir": "../state"})
+
+
+def test_a_state_that_outlives_its_pod_has_no_fault(kept):
+    assert faults(kept) == []
+    assert not [o for o in kept.all("Deployment") if o["metadata"]["name"] == "lakegate"]
+
+
+@pytest.mark.parametrize("change", [
+    lambda w: w.config.update(state_dir="../elsewhere"),
+    lambda w: w.config.update(state_dir="/etc/lakegate/stately"),
+    lambda w: spec(w, "StatefulSet").pop("volumeClaimTemplates"),
+    lambda w: spec(w, "StatefulSet")["template"]["spec"]["containers"][0]["volumeMounts"][-1].update(readOnly=True),
+])
+def test_a_state_that_ends_with_its_pod_is_a_fault(kept, change):
+    change(kept)
+    assert any("forgets what was revoked" in f for f in faults(kept))
+
+
+def test_a_deployment_keeps_no_state(world):
+    world.config["state_dir"] = "../state"
+    assert any("forgets what was revoked" in f for f in faults(world))
+
+
 def test_the_base_stands_alone():
     objects = render.render(MANIFESTS / "base")
     assert lint.malformed(wiring.Wiring(objects, {}, {})) + lint.unsafe(objects) == []
@@ -214,9 +242,12 @@ def test_every_policy_file_is_in_the_config_map(world):
     ("kind: Kustomization\napiVersion: v1\n", "of v1"),
     ("kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\nconfigMapGenerator: [{name: a, namespace: b, files: []}]\n", "hash"),
     ("kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\nresources: [a.yaml, a.yaml]\n", "twice"),
+    ("kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\npatches: [{path: p.yaml, target: {kind: Job, name: a}}]\n", "0 objects"),
+    ("kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\nresources: [a.yaml]\npatches: [{path: p.yaml, target: {kind: Namespace, name: a}}]\n", "move"),
 ])
 def test_the_renderer_refuses_what_it_does_not_know(tmp_path, text, says):
     (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")
+    (tmp_path / "p.yaml").write_text("- { op: move, path: /metadata }\n")
     (tmp_path / "kustomization.yaml").write_text(text)
     with pytest.raises(render.Unsupported, match=says):
         render.render(tmp_path)

@@ -2,7 +2,10 @@
 
 Most of these faults are silent in Istio: no filter, no check, and the call passes. `faults` returns a sentence for each.
 """
+import posixpath
 import re
+
+from render import WORKLOADS
 
 # Envoy's StatusCode enum from 400 on; istiod turns any other value into a deny of everything.
 STATUS = {str(s) for s in (400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 423, 424, 426, 428, 429, 431,
@@ -27,8 +30,8 @@ class Wiring:
                 return s
 
     def pods(self, namespace, selector):
-        """The Deployments of a namespace whose pods carry all of these labels."""
-        return [d for d in self.all("Deployment") if d["metadata"]["namespace"] == namespace
+        """What runs the pods of a namespace that carry all of these labels."""
+        return [d for kind in WORKLOADS for d in self.all(kind) if d["metadata"]["namespace"] == namespace
                 and (selector or {"": ""}).items() <= labels(d).items()]
 
     def behind(self, service):
@@ -56,7 +59,7 @@ def labels(deployment):
 
 
 def faults(w):
-    return [f for check in (providers, policies, gateways, routes, rules, hosts, config, doors, collector) for f in check(w)]
+    return [f for check in (providers, policies, gateways, routes, rules, hosts, config, state, doors, collector) for f in check(w)]
 
 
 def providers(w):
@@ -223,6 +226,17 @@ def config(w):
         for path in [listen.get("tls", {}).get(k, "") for k in ("cert", "key", "client_ca")] + [w.config.get("policy", {}).get("dir", "")] + [p for p in [w.config.get("policy", {}).get("candidate")] if p]:
             if not (m := re.fullmatch(r"\.\./([a-z]+)(/[a-z.-]+)?", path)) or m[1] not in mounts:
                 yield f"lakegate.yaml: `{path}` is in none of the pod's volumes"
+
+
+def state(w):
+    if not (folder := w.config.get("state_dir")):
+        return
+    for d in w.pods("lakegate-system", {"app.kubernetes.io/name": "lakegate"}):
+        pod, path = d["spec"]["template"]["spec"], posixpath.normpath(posixpath.join("/etc/lakegate/config", folder))
+        kept = {t["metadata"]["name"] for t in d["spec"].get("volumeClaimTemplates", [])}
+        mounts = [m for c in pod["containers"] if c["name"] == "lakegate" for m in c.get("volumeMounts", []) if not m.get("readOnly")]
+        if not any(m["name"] in kept and posixpath.commonpath([m["mountPath"], path]) == m["mountPath"] for m in mounts):
+            yield f"state_dir: {path} is on no volume of the replica's own that outlives its pod, so that a new pod forgets what was revoked; use manifests/state"
 
 
 def doors(w):
