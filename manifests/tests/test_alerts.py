@@ -17,6 +17,8 @@ DOCUMENTED = re.findall(r"`(lakegate_\w+)(?:\{([\w,]+)\})?`", (ROOT / "docs/oper
 LABELS = {}
 for name, labels in DOCUMENTED:
     LABELS.setdefault(name, set()).update(filter(None, labels.split(",")))
+# The reasons of faults, by their status.
+FAULTS = set(re.findall(r"^\| `(\w+)` \| 503, later 403 ", (ROOT / "docs/reasons.md").read_text(), flags=re.M))
 REASONS = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/reasons.md").read_text(), flags=re.M))
 # What the Prometheus Operator adds, and what histograms have.
 ADDED = {"namespace", "pod", "le"}
@@ -34,6 +36,13 @@ def test_the_rules_are_found():
     assert len(ALERTS) >= 10 and len({rule["alert"] for rule in ALERTS}) == len(ALERTS)
     assert {"LakegateDegraded", "LakegateIsGone"} <= {rule["alert"] for rule in ALERTS}
     assert REASONS >= {"KEYS_UNAVAILABLE", "POLICY_ERROR"} and len(LABELS) > 10
+
+
+def test_every_fault_alerts():
+    (rule,) = [rule for rule in ALERTS if rule["alert"] == "LakegateRefusesByFault"]
+    (selector,) = selectors(promql_parser.parse(rule["expr"]))
+    (matcher,) = [matcher for matcher in selector.matchers.matchers if matcher.name == "reason"]
+    assert len(FAULTS) > 5 and set(matcher.value.split("|")) == FAULTS
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=[rule["alert"] for rule in ALERTS])

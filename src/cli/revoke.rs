@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
     /// Tokens that were issued before this time, such as 2026-01-31T12:00:00Z, or `now`: those of the subject, or all of the issuer
-    #[arg(long, value_name = "TIME", required_unless_present_any = ["token_id", "session", "subject", "lift"], conflicts_with_all = ["token_id", "session", "lift"])]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["token_id", "session", "lift"])]
     not_before: Option<String>,
     /// All tokens of the subject, whenever they were issued; with `--for` or `--until`
     #[arg(long, requires = "subject", conflicts_with = "not_before")]
@@ -50,6 +50,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    // Said here, since clap would name `--not-before` as what is missing: the one that logs everybody out.
+    if [&args.token_id, &args.session, &args.subject, &args.lift, &args.not_before].into_iter().all(Option::is_none) {
+        let whose = "say which tokens: `--token-id`, `--session` or `--subject`; `--not-before TIME` alone is for all tokens of the issuer";
+        return Output::error(Exit::Invalid, whose);
+    }
     let (method, target, body) = match &args.lift {
         Some(id) => {
             let id: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();

@@ -143,7 +143,8 @@ async fn each_kind_of_revocation_and_what_is_no_order() {
         command(&world, &["revoke", "--lift", made["id"].as_str().unwrap()]).await;
     }
     for (arguments, said) in [
-        (vec!["--issuer", "corp"], "not provided"),
+        (vec!["--issuer", "corp"], "say which tokens"),
+        (vec!["--issuer", "corp", "--subject", "User::\"corp/alice\""], "its subject is `alice`"),
         (vec!["--issuer", "corp", "--token-id", "j1", "--session", "s1"], "cannot be used with"),
         (vec!["--issuer", "corp", "--session", "s1", "--block"], "for a subject"),
         (vec!["--issuer", "corp", "--subject", "alice", "--block"], "say how long"),

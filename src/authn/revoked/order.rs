@@ -44,6 +44,12 @@ const LONGEST: i64 = 3660 * 86_400;
 /// How far ahead a time for `not_before` may lie: every token is refused until then, so that a slip must not last.
 const AHEAD: i64 = 86_400;
 
+/// The subject in an entity id such as `User::"corp/alice"`; `None` for what is none.
+fn subject_of_principal(text: &str) -> Option<&str> {
+    let id = text.strip_prefix("User::\"").or_else(|| text.strip_prefix("ServicePrincipal::\""))?.strip_suffix('"')?;
+    id.split_once('/').map(|(_, subject)| subject)
+}
+
 // === impl Order ===
 
 impl Order {
@@ -74,6 +80,9 @@ impl Order {
         };
         if let Some(name) = [&self.token_id, &self.session, &self.subject].into_iter().flatten().find(|name| !is_name(name)) {
             return Err(invalid(format!("no token says {}: 1 to 255 bytes, no control characters", quoted(name))));
+        }
+        if let Some(subject) = self.subject.as_deref().and_then(subject_of_principal) {
+            return Err(invalid(format!("that is a principal of policies and records; its subject is {}", quoted(subject))));
         }
         Ok(whose)
     }
