@@ -144,6 +144,8 @@ pub struct RevocationStatus {
 
 /// The most that are held.
 const MOST: usize = 200_000;
+/// How many of them only operators can make.
+const RESERVED: usize = 20_000;
 
 // === impl Revocations ===
 
@@ -208,8 +210,8 @@ impl Revocations {
     /// A [`RevokeError`].
     pub(super) fn add(&self, revocation: Revocation, now: i64) -> Result<Entry, RevokeError> {
         let mut book = self.book();
-        if book.is_full() {
-            book.expire(now, &self.index);
+        if !book.has_room(revocation.by) {
+            book.forget(now, &self.index);
         }
         let entry = book.add(revocation, &self.index, now);
         self.metrics.show(&book);

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{
-    Entry, Lifted, MOST, Revocation, RevokeError,
+    By, Entry, Lifted, MOST, RESERVED, Revocation, RevokeError,
     index::{Index, Kind, Mark, Rule},
     journal::{Journal, Line},
 };
@@ -64,7 +64,7 @@ impl Book {
     }
 
     pub(super) fn add(&mut self, revocation: Revocation, index: &Index, now: i64) -> Result<Entry, RevokeError> {
-        if self.is_full() {
+        if !self.has_room(revocation.by) {
             return Err(RevokeError::Full);
         }
         if seen_key(&revocation).is_some_and(|key| self.seen.get(&key).is_some_and(|until| now < *until)) {
@@ -122,8 +122,23 @@ impl Book {
         (page, wanted.next().is_some())
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.all.len() >= MOST
+    /// Whether one more may be held. Issuers send as many logout tokens as people sign out, and must not use up what operators need.
+    pub(super) fn has_room(&self, by: By) -> bool {
+        let most = match by {
+            By::Operator { .. } => MOST,
+            By::Issuer => MOST - RESERVED,
+        };
+        self.all.len() < most
+    }
+
+    /// Makes room: forgets what has ended, then what was lifted, which refuses nothing either and is held only to be told of.
+    pub(super) fn forget(&mut self, now: i64, index: &Index) {
+        self.expire(now, index);
+        if self.all.len() > self.counts.values().sum() {
+            // One that follows from a logout token is what keeps the token from being taken again after a restart.
+            let once = |entry: &Entry| entry.revocation.logout.as_ref().is_some_and(|seen| now < seen.until);
+            self.all.retain(|_, entry| entry.lifted.is_none() || once(entry));
+        }
     }
 
     /// Forgets what has ended: it refuses nothing any more.

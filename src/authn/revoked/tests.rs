@@ -172,6 +172,38 @@ fn a_hundred_thousand_are_all_held_over_a_restart_and_expire() {
 }
 
 #[test]
+fn issuers_leave_room_for_operators_and_what_is_lifted_makes_room() {
+    let revocations = in_memory();
+    let of = |number: usize, by: By| Revocation { by, ..revocation(&format!("{number:06}"), NOW + 1000) };
+    {
+        let mut book = revocations.book();
+        // Never asked, and small, since to copy large ones is not what is tested.
+        let mut index = Index::new();
+        for number in 0..MOST {
+            let by = if number < MOST - RESERVED { By::Issuer } else { OPERATOR };
+            if number % 5000 == 0 {
+                index = Index::new();
+            }
+            if number == MOST - RESERVED {
+                assert_eq!(book.add(of(number, By::Issuer), &index, NOW), Err(RevokeError::Full));
+            }
+            book.add(of(number, by), &index, NOW).unwrap();
+        }
+    }
+    let mut next = MOST;
+    for by in [By::Issuer, OPERATOR] {
+        assert_eq!(revocations.add(of(next, by), NOW), Err(RevokeError::Full));
+    }
+    revocations.lift("000007", OPERATOR, NOW).unwrap();
+    revocations.add(of(next, OPERATOR), NOW).unwrap();
+    next += 1;
+    assert_eq!(revocations.add(of(next, OPERATOR), NOW), Err(RevokeError::Full), "one was lifted");
+    assert_eq!(revocations.lift("000007", OPERATOR, NOW), Err(RevokeError::Unknown("000007".to_owned())));
+    assert_eq!(revocations.status(NOW).tokens, MOST);
+    assert!(refuses(&revocations, &Token { id: Some(format!("jti of {MOST:06}")), ..token() }, NOW));
+}
+
+#[test]
 fn the_file_stays_short() {
     let dir = tempfile::tempdir().unwrap();
     let revocations = kept(dir.path());
