@@ -99,14 +99,26 @@ fn programs_are_told_from_people() {
         (&generic, json!({"idtyp": "app"}), PrincipalKind::ServicePrincipal),
         (&generic, json!({"preferred_username": "service-account-notebooks"}), PrincipalKind::User),
         (&keycloak, json!({"typ": "Bearer", "preferred_username": "alice"}), PrincipalKind::User),
-        (&keycloak, json!({"typ": "Bearer", "preferred_username": "service-account-notebooks"}), PrincipalKind::ServicePrincipal),
-        (&keycloak, json!({"typ": "Bearer", "azp": "NoteBooks", "preferred_username": "service-account-notebooks"}), PrincipalKind::ServicePrincipal),
+        (&keycloak, json!({"typ": "Bearer", "sid": null, "preferred_username": "service-account-notebooks"}), PrincipalKind::ServicePrincipal),
+        (
+            &keycloak,
+            json!({"typ": "Bearer", "clientHost": "10.0.0.7", "clientAddress": "10.0.0.7", "preferred_username": "service-account-notebooks"}),
+            PrincipalKind::ServicePrincipal,
+        ),
+        (
+            &keycloak,
+            json!({"typ": "Bearer", "sid": null, "azp": "NoteBooks", "preferred_username": "service-account-notebooks"}),
+            PrincipalKind::ServicePrincipal,
+        ),
         (&keycloak, json!({"typ": "Bearer", "preferred_username": "service-account-other"}), PrincipalKind::User),
         (&keycloak, json!({"typ": "Bearer", "azp": null, "preferred_username": "service-account-notebooks"}), PrincipalKind::User),
     ];
     for (authn, change, expected) in cases {
         assert_eq!(token_of(authn, &change).unwrap().kind, expected, "{change}");
     }
+    // A person who took the name that the account of the client would have.
+    let person = json!({"typ": "Bearer", "preferred_username": "service-account-notebooks"});
+    assert_eq!(reason(token_of(&keycloak, &person), "a person"), Reason::TokenBadClaims);
     for (rule, expected) in [(KindRule::User, PrincipalKind::User), (KindRule::ServicePrincipal, PrincipalKind::ServicePrincipal)] {
         let mut config = issuer("corp", URL, Provider::Generic);
         config.kind = rule;
@@ -156,6 +168,22 @@ fn groups_that_are_elsewhere_are_never_none() {
     for change in [json!({"hasgroups": false}), json!({"_claim_names": {"address": "src1"}})] {
         assert_eq!(token_of(&refusing, &change).unwrap().groups, ["ml-engineers"], "{change}");
     }
+}
+
+#[test]
+fn a_claim_that_is_read_and_elsewhere_is_never_none() {
+    let mut config = issuer("corp", URL, Provider::Generic);
+    config.groups_claim = Some(ClaimPath::parse("https://corp.example/teams").unwrap());
+    config.roles_claims = vec![ClaimPath::parse("access.roles").unwrap()];
+    config.declare(Attribute { name: "risk".into(), claim: ClaimPath::parse("risk").unwrap(), kind: FieldKind::Text });
+    let authn = authenticator(vec![config], &Clock::default());
+    let elsewhere = |name: &str| token_of(&authn, &json!({"_claim_names": {name: "src1"}, "_claim_sources": {"src1": {"endpoint": "https://x"}}}));
+    for (name, expected) in
+        [("https://corp.example/teams", Reason::GroupsUnknown), ("access", Reason::TokenBadClaims), ("risk", Reason::TokenBadClaims)]
+    {
+        assert_eq!(reason(elsewhere(name), name), expected, "{name}");
+    }
+    assert!(elsewhere("address").is_ok());
 }
 
 #[test]
