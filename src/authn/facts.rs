@@ -1,7 +1,7 @@
 //! What a token says, held against what its issuer's tokens must look like.
 
 use super::{
-    IssuerConfig, KindRule, Overage, Possession,
+    ClaimPath, IssuerConfig, KindRule, Overage, Possession,
     admit::Held,
     attributes, binding,
     claims::{Claims, bad},
@@ -92,7 +92,8 @@ impl Facts {
         }
         let mut scopes = claims.words("scope")?;
         scopes.extend(claims.words("scp")?);
-        let groups_elsewhere = groups_are_elsewhere(claims);
+        let groups_elsewhere = groups_are_elsewhere(claims, config);
+        nothing_else_is_elsewhere(claims, config)?;
         let groups = if groups_elsewhere { no_groups(config)? } else { groups(claims, config)? };
         let mut token = Token {
             issuer: config.name.clone(),
@@ -205,10 +206,26 @@ fn no_groups(config: &IssuerConfig) -> Result<Vec<String>, Refusal> {
 ///
 /// Entra leaves them out where there are too many (Microsoft identity platform, *Groups overage claim*), and names a distributed claim in their place (OpenID
 /// Connect Core 1.0, section 5.6.2); its own reference shows that in more than one form.
-fn groups_are_elsewhere(claims: &Claims<'_>) -> bool {
-    let named = claims.get("_claim_names").is_some_and(|names| names.as_object().is_none_or(|names| names.get("groups").is_some()));
+fn groups_are_elsewhere(claims: &Claims<'_>, config: &IssuerConfig) -> bool {
+    let own = config.groups_claim.as_ref().and_then(first);
+    let is_groups = |name: &str| name == "groups" || Some(name) == own;
+    let named = claims.get("_claim_names").is_some_and(|names| names.as_object().is_none_or(|names| names.iter().any(|(name, _)| is_groups(name))));
     let marked = claims.get("hasgroups").is_some_and(|has| *has != Value::Bool(false)) || claims.has("groups:src1");
     named || marked || (claims.has("_claim_sources") && claims.get("groups").is_some_and(|groups| groups.as_text().is_some()))
+}
+
+/// Refuses a token of which roles or attributes are elsewhere (`_claim_names`): without them a `forbid` would fall for it too, and nobody else knows them.
+fn nothing_else_is_elsewhere(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(), Refusal> {
+    let Some(names) = claims.get("_claim_names").and_then(Value::as_object) else { return Ok(()) };
+    let mut read = config.roles_claims.iter().chain(config.attributes.iter().map(|attribute| &attribute.claim)).filter_map(first);
+    match read.find(|name| names.get(name).is_some()) {
+        Some(name) => Err(bad(format!("the claim `{}` is not in the token, which says that it is elsewhere (`_claim_names`)", shown(name)))),
+        None => Ok(()),
+    }
+}
+
+fn first(path: &ClaimPath) -> Option<&str> {
+    path.names().first().map(String::as_str)
 }
 
 /// Whether the subject is a person or a program.

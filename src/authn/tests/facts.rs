@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::world::{CORP, Forge, KeyFile, ask, authenticator, client, config, issuer, reason};
 use crate::{
-    authn::{Authenticator, ClaimPath, KindRule, Overage, Provider},
+    authn::{Attribute, Authenticator, ClaimPath, KindRule, Overage, Provider},
     clock::Clock,
-    model::{Name, PrincipalKind, Reason, Refusal, Token},
+    model::{FieldKind, Name, PrincipalKind, Reason, Refusal, Token},
 };
 
 const URL: &str = "https://idp.example";
