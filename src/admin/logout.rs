@@ -1,7 +1,10 @@
 //! Where issuers send logout tokens (OpenID Connect Back-Channel Logout 1.0, section 2.5). Nobody is asked who they are: the token is signed, and what
 //! anyone else sends here costs little and changes nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -11,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::Sources;
 use crate::{authn::LogoutError, text::quoted};
@@ -25,7 +28,7 @@ struct Door {
     pace: Mutex<Pace>,
 }
 
-/// How many came within a second.
+/// How many came within a second, but for those that were good: an issuer that ends all its sessions at once says each of them once.
 #[derive(Debug, Default)]
 struct Pace {
     second: i64,
@@ -43,6 +46,8 @@ struct Refused {
 /// Bytes of a request's body.
 const LONGEST: usize = 64 << 10;
 const PLACES: usize = 8;
+/// How long a place is waited for. Few issuers say again what was refused once.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// In one second: a signature takes some 50 µs to check, so that a flood takes half a hundredth of a processor.
 const MOST: u32 = 100;
 
@@ -77,7 +82,7 @@ impl Door {
     async fn take(&self, issuer: &str, headers: &HeaderMap, body: Body) -> Result<String, Refused> {
         let busy =
             || Refused { status: StatusCode::TOO_MANY_REQUESTS, error: "temporarily_unavailable", description: "too many at a time".to_owned() };
-        if !self.may_come() {
+        if !self.pace().may_come(self.sources.clock.now()) {
             return Err(busy());
         }
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -88,7 +93,7 @@ impl Door {
         let body =
             axum::body::to_bytes(body, LONGEST).await.map_err(|_| Refused::invalid("the body does not arrive whole, or has more than 64 KiB"))?;
         // Only now: whoever sends slowly keeps nobody out.
-        let _place = self.places.try_acquire().map_err(|_| busy())?;
+        let _place = timeout(PATIENCE, self.places.acquire()).await.ok().and_then(Result::ok).ok_or_else(busy)?;
         let mut tokens = form_urlencoded::parse(&body).filter(|(name, _)| name == "logout_token").map(|(_, value)| value);
         let (Some(token), None) = (tokens.next(), tokens.next()) else { return Err(Refused::invalid("there is not one `logout_token`")) };
         let authenticator = Arc::clone(&self.sources.published.snapshot().authenticator);
@@ -96,17 +101,28 @@ impl Door {
         let id = revocation.id.clone();
         let ended = tokio::task::spawn_blocking(move || authenticator.end(revocation)).await;
         ended.map_err(|error| LogoutError::Unavailable(error.to_string()))??;
+        self.pace().was_good();
         Ok(id)
     }
 
-    fn may_come(&self) -> bool {
-        let second = self.sources.clock.now();
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        if pace.second != second {
-            *pace = Pace { second, count: 0 };
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Pace ===
+
+impl Pace {
+    fn may_come(&mut self, second: i64) -> bool {
+        if self.second != second {
+            *self = Self { second, count: 0 };
         }
-        pace.count = pace.count.saturating_add(1);
-        pace.count <= MOST
+        self.count = self.count.saturating_add(1);
+        self.count <= MOST
+    }
+
+    fn was_good(&mut self) {
+        self.count = self.count.saturating_sub(1);
     }
 }
 
@@ -134,5 +150,21 @@ impl IntoResponse for Refused {
         let body = serde_json::json!({ "error": self.error, "error_description": self.description });
         let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
         (self.status, headers, body.to_string() + "\n").into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_tokens_cost_nothing_and_others_are_few() {
+        let mut pace = Pace::default();
+        for i in 0..10 * MOST {
+            assert!(pace.may_come(7), "{i}");
+            pace.was_good();
+        }
+        assert_eq!((0..10 * MOST).filter(|_| pace.may_come(7)).count(), MOST as usize);
+        assert!(pace.may_come(8));
     }
 }
