@@ -1,5 +1,7 @@
 //! The `authorization` header: which bytes of it are a token.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::shown;
 use crate::model::{Reason, Refusal};
 
@@ -34,7 +36,7 @@ pub(super) fn read(value: &str) -> Result<Credential<'_>, Refusal> {
     let Some((_, scheme)) = known else {
         return Err(Refusal::new(
             Reason::CredentialUnsupported,
-            if plain_scheme(scheme) {
+            if !token.is_empty() && plain_scheme(scheme) {
                 format!("the authorization scheme `{}` is not accepted, only `Bearer` and `DPoP` are", shown(scheme))
             } else {
                 "the authorization header does not begin with `Bearer`".to_owned()
@@ -53,7 +55,7 @@ pub(super) fn read(value: &str) -> Result<Credential<'_>, Refusal> {
     Ok(Credential { scheme, token })
 }
 
-/// Whether it can be shown: a token sent without a scheme stands in its place, and must not come back in a message.
+/// Whether it can be shown, where something follows: a token sent without a scheme stands in its place, and must not come back in a message.
 fn plain_scheme(scheme: &str) -> bool {
     (1..=24).contains(&scheme.len()) && scheme.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-')
 }
@@ -65,7 +67,7 @@ fn plain_scheme(scheme: &str) -> bool {
 /// Where nobody may be asked: a personal access token of Databricks, or what is no token (RFC 6750, section 2.1).
 pub(super) fn is_opaque(token: &str) -> Result<bool, Refusal> {
     let dots = token.bytes().filter(|&b| b == b'.').count();
-    if token.starts_with("eyJ") && matches!(dots, 2 | 4) {
+    if matches!(dots, 2 | 4) && (token.starts_with("eyJ") || begins_as_object(token)) {
         return Ok(false);
     }
     if token.starts_with(PERSONAL) {
@@ -76,4 +78,12 @@ pub(super) fn is_opaque(token: &str) -> Result<bool, Refusal> {
         return Err(Refusal::new(Reason::TokenMalformed, "the token holds what no token holds"));
     }
     Ok(true)
+}
+
+/// Whether the first part is one of a JSON object, which may have space before it: some write headers over several lines.
+fn begins_as_object(token: &str) -> bool {
+    let part = token.split('.').next().unwrap_or_default();
+    // Whole groups alone, so that how the end is written does not matter.
+    let groups = part.get(..part.len() / 4 * 4).unwrap_or_default();
+    URL_SAFE_NO_PAD.decode(groups).is_ok_and(|text| text.trim_ascii_start().starts_with(b"{"))
 }
