@@ -39,6 +39,8 @@ struct Release(Clock);
 
 /// What an entry takes beside its texts: key, entry with what it is looked up by, counters and links of the cache.
 const OVERHEAD: usize = 1024;
+/// How long one is kept at most: of some tokens only their issuer knows the end.
+const LONGEST: Duration = Duration::from_hours(24);
 
 // === impl Cache ===
 
@@ -90,6 +92,6 @@ fn weight(token: &Token) -> usize {
 impl Expiry<[u8; 32], Arc<Verified>> for Release {
     fn expire_after_create(&self, _: &[u8; 32], verified: &Arc<Verified>, _: Instant) -> Option<Duration> {
         let left = verified.window.expires_at().saturating_sub(self.0.now());
-        Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+        Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST))
     }
 }

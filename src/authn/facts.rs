@@ -27,9 +27,12 @@ pub(super) struct Facts {
 pub(super) struct Window {
     /// The later of `nbf` and `iat`.
     not_before: i64,
+    /// [`ENDLESS`] where an answer names no end: whether it still counts is then a matter of its age alone.
     expires_at: i64,
     leeway: i64,
 }
+
+const ENDLESS: i64 = i64::MAX;
 
 /// What the claims are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +107,10 @@ impl Facts {
             roles: Vec::new(),
             scopes: sorted(scopes),
             client: claims.agreed(config.provider.profile().clients)?.map(str::to_owned),
-            expires_at: window.expires_at,
+            expires_at: match form {
+                Form::Answer { until, .. } if window.expires_at == ENDLESS => until,
+                _ => window.expires_at,
+            },
             issued_at: claims.time("iat")?,
             auth_time: claims.time("auth_time")?,
             acr: claims.name("acr")?.map(str::to_owned),
@@ -138,7 +144,8 @@ fn id(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Option<String>, Refu
 
 fn window(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<Window, Refusal> {
     let expires_at = match (claims.time("exp")?, form) {
-        (Some(expires_at), _) | (None, Form::Answer { until: expires_at, .. }) => expires_at,
+        (Some(expires_at), _) => expires_at,
+        (None, Form::Answer { .. }) => ENDLESS,
         (None, Form::Signed | Form::Told) => return Err(bad("the token has no `exp`")),
     };
     let not_before = claims.time("nbf")?.unwrap_or(0).max(claims.time("iat")?.unwrap_or(0));

@@ -115,6 +115,8 @@ const FLIGHT: Duration = Duration::from_secs(8);
 const AT_ONCE: usize = 64;
 /// Questions under way or waiting for a place.
 const MAX_FLIGHTS: usize = 2048;
+/// How many there may be for one more to set out about a token that was never seen: the rest is for those that were active.
+const MAX_UNKNOWN_FLIGHTS: usize = MAX_FLIGHTS / 2;
 /// The longest time that a refused token is not asked about again, in milliseconds.
 const REFUSED_FOR: i64 = 5_000;
 /// Bytes of refused tokens that are remembered, and what each takes.
@@ -160,6 +162,8 @@ impl Introspector {
         }
         let mut landed = self.flight(issuer, question, about, now)?;
         match timeout(PATIENCE, landed.wait_for(Option::is_some)).await {
+            // One that was long under way when this request joined it may be older than an answer may be.
+            Ok(Ok(result)) if matches!(&*result, Some(Ok(verified)) if !self.is_fresh(verified.asked_ms)) => None,
             Ok(Ok(result)) => result.clone(),
             // The task died, or goes on behind the caller.
             Ok(Err(_)) | Err(_) => None,
@@ -174,7 +178,7 @@ impl Introspector {
         if let Some(landed) = flights.get(&question.digest).filter(|landed| landed.has_changed().is_ok()) {
             return Ok(landed.clone());
         }
-        if flights.len() >= MAX_FLIGHTS {
+        if flights.len() >= if question.known { MAX_FLIGHTS } else { MAX_UNKNOWN_FLIGHTS } {
             self.counters.shed.inc();
             return Err(Refusal::new(
                 Reason::IntrospectionUnavailable,
@@ -287,21 +291,23 @@ enum Unanswered {
 
 impl Flight {
     async fn run(self, landing: watch::Sender<Landed>) {
-        let asked_ms = self.introspector.clock.now_ms();
         let answer = timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(Unanswered::Endpoint("it took too long".to_owned())));
-        let result = self.land(answer, asked_ms);
+        let result = self.land(answer);
         self.introspector.flights().remove(&self.digest);
         landing.send_replace(Some(result));
     }
 
-    async fn exchange(&self) -> Result<bytes::Bytes, Unanswered> {
+    /// The answer, and when the question was put, in milliseconds since the epoch.
+    async fn exchange(&self) -> Result<(bytes::Bytes, i64), Unanswered> {
         let (introspector, issuer) = (&self.introspector, &self.issuer.config.issuer);
         let places = if self.known { &introspector.known } else { &introspector.unknown };
         let _place = places.acquire().await.map_err(|_| Unanswered::Question("it cannot be asked any more".to_owned()))?;
         let endpoint = introspector.endpoint(issuer).await.map_err(Unanswered::Endpoint)?;
         let asking = Asking { client_id: &introspector.config.client_id, issuer, endpoint: endpoint.as_str(), now: introspector.clock.now() };
         let (header, form) = introspector.credentials.form(self.token.expose(), &asking).map_err(Unanswered::Question)?;
-        introspector.client.post_form(&endpoint, header.as_ref(), form).await.map_err(|error| match error {
+        let asked_ms = introspector.clock.now_ms();
+        let answer = introspector.client.post_form(&endpoint, header.as_ref(), form).await;
+        answer.map(|body| (body, asked_ms)).map_err(|error| match error {
             NetError::Status(401 | 403) => Unanswered::Endpoint("it does not take lakegate's own credentials".to_owned()),
             NetError::Status(status) if status == 429 || status >= 500 => Unanswered::Endpoint(error.to_string()),
             NetError::TimedOut | NetError::Unreachable(_) => Unanswered::Endpoint(error.to_string()),
@@ -310,11 +316,11 @@ impl Flight {
     }
 
     /// Keeps what an answer says, and says it to those who wait.
-    fn land(&self, answer: Result<bytes::Bytes, Unanswered>, asked_ms: i64) -> Result<Arc<Verified>, Refusal> {
+    fn land(&self, answer: Result<(bytes::Bytes, i64), Unanswered>) -> Result<Arc<Verified>, Refusal> {
         let introspector = &self.introspector;
         let now = introspector.clock.now_ms();
         let answered = match answer {
-            Ok(body) => {
+            Ok((body, asked_ms)) => {
                 introspector.breaker().succeeded();
                 answer::read(&body, &self.issuer, &self.about, asked_ms, now.div_euclid(1000))
             }

@@ -6,6 +6,7 @@ use super::{
     super::{
         cache::Verified,
         claims::{Claims, bad},
+        confirm::Confirmation,
         facts::{Facts, Form},
         issuer::Issuer,
     },
@@ -73,6 +74,24 @@ fn agrees(claims: &Claims<'_>, issuer: &Issuer, about: &About) -> Result<(), Ref
     {
         return Err(bad("the answer of the issuer names another subject than the token"));
     }
+    // An issuer that binds a token by its answer alone (RFC 8705, section 3.2; RFC 9449, section 6.2) must not see it taken from whoever has it.
+    if let (About::Signed(known), Some(said)) = (about, Confirmation::read(claims)?)
+        && known.held.confirmation != Some(said)
+    {
+        return Err(bad("the answer of the issuer binds the token to another key or certificate than the token says (`cnf`)"));
+    }
+    if let About::Signed(known) = about {
+        bound_as_typed(claims, known.held.confirmation)?;
+    }
+    Ok(())
+}
+
+/// Refuses a token that is of the type `DPoP`, and bound to no key.
+fn bound_as_typed(claims: &Claims<'_>, confirmation: Option<Confirmation>) -> Result<(), Refusal> {
+    let bound = confirmation.is_some_and(|confirmation| confirmation.key.is_some());
+    if !bound && claims.get("token_type").and_then(Value::as_text).is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")) {
+        return Err(bad("the token is of the type `DPoP`, and the issuer does not say which key it is bound to"));
+    }
     Ok(())
 }
 
@@ -85,10 +104,7 @@ fn opaque(claims: &Claims<'_>, issuer: &Arc<Issuer>, asked_ms: i64, now: i64) ->
         audience_optional: config.is_some_and(|config| config.audience_optional),
     };
     let facts = Facts::read(claims, &issuer.config, now, form)?;
-    let bound = facts.held.confirmation.is_some_and(|confirmation| confirmation.key.is_some());
-    if !bound && claims.get("token_type").and_then(Value::as_text).is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")) {
-        return Err(bad("the token is of the type `DPoP`, and the issuer does not say which key it is bound to"));
-    }
+    bound_as_typed(claims, facts.held.confirmation)?;
     Ok(Verified {
         issuer: Arc::clone(issuer),
         key: None,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::world::{CORP, Forge, Idp, PEER, alice, ask, authenticator, call, client, config, eventually, issuer, merged, reason};
+use super::world::{CORP, Forge, Idp, PEER, alice, ask, authenticator, b64, call, client, config, eventually, issuer, merged, reason};
 use crate::{
     authn::{Authenticator, ClientAuth, IntrospectWhen, IntrospectionConfig, IssuerConfig, Provider, SecretSource},
     clock::Clock,
@@ -167,6 +167,72 @@ async fn an_answer_without_an_end_ends_with_the_window_and_new_facts_count_then(
     idp.tell(OPAQUE, &merged(&alice(&clock), &json!({"groups": ["others"]})));
     clock.shift(11_000);
     assert_eq!(ask(&authn, OPAQUE).await.unwrap().groups, ["others"]);
+    // Nor is it taken for one that has expired when nobody has used it for long.
+    idp.tell(OPAQUE, &merged(&alice(&clock), &json!({"exp": null})));
+    clock.shift(22_000);
+    assert!(ask(&authn, OPAQUE).await.is_ok());
+    clock.shift(200_000);
+    assert!(ask(&authn, OPAQUE).await.is_ok());
+    idp.end(OPAQUE);
+    clock.shift(211_000);
+    assert_eq!(reason(ask(&authn, OPAQUE).await, "ended"), Reason::TokenInactive);
+}
+
+#[tokio::test]
+async fn a_known_token_without_an_end_goes_before_made_up_ones() {
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let mut config = asked(&idp, IntrospectWhen::Opaque);
+    config.introspection.as_mut().unwrap().window_s = 1;
+    let authn = authenticator(vec![config], &clock);
+    idp.tell(OPAQUE, &merged(&alice(&clock), &json!({"exp": null})));
+    assert!(ask(&authn, OPAQUE).await.is_ok());
+    // What is cached goes by the time that really passes.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    for i in 0.. {
+        if reason(ask(&authn, &format!("garbage-{i}")).await, "garbage") == Reason::IntrospectionUnavailable {
+            break;
+        }
+    }
+    assert!(ask(&authn, OPAQUE).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_that_was_long_under_way_is_no_fresh_one() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    idp.tell(OPAQUE, &alice(&clock));
+    idp.hold(true);
+    let (late, ()) = futures::join!(ask(&authn, OPAQUE), async {
+        eventually(|| idp.questions().len() == 1).await;
+        clock.shift(10_000);
+        idp.hold(false);
+    });
+    assert_eq!(reason(late, "asked a window ago"), Reason::IntrospectionUnavailable);
+    assert!(ask(&authn, OPAQUE).await.is_ok());
+    assert_eq!(idp.questions().len(), 2);
+}
+
+#[tokio::test]
+async fn made_up_tokens_of_many_workloads_leave_room_for_known_ones() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    idp.tell(OPAQUE, &alice(&clock));
+    assert!(ask(&authn, OPAQUE).await.is_ok());
+    clock.shift(11_000);
+    idp.hold(true);
+    let flood = (0..2200).map(|i| {
+        let authn = &authn;
+        async move {
+            let (peer, header) = (format!("spiffe://cluster.local/ns/ml-dev/sa/w{}", i % 11), format!("Bearer garbage-{i}"));
+            authn.authenticate(&call(peer.as_bytes(), Some(&header))).await.map(drop)
+        }
+    });
+    let mut flood = Box::pin(join_all(flood));
+    assert!(futures::poll!(&mut flood).is_pending());
+    let mut known = Box::pin(ask(&authn, OPAQUE));
+    assert!(futures::poll!(&mut known).is_pending(), "it is turned away");
+    eventually(|| idp.questions().iter().filter(|(_, form)| form.contains("9f86d081")).count() == 2).await;
+    idp.hold(false);
+    let _ = (known.await, flood.await);
 }
 
 #[tokio::test]
@@ -189,6 +255,18 @@ async fn a_signed_token_is_asked_about_after_its_signature_alone() {
     assert_eq!(reason(ask(&authn, &other).await, "of another"), Reason::TokenBadClaims);
     let unknown = forge.clone().claims(&json!({"jti": "j3"})).token();
     assert_eq!(reason(ask(&authn, &unknown).await, "ended"), Reason::TokenInactive);
+    // What the issuer binds by its answer is no bearer token.
+    let print = b64([7; 32]);
+    for (i, said) in
+        [json!({"cnf": {"jkt": print}}), json!({"cnf": {"x5t#S256": print}}), json!({"cnf": {}}), json!({"token_type": "DPoP"})].iter().enumerate()
+    {
+        let bearer = forge.clone().claims(&json!({"jti": format!("bound-{i}")})).token();
+        idp.tell(&bearer, &merged(&alice(&clock), said));
+        assert_eq!(reason(ask(&authn, &bearer).await, &said.to_string()), Reason::TokenBadClaims, "{said}");
+    }
+    let bound = forge.clone().claims(&json!({"jti": "bound", "cnf": {"jkt": print}})).token();
+    idp.tell(&bound, &merged(&alice(&clock), &json!({"cnf": {"jkt": print}, "token_type": "DPoP"})));
+    assert_eq!(reason(ask(&authn, &bound).await, "bound, as both say"), Reason::ProofMissing);
     assert_eq!(reason(ask(&authn, OPAQUE).await, "opaque"), Reason::TokenMalformed, "`signed` asks about no opaque token");
 }
 
@@ -197,8 +275,11 @@ async fn what_is_no_opaque_token_is_asked_of_nobody() {
     let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
     let jwe = "eyJhbGciOiJSU0EtT0FFUCJ9.eA.eA.eA.eA";
     let foreign = Forge::new("https://other.example", &CORP).token();
+    let forge = Forge::new("https://other.example", &CORP);
+    let pretty = forge.token_of(&format!("{}.{}", b64("{\n  \"alg\": \"RS256\", \"kid\": \"corp-1\"}"), b64(forge.claims.to_string())));
+    let spaced = forge.token_of(&format!("{}.{}", b64("\t {\"alg\":\"RS256\"}"), b64(forge.claims.to_string())));
     let personal = "dapi0123456789abcdef0123456789abcdef";
-    for token in [jwe, foreign.as_str(), personal, "dapi", "tok\u{22}en", "<script>", "=", "a=b"] {
+    for token in [jwe, foreign.as_str(), pretty.as_str(), spaced.as_str(), personal, "dapi", "tok\u{22}en", "<script>", "=", "a=b"] {
         idp.tell(token, &alice(&clock));
         assert!(ask(&authn, token).await.is_err(), "{token}");
         assert!(authn.examine(token).await.is_err(), "{token}");
