@@ -162,8 +162,8 @@ impl Introspector {
         }
         let mut landed = self.flight(issuer, question, about, now)?;
         match timeout(PATIENCE, landed.wait_for(Option::is_some)).await {
-            // One that was long under way when this request joined it may be older than an answer may be.
-            Ok(Ok(result)) if matches!(&*result, Some(Ok(verified)) if !self.is_fresh(verified.asked_ms)) => None,
+            // One that was long under way when this request came may be older than an answer may be.
+            Ok(Ok(result)) if matches!(&*result, Some(Ok(verified)) if verified.asked_ms < Some(now) && !self.is_fresh(verified.asked_ms)) => None,
             Ok(Ok(result)) => result.clone(),
             // The task died, or goes on behind the caller.
             Ok(Err(_)) | Err(_) => None,
