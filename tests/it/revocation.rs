@@ -370,19 +370,6 @@ async fn an_issuer_ends_a_session() {
     assert_eq!((&list["revocations"][0]["by"], &list["revocations"][1]["kind"]), (&json!("issuer"), &json!("subject")), "{list}");
 }
 
-/// As where an administrator ends all sessions: what is turned away then is not said again.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_issuer_ends_many_sessions_at_once() {
-    let state = TempDir::new().unwrap();
-    let world = world(kept(state.path())).await;
-    let tokens: Vec<String> = (0..160).map(|i| world.corp.token(&ended(&format!("many-{i}"), &format!("many-{i}"))).unwrap()).collect();
-    for some in tokens.chunks(40) {
-        let answers = futures::future::join_all(some.iter().map(|token| logout(&world, "corp", token))).await;
-        assert!(answers.iter().all(|(status, _, _)| *status == 200), "{answers:?}");
-    }
-    assert_eq!(answered(&world, &world.corp.token(&session("many-159")).unwrap()).await, revoked());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_logout_tokens_is_cut() {
     let state = TempDir::new().unwrap();
