@@ -236,17 +236,14 @@ impl IssuerConfig {
             return Err(format!("issuer `{name}` has a limit of a token or a session that is no time"));
         }
         if let Some(introspection) = &self.introspection
-            && !(1..=WINDOW_MAX).contains(&introspection.window_s)
+            && !(1..=IntrospectionConfig::LONGEST_WINDOW_S).contains(&introspection.window_s)
         {
-            return Err(format!("issuer `{name}` has an introspection window that is not 1 s to {WINDOW_MAX} s"));
+            return Err(format!("issuer `{name}` has an introspection window that is not 1 s to {} s", IntrospectionConfig::LONGEST_WINDOW_S));
         }
         let same = others.find(|other| other.name == *name || other.issuer == self.issuer);
         same.map_or(Ok(()), |other| Err(format!("issuer `{name}` has the name or the identifier of issuer `{}`", other.name)))
     }
 }
-
-/// The longest that an answer about a token may count, in seconds: what ends a token must be felt within it.
-const WINDOW_MAX: i64 = 300;
 
 // === impl Algorithm ===
 

@@ -7,7 +7,7 @@ use super::{
     report::Report,
     words::{AssertionAudience, ClientAuth, IntrospectWhen},
 };
-use crate::{model::Secret, text::quoted};
+use crate::{authn::IntrospectionConfig, model::Secret, text::quoted};
 
 /// How an issuer is asked about its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,4 +142,4 @@ fn environment(variable: &str, path: &KeyPath, report: &mut Report<'_>) -> Optio
 
 const WINDOW: Duration = Duration::from_secs(10);
 const WINDOW_MIN: Duration = Duration::from_secs(1);
-const WINDOW_MAX: Duration = Duration::from_mins(5);
+const WINDOW_MAX: Duration = Duration::from_secs(IntrospectionConfig::LONGEST_WINDOW_S.unsigned_abs());

@@ -63,6 +63,13 @@ pub enum AssertionAudience {
     Endpoint,
 }
 
+// === impl IntrospectionConfig ===
+
+impl IntrospectionConfig {
+    /// The longest window, in seconds: what ends a token must be felt within it.
+    pub const LONGEST_WINDOW_S: i64 = 300;
+}
+
 // === impl IntrospectWhen ===
 
 impl IntrospectWhen {
