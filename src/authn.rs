@@ -6,6 +6,7 @@
 
 mod admit;
 mod attributes;
+mod backoff;
 mod binding;
 mod cache;
 mod claim_path;

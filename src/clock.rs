@@ -14,6 +14,12 @@ pub struct Clock {
     offset_ms: Arc<AtomicI64>,
 }
 
+/// How far apart two times are, in milliseconds, whichever is the later: a clock that was set back must not make a span without end.
+#[must_use]
+pub fn apart(then_ms: i64, now_ms: i64) -> i64 {
+    i64::try_from(now_ms.abs_diff(then_ms)).unwrap_or(i64::MAX)
+}
+
 // === impl Clock ===
 
 impl Clock {

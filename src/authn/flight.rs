@@ -2,6 +2,9 @@
 
 use tokio::sync::watch;
 
+use super::backoff::Backoff;
+use crate::clock::apart;
+
 /// The fetches of one issuer. Times are in milliseconds since the epoch.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
@@ -10,9 +13,7 @@ pub(super) struct Flights {
     started: Option<i64>,
     /// When the last one began that a token with an unknown key caused.
     sought: Option<i64>,
-    ended: Option<i64>,
-    /// How many have failed in a row.
-    failures: u32,
+    backoff: Backoff,
     failing_since: Option<i64>,
     last_error: Option<String>,
 }
@@ -37,9 +38,6 @@ pub(super) enum Boarding {
     /// Not now.
     Wait,
 }
-
-/// The longest pause after failures, in milliseconds.
-const MAX_PAUSE: i64 = 10_000;
 
 // === impl Flights ===
 
@@ -66,16 +64,14 @@ impl Flights {
 
     /// Whether this is the first of a row of failures.
     pub(super) fn failed(&mut self, error: String, now: i64) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        self.ended = Some(now);
         self.failing_since = self.failing_since.or(self.started).or(Some(now));
         self.last_error = Some(error);
-        self.failures == 1
+        self.backoff.failed(now) == 1
     }
 
     /// Whether the last fetch failed.
     pub(super) fn is_failing(&self) -> bool {
-        self.failures > 0
+        self.backoff.failures() > 0
     }
 
     /// When the present fault began; where none is known yet, when the fetch under way did.
@@ -92,20 +88,12 @@ impl Flights {
     }
 
     fn is_due(&self, cause: Cause, now: i64) -> bool {
-        // 1, 2, 4, 8, then 10 s. A clock that was set back must not lengthen a pause without end, so the difference counts.
-        let pause = MAX_PAUSE.min(1000 << self.failures.saturating_sub(1).min(10));
-        if self.is_failing() && apart(self.ended, now) < pause {
-            return false;
-        }
-        match cause {
-            Cause::Age => true,
-            Cause::UnknownKey { apart: least } => apart(self.sought, now) >= least,
-        }
+        self.backoff.is_over(0, now)
+            && match cause {
+                Cause::Age => true,
+                Cause::UnknownKey { apart: least } => self.sought.is_none_or(|sought| apart(sought, now) >= least),
+            }
     }
-}
-
-fn apart(then: Option<i64>, now: i64) -> i64 {
-    then.map_or(i64::MAX, |then| i64::try_from(now.abs_diff(then)).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

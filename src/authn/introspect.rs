@@ -37,7 +37,7 @@ use super::{
     metrics::IntrospectionCounters,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, apart},
     model::{Reason, Refusal, Secret, SpiffeId},
     net::{Client, Endpoint, NetError},
 };
@@ -360,8 +360,4 @@ fn give_back(account: Option<&Account>) {
     if let Some(account) = account {
         account.give_back();
     }
-}
-
-fn apart(then: i64, now: i64) -> i64 {
-    i64::try_from(now.abs_diff(then)).unwrap_or(i64::MAX)
 }

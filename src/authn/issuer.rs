@@ -24,7 +24,7 @@ use super::{
     shown,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, apart},
     model::{Reason, Refusal},
     net::Client,
 };
@@ -247,7 +247,7 @@ impl Issuer {
     fn age(&self, published: &Published) -> i64 {
         match self.keyring.origin {
             Origin::File(_) => 0,
-            Origin::Discovery(_) | Origin::Uri(_) => i64::try_from(self.clock.now_ms().abs_diff(published.fetched_ms)).unwrap_or(i64::MAX),
+            Origin::Discovery(_) | Origin::Uri(_) => apart(published.fetched_ms, self.clock.now_ms()),
         }
     }
 

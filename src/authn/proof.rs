@@ -19,6 +19,7 @@ use super::{
     keys::{self, Key},
 };
 use crate::{
+    clock::apart,
     json::{self, Object, Value},
     model::{Call, Host, Reason, Refusal},
 };
@@ -47,7 +48,7 @@ struct Span {
 const PAST: i64 = 60;
 const AHEAD: i64 = 10;
 /// The length of a span, in milliseconds: more than both together.
-const SPAN: u64 = 75_000;
+const SPAN: i64 = 75_000;
 /// Proofs in one span, some 40 bytes each; and how many of them one key may have, so that its holder alone cannot use up the room of all.
 const MOST: usize = 1 << 18;
 const MOST_OF_A_KEY: usize = MOST / 2;
@@ -85,11 +86,10 @@ impl Used {
     fn take(&mut self, key: &[u8; 32], id: &str, now: i64) -> Result<(), Refusal> {
         let mut short = [0; 16];
         short.iter_mut().zip(digest::of(id.as_bytes())).for_each(|(to, from)| *to = from);
-        // A clock that was set back must not make a span without end, so the difference counts.
-        let apart = now.abs_diff(self.began);
-        if apart >= SPAN {
+        let since = apart(self.began, now);
+        if since >= SPAN {
             self.previous = std::mem::take(&mut self.current);
-            if apart >= 2 * SPAN {
+            if since >= 2 * SPAN {
                 self.previous = Span::default();
             }
             self.began = now;

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use moka::sync::Cache;
 
+use crate::clock::apart;
+
 /// What each workload may still ask.
 #[derive(Debug)]
 pub(super) struct Allowance(Cache<String, Arc<Account>>);
@@ -47,8 +49,7 @@ impl Account {
     fn charge(&self, now: i64) -> bool {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // One thousandth in a millisecond is one in a second.
-        let since = i64::try_from(now.abs_diff(used.at)).unwrap_or(i64::MAX);
-        let count = used.count.saturating_sub(since.saturating_mul(FORGOTTEN_PER_SECOND)).max(0);
+        let count = used.count.saturating_sub(apart(used.at, now).saturating_mul(FORGOTTEN_PER_SECOND)).max(0);
         let fits = count <= (MOST - 1).saturating_mul(ONE);
         *used = Used { count: if fits { count.saturating_add(ONE) } else { count }, at: now };
         fits

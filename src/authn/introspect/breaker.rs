@@ -1,12 +1,12 @@
 //! When an endpoint is left alone: after failures in a row nobody asks for a while, then one does.
 
+use super::super::backoff::Backoff;
+use crate::clock::apart;
+
 /// The failures of one endpoint. Times are in milliseconds since the epoch.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    /// How many have failed in a row.
-    failures: u32,
-    /// When the last one did.
-    failed_at: Option<i64>,
+    backoff: Backoff,
     /// When the one that tries again while the breaker is open set out.
     tried_at: Option<i64>,
     failing_since: Option<i64>,
@@ -15,8 +15,6 @@ pub(super) struct Breaker {
 
 /// How many failures in a row open it: a single one may be a connection that the other side had closed.
 const THRESHOLD: u32 = 3;
-/// The longest pause, in milliseconds.
-const MAX_PAUSE: i64 = 10_000;
 /// How long one that tries again may take before another does, in milliseconds: longer than any exchange.
 const TRIAL: i64 = 10_000;
 
@@ -28,10 +26,8 @@ impl Breaker {
         if !self.is_open() {
             return true;
         }
-        // 1, 2, 4, 8, then 10 s. A clock that was set back must not lengthen a pause without end, so the difference counts.
-        let pause = MAX_PAUSE.min(1000 << self.failures.saturating_sub(THRESHOLD).min(10));
         let trying = self.tried_at.is_some_and(|tried| apart(tried, now) < TRIAL);
-        if trying || self.failed_at.is_some_and(|failed| apart(failed, now) < pause) {
+        if trying || !self.backoff.is_over(THRESHOLD - 1, now) {
             return false;
         }
         self.tried_at = Some(now);
@@ -44,16 +40,14 @@ impl Breaker {
 
     /// Whether this opened it.
     pub(super) fn failed(&mut self, error: String, now: i64) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        self.failed_at = Some(now);
         self.tried_at = None;
         self.failing_since = self.failing_since.or(Some(now));
         self.last_error = Some(error);
-        self.failures == THRESHOLD
+        self.backoff.failed(now) == THRESHOLD
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.failures >= THRESHOLD
+        self.backoff.failures() >= THRESHOLD
     }
 
     pub(super) fn failing_since(&self) -> Option<i64> {
@@ -63,10 +57,6 @@ impl Breaker {
     pub(super) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
-}
-
-fn apart(then: i64, now: i64) -> i64 {
-    i64::try_from(now.abs_diff(then)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
