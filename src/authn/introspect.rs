@@ -9,6 +9,7 @@ mod answer;
 mod breaker;
 mod client_auth;
 mod config;
+mod place;
 
 use std::{
     collections::HashMap,
@@ -29,17 +30,17 @@ use self::{
     answer::Rejected,
     breaker::Breaker,
     client_auth::Asking,
+    place::Place,
 };
 use super::{
     cache::{Cache, Verified},
-    fetch,
     issuer::Issuer,
     metrics::IntrospectionCounters,
 };
 use crate::{
     clock::{Clock, apart},
     model::{Reason, Refusal, Secret, SpiffeId},
-    net::{Client, Endpoint, NetError},
+    net::{Client, NetError},
 };
 
 /// The questions to one issuer's endpoint.
@@ -50,8 +51,7 @@ pub(super) struct Introspector {
     client: Client,
     clock: Clock,
     counters: IntrospectionCounters,
-    /// As the discovery document named it, and when, in milliseconds since the epoch. Locked while it is being asked for.
-    discovered: tokio::sync::Mutex<Option<(Endpoint, i64)>>,
+    place: Arc<Place>,
     /// Those under way, by the SHA-256 of the token.
     flights: Mutex<HashMap<[u8; 32], watch::Receiver<Landed>>>,
     breaker: Mutex<Breaker>,
@@ -122,20 +122,19 @@ const REFUSED_FOR: i64 = 5_000;
 /// Bytes of refused tokens that are remembered, and what each takes.
 const REFUSED_BYTES: u64 = 8 << 20;
 const REFUSED_WEIGHT: u32 = 512;
-/// The age at which the discovery document is asked again for the endpoint, in milliseconds.
-const DISCOVERED_FOR: i64 = 600_000;
 
 // === impl Introspector ===
 
 impl Introspector {
     pub(super) fn new(config: IntrospectionConfig, credentials: Credentials, client: Client, clock: Clock, counters: IntrospectionCounters) -> Self {
+        let place = Arc::new(Place::new(config.endpoint.clone(), client.clone(), clock.clone()));
         Self {
             config,
             credentials,
             client,
             clock,
             counters,
-            discovered: tokio::sync::Mutex::default(),
+            place,
             flights: Mutex::default(),
             breaker: Mutex::default(),
             allowance: Allowance::new(),
@@ -218,27 +217,6 @@ impl Introspector {
         Ok(landed)
     }
 
-    /// Where to ask: as configured, else as the discovery document of the issuer says.
-    async fn endpoint(&self, issuer: &str) -> Result<Endpoint, String> {
-        if let Some(endpoint) = &self.config.endpoint {
-            return Ok(endpoint.clone());
-        }
-        // Those who wait for it here wait for one look at the document.
-        let mut discovered = self.discovered.lock().await;
-        let now = self.clock.now_ms();
-        let known = discovered.as_ref().filter(|(_, at)| apart(*at, now) < DISCOVERED_FOR).map(|(endpoint, _)| endpoint.clone());
-        if let Some(endpoint) = known {
-            return Ok(endpoint);
-        }
-        match fetch::introspection_endpoint(issuer, &self.client).await {
-            Ok(endpoint) => {
-                *discovered = Some((endpoint.clone(), now));
-                Ok(endpoint)
-            }
-            Err(error) => discovered.as_ref().map(|(endpoint, _)| endpoint.clone()).ok_or_else(|| error.to_string()),
-        }
-    }
-
     fn unavailable(&self, issuer: &Issuer, why: &str) -> Refusal {
         let since = self.breaker().failing_since();
         let detail = format!("issuer `{}` {why} whether the token is active", issuer.config.name);
@@ -246,10 +224,9 @@ impl Introspector {
     }
 
     pub(super) fn status(&self) -> IntrospectionStatus {
-        let discovered = || self.discovered.try_lock().ok()?.as_ref().map(|(endpoint, _)| endpoint.to_string());
         let breaker = self.breaker();
         IntrospectionStatus {
-            endpoint: self.config.endpoint.as_ref().map(ToString::to_string).or_else(discovered),
+            endpoint: self.place.known().map(|endpoint| endpoint.to_string()),
             failing_since: breaker.failing_since().map(|since| since.div_euclid(1000)),
             last_error: breaker.last_error().map(str::to_owned),
             open: breaker.is_open(),
@@ -302,7 +279,7 @@ impl Flight {
         let (introspector, issuer) = (&self.introspector, &self.issuer.config.issuer);
         let places = if self.known { &introspector.known } else { &introspector.unknown };
         let _place = places.acquire().await.map_err(|_| Unanswered::Question("it cannot be asked any more".to_owned()))?;
-        let endpoint = introspector.endpoint(issuer).await.map_err(Unanswered::Endpoint)?;
+        let endpoint = introspector.place.endpoint(issuer).await.map_err(Unanswered::Endpoint)?;
         let asking = Asking { client_id: &introspector.config.client_id, issuer, endpoint: endpoint.as_str(), now: introspector.clock.now() };
         let (header, form) = introspector.credentials.form(self.token.expose(), &asking).map_err(Unanswered::Question)?;
         let asked_ms = introspector.clock.now_ms();

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::world::{CORP, Forge, Idp, PEER, alice, ask, authenticator, b64, call, client, config, eventually, issuer, merged, reason};
+use super::world::{CORP, Discovery, Forge, Idp, PEER, alice, ask, authenticator, b64, call, client, config, eventually, issuer, merged, reason};
 use crate::{
     authn::{Authenticator, ClientAuth, IntrospectWhen, IntrospectionConfig, IssuerConfig, Provider, SecretSource},
     clock::Clock,
@@ -363,6 +363,42 @@ async fn an_issuer_that_cannot_be_asked_lets_nobody_pass_and_is_left_alone() {
     let clock_now = clock.now_ms() - Clock::default().now_ms();
     clock.shift(clock_now + 11_000);
     assert_eq!(reason(ask(&authn, OPAQUE).await, "beyond its window"), Reason::IntrospectionUnavailable);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_found_is_asked_while_its_discovery_document_cannot_be_had() {
+    for discovery in [Discovery::Hangs, Discovery::Fails] {
+        let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+        let token = async |name: String| {
+            idp.tell(&name, &alice(&clock));
+            ask(&authn, &name).await
+        };
+        for i in 0..5 {
+            assert!(token(format!("young-{i}")).await.is_ok());
+        }
+        assert_eq!(idp.discoveries(), 1);
+        clock.shift(700_000);
+        idp.discovery(discovery);
+        let began = std::time::Instant::now();
+        for i in 0..20 {
+            assert!(token(format!("old-{i}")).await.is_ok(), "{discovery:?}");
+        }
+        eventually(|| idp.discoveries() > 1).await;
+        // One that hangs is waited for, and what failed is left alone for a second and more.
+        let most = 2 + usize::try_from(began.elapsed().as_secs()).unwrap();
+        assert!(idp.discoveries() <= most, "{discovery:?}: {} looks", idp.discoveries());
+        let seen = idp.discoveries();
+        idp.discovery(Discovery::Answers);
+        clock.shift(1_400_000);
+        for i in 0..2_000 {
+            assert!(token(format!("late-{i}")).await.is_ok(), "{discovery:?}");
+            if idp.discoveries() > seen {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(idp.discoveries() > seen && !authn.status()[0].degraded, "{discovery:?}");
+    }
 }
 
 #[tokio::test]

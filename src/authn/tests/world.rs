@@ -151,12 +151,23 @@ pub(super) struct Idp {
     answer: Mutex<Answer>,
     /// Answers are held back while this is true.
     held: watch::Sender<bool>,
+    /// Looks at the discovery document.
+    discoveries: AtomicUsize,
+    discovery: watch::Sender<Discovery>,
     /// What it says of tokens; of others that they are not active.
     told: Mutex<HashMap<String, Value>>,
     /// In place of all that.
     instead: Mutex<Option<(StatusCode, String)>>,
     /// The `authorization` header and the form of each question about a token.
     questions: Mutex<Vec<(String, String)>>,
+}
+
+/// What becomes of those who want the discovery document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Discovery {
+    Answers,
+    Hangs,
+    Fails,
 }
 
 #[derive(Clone)]
@@ -175,6 +186,8 @@ impl Idp {
             fetches: AtomicUsize::new(0),
             answer,
             held: watch::Sender::new(false),
+            discoveries: AtomicUsize::new(0),
+            discovery: watch::Sender::new(Discovery::Answers),
             told: Mutex::default(),
             instead: Mutex::default(),
             questions: Mutex::default(),
@@ -199,6 +212,14 @@ impl Idp {
 
     pub(super) fn hold(&self, held: bool) {
         self.held.send_replace(held);
+    }
+
+    pub(super) fn discovery(&self, discovery: Discovery) {
+        self.discovery.send_replace(discovery);
+    }
+
+    pub(super) fn discoveries(&self) -> usize {
+        self.discoveries.load(Ordering::SeqCst)
     }
 
     /// Says this of `token` from now on, beside `active: true`.
@@ -231,6 +252,11 @@ impl Idp {
 
 async fn respond(State(idp): State<Arc<Idp>>, uri: Uri, headers: HeaderMap, body: String) -> (StatusCode, String) {
     if uri.path() == "/realms/ml/.well-known/openid-configuration" {
+        idp.discoveries.fetch_add(1, Ordering::SeqCst);
+        let mut discovery = idp.discovery.subscribe();
+        if discovery.wait_for(|discovery| *discovery != Discovery::Hangs).await.is_ok_and(|discovery| *discovery == Discovery::Fails) {
+            return (StatusCode::BAD_GATEWAY, String::new());
+        }
         let (keys, introspect) = (format!("{}/certs", idp.url), format!("{}/introspect", idp.url));
         return (StatusCode::OK, json!({"issuer": idp.url, "jwks_uri": keys, "introspection_endpoint": introspect}).to_string());
     }
@@ -279,10 +305,18 @@ impl Drop for KeyFile {
     }
 }
 
-/// Waits, however long it takes, until `condition` holds.
-pub(super) async fn eventually(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// Longer than anything that is waited for takes on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(super) fn eventually(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let (place, deadline) = (std::panic::Location::caller(), tokio::time::Instant::now() + PATIENCE);
+    async move {
+        while !condition() {
+            assert!(tokio::time::Instant::now() < deadline, "what {place} waits for does not come");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
