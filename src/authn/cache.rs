@@ -39,8 +39,11 @@ struct Release(Clock);
 
 /// What an entry takes beside its texts: key, entry with what it is looked up by, counters and links of the cache.
 const OVERHEAD: usize = 1024;
-/// How long one is kept at most: of some tokens only their issuer knows the end.
+/// How long one is kept at most, whatever its token says of its end.
 const LONGEST: Duration = Duration::from_hours(24);
+/// How long a token without an end of its own is known after its issuer was asked about it, in seconds: longer than any window, so that it is still known
+/// when it is asked about again.
+const KNOWN_FOR: i64 = 600;
 
 // === impl Cache ===
 
@@ -91,7 +94,31 @@ fn weight(token: &Token) -> usize {
 
 impl Expiry<[u8; 32], Arc<Verified>> for Release {
     fn expire_after_create(&self, _: &[u8; 32], verified: &Arc<Verified>, _: Instant) -> Option<Duration> {
-        let left = verified.window.expires_at().saturating_sub(self.0.now());
-        Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST))
+        Some(left(verified.window.expires_at(), self.0.now()))
+    }
+
+    /// An answer that renews an entry renews its time too.
+    fn expire_after_update(&self, _: &[u8; 32], verified: &Arc<Verified>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(left(verified.window.expires_at(), self.0.now()))
+    }
+}
+
+/// How long an entry is of use that is made now, of a token that ends then.
+fn left(expires_at: Option<i64>, now: i64) -> Duration {
+    let left = expires_at.map_or(KNOWN_FOR, |expires_at| expires_at.saturating_sub(now));
+    Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authn::IntrospectionConfig;
+
+    #[test]
+    fn an_entry_lives_as_long_as_its_token_may_be_asked_for() {
+        for (expires_at, seconds) in [(Some(1_060), 60), (Some(1_000), 0), (Some(900), 0), (Some(i64::MAX), 86_400), (None, 600)] {
+            assert_eq!(left(expires_at, 1_000).as_secs(), seconds, "{expires_at:?}");
+        }
+        const { assert!(KNOWN_FOR > IntrospectionConfig::LONGEST_WINDOW_S) };
     }
 }

@@ -27,12 +27,10 @@ pub(super) struct Facts {
 pub(super) struct Window {
     /// The later of `nbf` and `iat`.
     not_before: i64,
-    /// [`ENDLESS`] where an answer names no end: whether it still counts is then a matter of its age alone.
-    expires_at: i64,
+    /// `None` where only the issuer can say, who is asked again.
+    expires_at: Option<i64>,
     leeway: i64,
 }
-
-const ENDLESS: i64 = i64::MAX;
 
 /// What the claims are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +52,14 @@ pub(super) enum Form {
 
 impl Window {
     pub(super) fn new(not_before: Option<i64>, expires_at: i64, leeway: i64) -> Self {
-        Self { not_before: not_before.unwrap_or(0), expires_at, leeway }
+        Self { not_before: not_before.unwrap_or(0), expires_at: Some(expires_at), leeway }
     }
 
     /// # Errors
     /// `TokenExpired` or `TokenNotYetValid`.
     pub(super) fn check(&self, now: i64) -> Result<(), Refusal> {
-        if now >= self.expires_at.saturating_add(self.leeway) {
-            let ago = now.saturating_sub(self.expires_at);
+        if let Some(expires_at) = self.expires_at.filter(|expires_at| now >= expires_at.saturating_add(self.leeway)) {
+            let ago = now.saturating_sub(expires_at);
             return Err(Refusal::new(Reason::TokenExpired, format!("the token expired {ago} s ago")));
         }
         if now.saturating_add(self.leeway) < self.not_before {
@@ -71,7 +69,7 @@ impl Window {
         Ok(())
     }
 
-    pub(super) fn expires_at(&self) -> i64 {
+    pub(super) fn expires_at(&self) -> Option<i64> {
         self.expires_at
     }
 }
@@ -82,7 +80,7 @@ impl Facts {
     /// Reads the facts out of `claims`, whose `iss`, where they have one, is known to be that of `config`.
     pub(super) fn read(claims: &Claims<'_>, config: &IssuerConfig, now: i64, form: Form) -> Result<Self, Refusal> {
         config.provider.admit(claims, config)?;
-        let window = window(claims, config, form)?;
+        let (window, until) = window(claims, config, form)?;
         window.check(now)?;
         if form != Form::Told {
             lasts_not_too_long(claims, config, now)?;
@@ -107,10 +105,7 @@ impl Facts {
             roles: Vec::new(),
             scopes: sorted(scopes),
             client: claims.agreed(config.provider.profile().clients)?.map(str::to_owned),
-            expires_at: match form {
-                Form::Answer { until, .. } if window.expires_at == ENDLESS => until,
-                _ => window.expires_at,
-            },
+            expires_at: until,
             issued_at: claims.time("iat")?,
             auth_time: claims.time("auth_time")?,
             acr: claims.name("acr")?.map(str::to_owned),
@@ -142,14 +137,15 @@ fn id(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Option<String>, Refu
     Ok(None)
 }
 
-fn window(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<Window, Refusal> {
-    let expires_at = match (claims.time("exp")?, form) {
-        (Some(expires_at), _) => expires_at,
-        (None, Form::Answer { .. }) => ENDLESS,
+/// When the token is good, and when it ends for a request that is decided now.
+fn window(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<(Window, i64), Refusal> {
+    let expires_at = claims.time("exp")?;
+    let until = match (expires_at, form) {
+        (Some(until), _) | (None, Form::Answer { until, .. }) => until,
         (None, Form::Signed | Form::Told) => return Err(bad("the token has no `exp`")),
     };
     let not_before = claims.time("nbf")?.unwrap_or(0).max(claims.time("iat")?.unwrap_or(0));
-    Ok(Window { not_before, expires_at, leeway: config.leeway_s })
+    Ok((Window { not_before, expires_at, leeway: config.leeway_s }, until))
 }
 
 /// Refuses a token that lives longer than revocations of its issuer do.

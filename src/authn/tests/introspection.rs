@@ -240,6 +240,43 @@ async fn made_up_tokens_of_many_workloads_leave_room_for_known_ones() {
 }
 
 #[tokio::test]
+async fn a_token_without_an_end_stays_known_and_is_never_served_past_its_window() {
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let mut config = asked(&idp, IntrospectWhen::Opaque);
+    config.introspection.as_mut().unwrap().window_s = 1;
+    let authn = authenticator(vec![config], &clock);
+    idp.tell(OPAQUE, &merged(&alice(&clock), &json!({"exp": null})));
+    // The cache forgets by the real time, so that this waits for it; a renewed entry must not keep the time of the first.
+    for round in 0..3 {
+        assert!(ask(&authn, OPAQUE).await.is_ok(), "{round}");
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        use_up(&authn, &round.to_string()).await;
+    }
+    // Long after its window, leeway and all, it is asked about all the same.
+    for (round, shift) in [(1, 90_000), (2, 500_000)] {
+        clock.shift(shift);
+        use_up(&authn, &format!("later-{round}")).await;
+        let asked = idp.questions().len();
+        assert!(ask(&authn, OPAQUE).await.is_ok());
+        assert_eq!(idp.questions().len(), asked + 1);
+    }
+    idp.end(OPAQUE);
+    clock.shift(600_000);
+    assert_eq!(reason(ask(&authn, OPAQUE).await, "ended"), Reason::TokenInactive);
+}
+
+/// Has made-up tokens asked about until the workload's allowance is used up.
+async fn use_up(authn: &Authenticator, name: &str) {
+    for i in 0..1_000 {
+        if reason(ask(authn, &format!("garbage-{name}-{i}")).await, "garbage") == Reason::IntrospectionUnavailable {
+            return;
+        }
+    }
+    panic!("it is never used up");
+}
+
+#[tokio::test]
 async fn a_signed_token_is_asked_about_after_its_signature_alone() {
     let (idp, authn, clock) = corp(IntrospectWhen::Signed).await;
     let forge = Forge::new(&idp.url, &CORP);
@@ -404,7 +441,7 @@ async fn an_endpoint_that_was_found_is_asked_while_its_discovery_document_cannot
 #[tokio::test]
 async fn made_up_tokens_of_one_workload_do_not_flood_the_issuer_nor_stop_others() {
     let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
-    idp.tell(OPAQUE, &alice(&clock));
+    idp.tell(OPAQUE, &merged(&alice(&clock), &json!({"exp": null})));
     let mut shed = 0;
     for batch in 0..40 {
         let tokens: Vec<String> = (0..50).map(|i| format!("garbage-{batch}-{i}")).collect();
