@@ -110,7 +110,7 @@ pub struct IssuerStatus {
     pub last_error: Option<String>,
     /// `None` where it is asked about no token.
     pub introspection: Option<IntrospectionStatus>,
-    /// Whether its tokens live on keys that cannot be renewed, or on none; or it cannot be asked about them.
+    /// Whether its tokens live on keys that cannot be renewed, or on none; or it cannot be asked about them, or gives no answer that is of use.
     pub degraded: bool,
 }
 
@@ -226,10 +226,10 @@ impl Authenticator {
         (self.peers.counted(id.trust_domain()) != id.trust_domain()).then_some(id)
     }
 
-    /// Who calls. Waits only where the issuer's keys have to be fetched.
+    /// Who calls. Waits only where the issuer's keys have to be fetched, or it has to be asked about the token.
     ///
     /// # Errors
-    /// A [`Refusal`] where the workload or the token is not good, where there is neither, or (`KeysUnavailable`) where that cannot be known.
+    /// A [`Refusal`] where the workload or the token is not good, where there is neither, or (`KeysUnavailable`, `IntrospectionUnavailable`) where that cannot be known.
     pub async fn authenticate(&self, call: &Call<'_>) -> Result<Caller, Refusal> {
         let peer = self.peer(call)?;
         self.identify(call, peer).await
@@ -247,7 +247,7 @@ impl Authenticator {
         told::somebody(Caller { peer, token })
     }
 
-    /// The facts of `token`, a compact JWT, once it is verified, and what it asks of whoever presents it.
+    /// The facts of `token`, a compact JWT or an opaque one, once it is verified, and what it asks of whoever presents it.
     ///
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).

@@ -6,31 +6,28 @@
 
 mod allowance;
 mod answer;
-mod breaker;
 mod client_auth;
 mod config;
+mod flight;
+mod health;
 mod place;
+mod refusals;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use moka::sync;
-use tokio::{
-    sync::{Semaphore, watch},
-    time::timeout,
-};
+use tokio::sync::Semaphore;
 
 pub(super) use self::client_auth::Credentials;
 pub use self::config::{AssertionAudience, ClientAuth, IntrospectWhen, IntrospectionConfig, SecretSource};
 use self::{
-    allowance::{Account, Allowance},
-    answer::Rejected,
-    breaker::Breaker,
-    client_auth::Asking,
+    allowance::Allowance,
+    flight::{Arrival, Flight},
+    health::Health,
     place::Place,
+    refusals::Refusals,
 };
 use super::{
     cache::{Cache, Verified},
@@ -40,7 +37,7 @@ use super::{
 use crate::{
     clock::{Clock, apart},
     model::{Reason, Refusal, Secret, SpiffeId},
-    net::{Client, NetError},
+    net::Client,
 };
 
 /// The questions to one issuer's endpoint.
@@ -53,24 +50,13 @@ pub(super) struct Introspector {
     counters: IntrospectionCounters,
     place: Arc<Place>,
     /// Those under way, by the SHA-256 of the token.
-    flights: Mutex<HashMap<[u8; 32], watch::Receiver<Landed>>>,
-    breaker: Mutex<Breaker>,
+    flights: Mutex<HashMap<[u8; 32], Arrival>>,
+    health: Mutex<Health>,
     allowance: Allowance,
     /// Places for tokens that were active when last asked about; and for others, which cannot take those places.
     known: Semaphore,
     unknown: Semaphore,
-    /// What is known of tokens that are not good, for a short time.
-    refused: sync::Cache<[u8; 32], Arc<Refused>>,
-}
-
-/// How a question ended; `None` while it has not.
-type Landed = Option<Result<Arc<Verified>, Refusal>>;
-
-#[derive(Debug)]
-struct Refused {
-    refusal: Refusal,
-    /// In milliseconds since the epoch.
-    at: i64,
+    refusals: Refusals,
 }
 
 /// A token that is asked about.
@@ -107,21 +93,12 @@ pub struct IntrospectionStatus {
     pub open: bool,
 }
 
-/// How long a request waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// The time of one question with all it needs, its place in the queue too.
-const FLIGHT: Duration = Duration::from_secs(8);
 /// Questions under way to one endpoint, of each of both kinds.
 const AT_ONCE: usize = 64;
 /// Questions under way or waiting for a place.
 const MAX_FLIGHTS: usize = 2048;
 /// How many there may be for one more to set out about a token that was never seen: the rest is for those that were active.
 const MAX_UNKNOWN_FLIGHTS: usize = MAX_FLIGHTS / 2;
-/// The longest time that a refused token is not asked about again, in milliseconds.
-const REFUSED_FOR: i64 = 5_000;
-/// Bytes of refused tokens that are remembered, and what each takes.
-const REFUSED_BYTES: u64 = 8 << 20;
-const REFUSED_WEIGHT: u32 = 512;
 
 // === impl Introspector ===
 
@@ -136,17 +113,21 @@ impl Introspector {
             counters,
             place,
             flights: Mutex::default(),
-            breaker: Mutex::default(),
+            health: Mutex::default(),
             allowance: Allowance::new(),
             known: Semaphore::new(AT_ONCE),
             unknown: Semaphore::new(AT_ONCE),
-            refused: sync::Cache::builder().max_capacity(REFUSED_BYTES).weigher(|_, _| REFUSED_WEIGHT).build(),
+            refusals: Refusals::new(),
         }
     }
 
     /// Whether what was answered at `asked_ms` still counts.
     pub(super) fn is_fresh(&self, asked_ms: Option<i64>) -> bool {
-        asked_ms.is_some_and(|asked| apart(asked, self.clock.now_ms()) < self.config.window_s.saturating_mul(1000))
+        asked_ms.is_some_and(|asked| apart(asked, self.clock.now_ms()) < self.window_ms())
+    }
+
+    fn window_ms(&self) -> i64 {
+        self.config.window_s.saturating_mul(1000)
     }
 
     /// What `issuer` says of the token now; waits for it no longer than a request can.
@@ -155,27 +136,24 @@ impl Introspector {
     /// `TokenInactive`, what is wrong with the facts in the answer, or `IntrospectionUnavailable`.
     pub(super) async fn ask(self: &Arc<Self>, issuer: &Arc<Issuer>, question: Question<'_>, about: About) -> Result<Arc<Verified>, Refusal> {
         let now = self.clock.now_ms();
-        let remembered = REFUSED_FOR.min(self.config.window_s.saturating_mul(1000));
-        if let Some(refused) = self.refused.get(&question.digest).filter(|refused| apart(refused.at, now) < remembered) {
-            return Err(refused.refusal.clone());
+        if let Some(refusal) = self.refusals.get(&question.digest, now) {
+            return Err(refusal);
         }
-        let mut landed = self.flight(issuer, question, about, now)?;
-        match timeout(PATIENCE, landed.wait_for(Option::is_some)).await {
+        let arrival = self.flight(issuer, question, about, now)?;
+        match arrival.wait().await {
             // One that was long under way when this request came may be older than an answer may be.
-            Ok(Ok(result)) if matches!(&*result, Some(Ok(verified)) if verified.asked_ms < Some(now) && !self.is_fresh(verified.asked_ms)) => None,
-            Ok(Ok(result)) => result.clone(),
-            // The task died, or goes on behind the caller.
-            Ok(Err(_)) | Err(_) => None,
+            Some(Ok(verified)) if verified.asked_ms < Some(now) && !self.is_fresh(verified.asked_ms) => None,
+            landed => landed,
         }
         .unwrap_or_else(|| Err(self.unavailable(issuer, "has not answered yet")))
     }
 
     /// The question about this token that is under way, or a new one.
-    fn flight(self: &Arc<Self>, issuer: &Arc<Issuer>, question: Question<'_>, about: About, now: i64) -> Result<watch::Receiver<Landed>, Refusal> {
+    fn flight(self: &Arc<Self>, issuer: &Arc<Issuer>, question: Question<'_>, about: About, now: i64) -> Result<Arrival, Refusal> {
         let mut flights = self.flights();
         // One of which the task died is none.
-        if let Some(landed) = flights.get(&question.digest).filter(|landed| landed.has_changed().is_ok()) {
-            return Ok(landed.clone());
+        if let Some(arrival) = flights.get(&question.digest).filter(|arrival| arrival.is_to_come()) {
+            return Ok(arrival.clone());
         }
         if flights.len() >= if question.known { MAX_FLIGHTS } else { MAX_UNKNOWN_FLIGHTS } {
             self.counters.shed.inc();
@@ -195,14 +173,13 @@ impl Introspector {
             })?;
             Some(account)
         };
-        if !self.breaker().allows(now) {
-            give_back(account.as_deref());
+        if !self.health().allows(now) {
+            if let Some(account) = account {
+                account.give_back();
+            }
             self.counters.shed.inc();
             return Err(self.unavailable(issuer, "cannot be asked"));
         }
-        let (landing, landed) = watch::channel(None);
-        flights.insert(question.digest, landed.clone());
-        drop(flights);
         let flight = Flight {
             introspector: Arc::clone(self),
             issuer: Arc::clone(issuer),
@@ -213,128 +190,47 @@ impl Introspector {
             about,
             account,
         };
-        tokio::spawn(flight.run(landing));
-        Ok(landed)
+        // It cannot end before it is entered, which it takes the lock for.
+        let arrival = flight.begin();
+        flights.insert(question.digest, arrival.clone());
+        Ok(arrival)
     }
 
     fn unavailable(&self, issuer: &Issuer, why: &str) -> Refusal {
-        let since = self.breaker().failing_since();
+        let since = self.health().failing_since();
         let detail = format!("issuer `{}` {why} whether the token is active", issuer.config.name);
         Refusal { since, ..Refusal::new(Reason::IntrospectionUnavailable, detail) }
     }
 
     pub(super) fn status(&self) -> IntrospectionStatus {
-        let breaker = self.breaker();
+        let health = self.health();
         IntrospectionStatus {
             endpoint: self.place.known().map(|endpoint| endpoint.to_string()),
-            failing_since: breaker.failing_since().map(|since| since.div_euclid(1000)),
-            last_error: breaker.last_error().map(str::to_owned),
-            open: breaker.is_open(),
+            failing_since: health.failing_since().map(|since| since.div_euclid(1000)),
+            last_error: health.last_error().map(str::to_owned),
+            open: health.is_open(),
         }
+    }
+
+    /// Whether its tokens cannot be asked about, or not with an answer that is of use.
+    pub(super) fn is_failing(&self) -> bool {
+        self.health().is_failing()
+    }
+
+    /// Notes that lakegate's own credentials are refused, which is the endpoint's `error` for whoever asks; whether that is new.
+    fn denied(&self, error: &str, now: i64) -> bool {
+        let mut health = self.health();
+        let new = health.last_error() != Some(error);
+        health.failed(error.to_owned(), now);
+        new
     }
 
     /// A panic elsewhere leaves what is good enough to go on with, here and below.
-    fn flights(&self) -> MutexGuard<'_, HashMap<[u8; 32], watch::Receiver<Landed>>> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arrival>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One question with all it needs.
-struct Flight {
-    introspector: Arc<Introspector>,
-    issuer: Arc<Issuer>,
-    token: Secret,
-    digest: [u8; 32],
-    cache: Cache,
-    known: bool,
-    about: About,
-    /// Who is charged for it.
-    account: Option<Arc<Account>>,
-}
-
-/// Why there is no answer.
-enum Unanswered {
-    /// The endpoint is at fault, whatever it was asked.
-    Endpoint(String),
-    /// What was asked may be at fault: it must not close the endpoint for others.
-    Question(String),
-}
-
-// === impl Flight ===
-
-impl Flight {
-    async fn run(self, landing: watch::Sender<Landed>) {
-        let answer = timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(Unanswered::Endpoint("it took too long".to_owned())));
-        let result = self.land(answer);
-        self.introspector.flights().remove(&self.digest);
-        landing.send_replace(Some(result));
-    }
-
-    /// The answer, and when the question was put, in milliseconds since the epoch.
-    async fn exchange(&self) -> Result<(bytes::Bytes, i64), Unanswered> {
-        let (introspector, issuer) = (&self.introspector, &self.issuer.config.issuer);
-        let places = if self.known { &introspector.known } else { &introspector.unknown };
-        let _place = places.acquire().await.map_err(|_| Unanswered::Question("it cannot be asked any more".to_owned()))?;
-        let endpoint = introspector.place.endpoint(issuer).await.map_err(Unanswered::Endpoint)?;
-        let asking = Asking { client_id: &introspector.config.client_id, issuer, endpoint: endpoint.as_str(), now: introspector.clock.now() };
-        let (header, form) = introspector.credentials.form(self.token.expose(), &asking).map_err(Unanswered::Question)?;
-        let asked_ms = introspector.clock.now_ms();
-        let answer = introspector.client.post_form(&endpoint, header.as_ref(), form).await;
-        answer.map(|body| (body, asked_ms)).map_err(|error| match error {
-            NetError::Status(401 | 403) => Unanswered::Endpoint("it does not take lakegate's own credentials".to_owned()),
-            NetError::Status(status) if status == 429 || status >= 500 => Unanswered::Endpoint(error.to_string()),
-            NetError::TimedOut | NetError::Unreachable(_) => Unanswered::Endpoint(error.to_string()),
-            error => Unanswered::Question(error.to_string()),
-        })
-    }
-
-    /// Keeps what an answer says, and says it to those who wait.
-    fn land(&self, answer: Result<(bytes::Bytes, i64), Unanswered>) -> Result<Arc<Verified>, Refusal> {
-        let introspector = &self.introspector;
-        let now = introspector.clock.now_ms();
-        let answered = match answer {
-            Ok((body, asked_ms)) => {
-                introspector.breaker().succeeded();
-                answer::read(&body, &self.issuer, &self.about, asked_ms, now.div_euclid(1000))
-            }
-            Err(Unanswered::Question(error)) => Err(Rejected::Answer(error)),
-            Err(Unanswered::Endpoint(error)) => {
-                if introspector.breaker().failed(error.clone(), now) {
-                    tracing::warn!(issuer = %self.issuer.config.name, error, "an issuer cannot be asked about tokens");
-                }
-                introspector.counters.failed.inc();
-                give_back(self.account.as_deref());
-                return Err(introspector.unavailable(&self.issuer, "cannot be asked"));
-            }
-        };
-        match answered {
-            Ok(verified) => {
-                introspector.counters.active.inc();
-                give_back(self.account.as_deref());
-                self.cache.insert(self.digest, Arc::clone(&verified));
-                Ok(verified)
-            }
-            Err(Rejected::Token(refusal)) => {
-                introspector.counters.inactive.inc();
-                self.cache.remove(&self.digest);
-                introspector.refused.insert(self.digest, Arc::new(Refused { refusal: refusal.clone(), at: now }));
-                Err(refusal)
-            }
-            Err(Rejected::Answer(error)) => {
-                introspector.counters.failed.inc();
-                tracing::warn!(issuer = %self.issuer.config.name, error, "the answer of an issuer about a token cannot be used");
-                Err(introspector.unavailable(&self.issuer, "gives no answer that can be used"))
-            }
-        }
-    }
-}
-
-fn give_back(account: Option<&Account>) {
-    if let Some(account) = account {
-        account.give_back();
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

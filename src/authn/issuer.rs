@@ -253,7 +253,7 @@ impl Issuer {
 
     pub(super) fn status(&self) -> IssuerStatus {
         let published = self.keyring.published.load();
-        let introspection = self.introspection.as_ref().map(|introspection| introspection.status());
+        let introspection = self.introspection.as_ref();
         let flights = self.keyring.flights();
         IssuerStatus {
             name: self.config.name.to_string(),
@@ -262,8 +262,8 @@ impl Issuer {
             fetched_at: published.as_ref().map(|published| published.fetched_ms.div_euclid(1000)),
             failing_since: flights.failing_since().map(|since| since.div_euclid(1000)),
             last_error: flights.last_error().map(str::to_owned),
-            degraded: flights.is_failing() || introspection.as_ref().is_some_and(|introspection| introspection.open),
-            introspection,
+            degraded: flights.is_failing() || introspection.is_some_and(|introspection| introspection.is_failing()),
+            introspection: introspection.map(|introspection| introspection.status()),
         }
     }
 }

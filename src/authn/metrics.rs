@@ -71,6 +71,8 @@ enum IntrospectionResult {
     Inactive,
     /// No answer, or none that can be used.
     Failed,
+    /// Lakegate's own credentials were refused.
+    Unauthorized,
     /// Not asked: too many were, or the endpoint is left alone.
     Shed,
 }
@@ -81,6 +83,7 @@ pub(super) struct IntrospectionCounters {
     pub active: Counter,
     pub inactive: Counter,
     pub failed: Counter,
+    pub unauthorized: Counter,
     pub shed: Counter,
 }
 
@@ -152,6 +155,7 @@ impl Metrics {
             active: counter(IntrospectionResult::Active),
             inactive: counter(IntrospectionResult::Inactive),
             failed: counter(IntrospectionResult::Failed),
+            unauthorized: counter(IntrospectionResult::Unauthorized),
             shed: counter(IntrospectionResult::Shed),
         }
     }
@@ -210,6 +214,7 @@ impl EncodeLabelValue for IntrospectionResult {
             Self::Active => "active",
             Self::Inactive => "inactive",
             Self::Failed => "failed",
+            Self::Unauthorized => "unauthorized",
             Self::Shed => "shed",
         };
         name.encode(encoder)

@@ -1,6 +1,9 @@
 //! Asking issuers about tokens: what they say, how often they are asked, and what happens when they cannot be.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -110,10 +113,88 @@ async fn what_is_no_answer_is_a_fault_and_never_a_yes() {
         let token = format!("opaque-{i}");
         idp.tell(&token, &alice(&clock));
         idp.say(Some((*status, body)));
-        assert_eq!(reason(ask(&authn, &token).await, body), Reason::IntrospectionUnavailable, "{status} {body}");
-        // What one token can cause does not close the endpoint for others, and is not remembered.
+        let (asked, began) = (idp.questions().len(), Instant::now());
+        for _ in 0..5 {
+            let refusal = ask(&authn, &token).await.unwrap_err();
+            assert_eq!(refusal.reason, Reason::IntrospectionUnavailable, "{status} {body}");
+            assert!(refusal.since.is_some(), "{status} {body}: the fault has no beginning");
+        }
+        let most = 1 + usize::try_from(began.elapsed().as_secs()).unwrap();
+        assert!(idp.questions().len() - asked <= most, "{status} {body}: it is asked again at once");
+        let seen = authn.status().remove(0).introspection.unwrap();
+        assert!(seen.last_error.is_some() && seen.failing_since.is_some() && !seen.open, "{status} {body}: {seen:?}");
+        // What one token can cause does not close the endpoint for others, and is remembered for a second.
         idp.say(None);
+        let other = format!("other-{i}");
+        idp.tell(&other, &alice(&clock));
+        assert!(ask(&authn, &other).await.is_ok(), "{status} {body}");
+        clock.shift(1_100 * i64::try_from(i + 1).unwrap());
         assert!(ask(&authn, &token).await.is_ok(), "{status} {body}");
+        let seen = authn.status().remove(0).introspection.unwrap();
+        assert!(seen.last_error.is_none() && seen.failing_since.is_none(), "{status} {body}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_cannot_be_used_are_seen_and_cost_nobody_but_who_may_have_caused_them() {
+    for (status, body, costs) in [(200, "<html>sign in</html>", false), (302, "", false), (404, "", false), (400, "", true), (431, "", true)] {
+        let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+        idp.say(Some((status, body)));
+        let began = Instant::now();
+        for i in 0..300 {
+            assert_eq!(reason(ask(&authn, &format!("opaque-{i}")).await, body), Reason::IntrospectionUnavailable, "{status}");
+        }
+        let (asked, seconds) = (idp.questions().len(), usize::try_from(began.elapsed().as_secs()).unwrap() + 1);
+        assert!(if costs { asked <= 200 + 5 * seconds } else { asked == 300 }, "{status}: {asked} questions");
+        let seen = authn.status().remove(0);
+        assert!(seen.degraded && seen.introspection.as_ref().is_some_and(|seen| !seen.open && seen.last_error.is_some()), "{status}: {seen:?}");
+        if !costs {
+            // Whoever had to wait for the mend has its whole allowance.
+            idp.say(None);
+            idp.tell(OPAQUE, &alice(&clock));
+            assert!(ask(&authn, OPAQUE).await.is_ok(), "{status}");
+            assert!(!authn.status()[0].degraded, "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_question_that_is_answered_badly_does_not_keep_an_endpoint_closed() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    let open = || authn.status()[0].introspection.as_ref().is_some_and(|asked| asked.open);
+    idp.tell(OPAQUE, &alice(&clock));
+    for status in [400, 404] {
+        idp.say(Some((503, "")));
+        for i in 0..3 {
+            assert_eq!(reason(ask(&authn, &format!("down-{status}-{i}")).await, "down"), Reason::IntrospectionUnavailable);
+        }
+        assert!(open());
+        let shift = clock.now_ms() - Clock::default().now_ms();
+        clock.shift(shift + 1_100);
+        idp.say(Some((status, "")));
+        assert_eq!(reason(ask(&authn, &format!("trial-{status}")).await, "trial"), Reason::IntrospectionUnavailable);
+        assert!(!open(), "{status}");
+        idp.say(None);
+        clock.shift(shift + 12_000);
+        assert!(ask(&authn, OPAQUE).await.is_ok(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_are_told_from_an_endpoint_that_fails() {
+    let (idp, authn, _) = corp(IntrospectWhen::Opaque).await;
+    let mut registry = prometheus_client::registry::Registry::default();
+    authn.register(&mut registry);
+    for status in [401, 403] {
+        idp.say(Some((status, "")));
+        assert_eq!(reason(ask(&authn, &format!("opaque-{status}")).await, "denied"), Reason::IntrospectionUnavailable);
+        let seen = authn.status().remove(0).introspection.unwrap();
+        assert!(seen.last_error.unwrap().contains("lakegate's own credentials"), "{status}");
+    }
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in ["result=\"unauthorized\"} 2", "result=\"failed\"} 0"] {
+        assert!(text.contains(&format!("lakegate_authn_introspections_total{{issuer=\"corp\",{line}")), "{line} is not in\n{text}");
     }
 }
 
@@ -351,14 +432,17 @@ async fn many_requests_with_one_token_ask_once_and_one_that_leaves_ends_nothing(
     eventually(|| idp.questions().len() == 1).await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
+    let began = Instant::now();
     let asks = join_all((0..100).map(|_| ask(&authn, OPAQUE)));
     let release = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         idp.hold(false);
     };
     let (results, ()) = futures::join!(asks, release);
+    // Only who has waited for two seconds may have lost patience.
+    let patient = began.elapsed() < Duration::from_secs(2);
     for result in results {
-        assert!(result.as_ref().map_or_else(|refusal| refusal.reason == Reason::IntrospectionUnavailable, |_| true), "{result:?}");
+        assert!(result.as_ref().map_or_else(|refusal| !patient && refusal.reason == Reason::IntrospectionUnavailable, |_| true), "{result:?}");
     }
     assert!(ask(&authn, OPAQUE).await.is_ok());
     assert_eq!(idp.questions().len(), 1);
@@ -416,7 +500,7 @@ async fn an_endpoint_that_was_found_is_asked_while_its_discovery_document_cannot
         assert_eq!(idp.discoveries(), 1);
         clock.shift(700_000);
         idp.discovery(discovery);
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         for i in 0..20 {
             assert!(token(format!("old-{i}")).await.is_ok(), "{discovery:?}");
         }

@@ -1,0 +1,192 @@
+//! One question to an issuer, under way as a task of its own, on which requests only wait.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    About, Introspector,
+    allowance::Account,
+    answer::{self, Rejected},
+    client_auth::Asking,
+};
+use crate::{
+    authn::{
+        cache::{Cache, Verified},
+        issuer::Issuer,
+    },
+    model::{Refusal, Secret},
+    net::NetError,
+};
+
+/// One question with all it needs.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub introspector: Arc<Introspector>,
+    pub issuer: Arc<Issuer>,
+    pub token: Secret,
+    /// The SHA-256 of the token.
+    pub digest: [u8; 32],
+    /// Where a good answer is kept.
+    pub cache: Cache,
+    pub known: bool,
+    pub about: About,
+    /// Who is charged for it.
+    pub account: Option<Arc<Account>>,
+}
+
+/// What those who wait for the end of a question hold; nothing is in it until then.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival(watch::Receiver<Option<Result<Arc<Verified>, Refusal>>>);
+
+/// Why there is no answer about the token.
+enum Unanswered {
+    /// The endpoint is at fault, whatever it was asked.
+    Endpoint(String),
+    /// The endpoint does not take lakegate's own credentials.
+    Denied,
+    /// It answered, with what is of no use and not owed to the token.
+    Answer(String),
+    /// It answered that the question is wrong, which the token may be the cause of.
+    Question(String),
+    /// It was not asked.
+    Unasked(String),
+}
+
+/// How long a request waits for the end.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The time of one question with all it needs, its place in the queue too.
+const FLIGHT: Duration = Duration::from_secs(8);
+/// How long a token is not asked about again after an answer that cannot be used, in milliseconds.
+const UNUSABLE_FOR: i64 = 1_000;
+/// What is said of an endpoint that takes lakegate for somebody else.
+const DENIED: &str = "it does not take lakegate's own credentials";
+
+// === impl Flight ===
+
+impl Flight {
+    pub(super) fn begin(self) -> Arrival {
+        let (landing, landed) = watch::channel(None);
+        tokio::spawn(async move {
+            let answer = timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(Unanswered::Endpoint("it took too long".to_owned())));
+            let result = self.land(answer);
+            self.introspector.flights().remove(&self.digest);
+            landing.send_replace(Some(result));
+        });
+        Arrival(landed)
+    }
+
+    /// The answer, and when the question was put, in milliseconds since the epoch.
+    async fn exchange(&self) -> Result<(Bytes, i64), Unanswered> {
+        let (introspector, issuer) = (&self.introspector, &self.issuer.config.issuer);
+        let places = if self.known { &introspector.known } else { &introspector.unknown };
+        let _place = places.acquire().await.map_err(|_| Unanswered::Unasked("it cannot be asked any more".to_owned()))?;
+        let endpoint = introspector.place.endpoint(issuer).await.map_err(Unanswered::Endpoint)?;
+        let asking = Asking { client_id: &introspector.config.client_id, issuer, endpoint: endpoint.as_str(), now: introspector.clock.now() };
+        let (header, form) = introspector.credentials.form(self.token.expose(), &asking).map_err(Unanswered::Unasked)?;
+        let asked_ms = introspector.clock.now_ms();
+        let body = introspector.client.post_form(&endpoint, header.as_ref(), form).await?;
+        Ok((body, asked_ms))
+    }
+
+    /// Keeps what an answer says, and says it to those who wait.
+    fn land(&self, answer: Result<(Bytes, i64), Unanswered>) -> Result<Arc<Verified>, Refusal> {
+        let introspector = &self.introspector;
+        let now = introspector.clock.now_ms();
+        let unanswered = match answer.map(|(body, asked_ms)| answer::read(&body, &self.issuer, &self.about, asked_ms, now.div_euclid(1000))) {
+            Ok(Ok(verified)) => {
+                introspector.health().succeeded();
+                introspector.counters.active.inc();
+                self.give_back();
+                self.cache.insert(self.digest, Arc::clone(&verified));
+                return Ok(verified);
+            }
+            Ok(Err(Rejected::Token(refusal))) => {
+                introspector.health().succeeded();
+                introspector.counters.inactive.inc();
+                self.cache.remove(&self.digest);
+                introspector.refusals.insert(self.digest, refusal.clone(), now, introspector.window_ms());
+                return Err(refusal);
+            }
+            Ok(Err(Rejected::Answer(error))) => Unanswered::Answer(error),
+            Err(unanswered) => unanswered,
+        };
+        if !matches!(unanswered, Unanswered::Question(_)) {
+            self.give_back();
+        }
+        Err(self.came_to_nothing(unanswered, now))
+    }
+
+    /// Notes that nothing is known of the token now, and says so.
+    fn came_to_nothing(&self, unanswered: Unanswered, now: i64) -> Refusal {
+        let (introspector, issuer) = (&self.introspector, &self.issuer.config.name);
+        let unusable = match unanswered {
+            Unanswered::Endpoint(error) => {
+                introspector.counters.failed.inc();
+                if introspector.health().failed(error.clone(), now) {
+                    tracing::warn!(%issuer, error, "an issuer cannot be asked about tokens");
+                }
+                return introspector.unavailable(&self.issuer, "cannot be asked");
+            }
+            Unanswered::Denied => {
+                introspector.counters.unauthorized.inc();
+                if introspector.denied(DENIED, now) {
+                    let mend = "set right `client_id`, `auth` and the secret or key in the issuer's `introspection`, or the client at the issuer";
+                    tracing::error!(%issuer, mend, "an issuer refuses lakegate's own credentials when it is asked about tokens");
+                }
+                return introspector.unavailable(&self.issuer, "does not let lakegate ask");
+            }
+            Unanswered::Unasked(error) => {
+                introspector.health().not_asked();
+                tracing::warn!(%issuer, error, "a question to an issuer about a token cannot be made");
+                introspector.unavailable(&self.issuer, "cannot be asked")
+            }
+            Unanswered::Answer(error) | Unanswered::Question(error) => {
+                if introspector.health().answered_badly(error.clone(), now) {
+                    tracing::warn!(%issuer, error, "the answer of an issuer about a token cannot be used");
+                }
+                introspector.unavailable(&self.issuer, "gives no answer that can be used")
+            }
+        };
+        introspector.counters.failed.inc();
+        introspector.refusals.insert(self.digest, unusable.clone(), now, UNUSABLE_FOR);
+        unusable
+    }
+
+    fn give_back(&self) {
+        if let Some(account) = &self.account {
+            account.give_back();
+        }
+    }
+}
+
+// === impl Arrival ===
+
+impl Arrival {
+    /// Whether the end is still to come: it never does where the task died.
+    pub(super) fn is_to_come(&self) -> bool {
+        self.0.has_changed().is_ok()
+    }
+
+    /// How the question ended; `None` where the task died, or goes on behind the caller.
+    pub(super) async fn wait(mut self) -> Option<Result<Arc<Verified>, Refusal>> {
+        let landed = timeout(PATIENCE, self.0.wait_for(Option::is_some)).await.ok()?.ok()?;
+        landed.clone()
+    }
+}
+
+// === impl Unanswered ===
+
+impl From<NetError> for Unanswered {
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::Status(401 | 403) => Self::Denied,
+            NetError::TimedOut | NetError::Unreachable(_) | NetError::Status(429 | 500..) => Self::Endpoint(error.to_string()),
+            // Bad request, and parts of it too large: whoever chose the token may have chosen it for this.
+            NetError::Status(400 | 413 | 414 | 422 | 431) => Self::Question(error.to_string()),
+            NetError::Status(_) | NetError::Encoded | NetError::TooLong(_) => Self::Answer(error.to_string()),
+            NetError::Setup(_) => Self::Unasked(error.to_string()),
+        }
+    }
+}
