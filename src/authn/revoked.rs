@@ -11,17 +11,19 @@ mod metrics;
 mod order;
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 pub use self::order::Order;
 use self::{
-    book::Book,
+    book::{Book, Places},
     index::{Index, Kind},
-    journal::{Journal, Line},
+    journal::{Broken, Journal, Line},
     metrics::Metrics,
 };
 pub(super) use self::{index::Marks, order::Life};
@@ -93,7 +95,20 @@ pub(super) struct Revocations {
     dir: Option<PathBuf>,
     index: Index,
     book: Mutex<Book>,
+    /// As the book was left: whoever changes it may hold it for as long as the disk takes, and nobody who only looks is to wait for that.
+    state: ArcSwap<State>,
     metrics: Metrics,
+}
+
+/// What is told of all revocations together.
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// How many count, by kind.
+    counts: HashMap<Kind, usize>,
+    held: usize,
+    places: Places,
+    last_made: Option<i64>,
+    broken: Option<Broken>,
 }
 
 /// One as it is listed.
@@ -115,7 +130,10 @@ pub enum RevokeError {
     Unknown(String),
     #[error("a logout token with this `jti` was taken before")]
     Replayed,
-    #[error("there are {MOST} revocations, which is the most; lift some, or wait until some have expired")]
+    /// Of what this one may take, every place is taken.
+    #[error(
+        "there are as many revocations as there may be; wait until some have ended, or have them last less long (`longest_token` of their issuer)"
+    )]
     Full,
     /// It counts, and would be forgotten by a restart.
     #[error("the revocation counts now, but could not be written, so that a restart would forget it: {0}")]
@@ -132,6 +150,11 @@ pub struct RevocationStatus {
     pub sessions: usize,
     pub subjects: usize,
     pub issuers: usize,
+    /// Places that are taken, by lifted ones too until they would have ended.
+    pub held: usize,
+    /// Places that there are: for logout tokens, and for operators.
+    pub limit_logouts: usize,
+    pub limit: usize,
     /// How long ago the last was made.
     pub last_made_s: Option<i64>,
     /// Whether they outlive a restart.
@@ -142,11 +165,6 @@ pub struct RevocationStatus {
     pub last_error: Option<String>,
 }
 
-/// The most that are held.
-const MOST: usize = 200_000;
-/// How many of them only operators can make.
-const RESERVED: usize = 20_000;
-
 // === impl Revocations ===
 
 impl Revocations {
@@ -155,7 +173,8 @@ impl Revocations {
     /// # Errors
     /// In words, where some may be there that cannot be read.
     pub(super) fn read(dir: Option<&Path>, now: i64) -> Result<Self, String> {
-        let new = Self { dir: dir.map(Path::to_owned), index: Index::new(), book: Mutex::default(), metrics: Metrics::new() };
+        let (book, state) = (Mutex::default(), ArcSwap::default());
+        let new = Self { dir: dir.map(Path::to_owned), index: Index::new(), book, state, metrics: Metrics::new() };
         if let Some(dir) = dir {
             new.take(&mut new.book(), journal::read(dir)?.lines, now)?;
         }
@@ -181,7 +200,7 @@ impl Revocations {
     fn take(&self, book: &mut Book, lines: Vec<Line>, now: i64) -> Result<(), String> {
         book.replay(lines, &self.index)?;
         book.expire(now, &self.index);
-        self.metrics.show(book);
+        self.show(book);
         Ok(())
     }
 
@@ -210,11 +229,11 @@ impl Revocations {
     /// A [`RevokeError`].
     pub(super) fn add(&self, revocation: Revocation, now: i64) -> Result<Entry, RevokeError> {
         let mut book = self.book();
-        if !book.has_room(revocation.by) {
+        if book.is_full(revocation.by) {
             book.forget(now, &self.index);
         }
         let entry = book.add(revocation, &self.index, now);
-        self.metrics.show(&book);
+        self.show(&book);
         entry
     }
 
@@ -225,7 +244,7 @@ impl Revocations {
     pub(super) fn lift(&self, id: &str, by: By, now: i64) -> Result<Entry, RevokeError> {
         let mut book = self.book();
         let entry = book.lift(id, Lifted { at: now, by }, &self.index);
-        self.metrics.show(&book);
+        self.show(&book);
         entry
     }
 
@@ -239,24 +258,35 @@ impl Revocations {
         let mut book = self.book();
         book.expire(now, &self.index);
         book.tidy(now);
-        self.metrics.show(&book);
+        self.show(&book);
     }
 
+    /// Waits for nobody.
     pub(super) fn status(&self, now: i64) -> RevocationStatus {
-        let book = self.book();
-        let broken = book.journal.as_ref().and_then(|journal| journal.broken.as_ref());
-        let count = |kind| book.counts.get(&kind).copied().unwrap_or_default();
+        let state = self.state.load();
+        let broken = state.broken.as_ref();
+        let count = |kind| state.counts.get(&kind).copied().unwrap_or_default();
         RevocationStatus {
             tokens: count(Kind::Token),
             sessions: count(Kind::Session),
             subjects: count(Kind::Subject),
             issuers: count(Kind::Issuer),
-            last_made_s: book.last_made.map(|made| now.saturating_sub(made).max(0)),
+            held: state.held,
+            limit_logouts: state.places.logouts,
+            limit: state.places.all,
+            last_made_s: state.last_made.map(|made| now.saturating_sub(made).max(0)),
             kept: self.dir.is_some(),
             degraded: broken.is_some(),
             failing_since: broken.map(|broken| broken.since),
             last_error: broken.map(|broken| broken.error.clone()),
         }
+    }
+
+    fn show(&self, book: &Book) {
+        let broken = book.journal.as_ref().and_then(|journal| journal.broken.clone());
+        let state = State { counts: book.counts.clone(), held: book.held(), places: book.places, last_made: book.last_made, broken };
+        self.metrics.show(&state);
+        self.state.store(Arc::new(state));
     }
 
     pub(super) fn register(&self, registry: &mut prometheus_client::registry::Registry) {

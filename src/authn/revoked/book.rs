@@ -4,15 +4,24 @@ use std::{
 };
 
 use super::{
-    By, Entry, Lifted, MOST, RESERVED, Revocation, RevokeError,
+    By, Entry, Lifted, Revocation, RevokeError,
     index::{Index, Kind, Mark, Rule},
     journal::{Journal, Line},
 };
 use crate::{digest::Fields, text::shown};
 
+/// How many revocations are held at most, with those that were lifted and would not have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Places {
+    pub all: usize,
+    /// Of these, those that logout tokens may take: however many an issuer sends, operators can still revoke.
+    pub logouts: usize,
+}
+
 /// All that is known of revocations, changed one at a time; requests ask the [`Index`], never this.
 #[derive(Debug, Default)]
 pub(super) struct Book {
+    pub places: Places,
     /// By id.
     all: BTreeMap<String, Entry>,
     /// Logout tokens that were taken, and until when they would be again.
@@ -32,6 +41,23 @@ const SLACK: usize = 100;
 /// More that end at one time are not taken from the index one by one, each with a copy of a part of it.
 const SINGLY: usize = 1000;
 
+// === impl Places ===
+
+impl Places {
+    fn of(self, by: By) -> usize {
+        match by {
+            By::Operator { .. } => self.all,
+            By::Issuer => self.logouts,
+        }
+    }
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { all: 200_000, logouts: 190_000 }
+    }
+}
+
 // === impl Book ===
 
 impl Book {
@@ -40,7 +66,7 @@ impl Book {
     /// # Errors
     /// In words, where a line lifts what no line before it made.
     pub(super) fn replay(&mut self, lines: Vec<Line>, index: &Index) -> Result<(), String> {
-        *self = Self { journal: self.journal.take(), ..Self::default() };
+        *self = Self { places: self.places, journal: self.journal.take(), ..Self::default() };
         for line in lines {
             match line {
                 Line::Revoke(revocation) => drop(self.enter(Entry { revocation: *revocation, lifted: None, kept: true })),
@@ -64,7 +90,7 @@ impl Book {
     }
 
     pub(super) fn add(&mut self, revocation: Revocation, index: &Index, now: i64) -> Result<Entry, RevokeError> {
-        if !self.has_room(revocation.by) {
+        if self.is_full(revocation.by) {
             return Err(RevokeError::Full);
         }
         if seen_key(&revocation).is_some_and(|key| self.seen.get(&key).is_some_and(|until| now < *until)) {
@@ -122,13 +148,14 @@ impl Book {
         (page, wanted.next().is_some())
     }
 
-    /// Whether one more may be held. Issuers send as many logout tokens as people sign out, and must not use up what operators need.
-    pub(super) fn has_room(&self, by: By) -> bool {
-        let most = match by {
-            By::Operator { .. } => MOST,
-            By::Issuer => MOST - RESERVED,
-        };
-        self.all.len() < most
+    /// Whether there is no place for one more that is made by `by`.
+    pub(super) fn is_full(&self, by: By) -> bool {
+        self.held() >= self.places.of(by)
+    }
+
+    /// How many take a place, whether they count or were lifted.
+    pub(super) fn held(&self) -> usize {
+        self.all.len()
     }
 
     /// Makes room: forgets what has ended, then what was lifted, which refuses nothing either and is held only to be told of.

@@ -1,6 +1,6 @@
 //! The room by itself: many revocations, those on disk held to those in memory, a process that is killed.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, sync::mpsc};
 
 use proptest::prelude::*;
 
@@ -91,7 +91,7 @@ fn which_tokens_are_refused() {
         (alice.clone(), Some(NOW - 4), token(), true),
         (alice.clone(), None, of(|t| t.issued_at = Some(NOW + 30)), true),
         (alice.clone(), None, of(|t| t.subject = "Alice".to_owned()), false),
-        // whoever acts, or acted before
+        // Whoever acts, or acted before
         (alice.clone(), None, of(|t| (t.subject, t.actors) = ("bob".to_owned(), vec!["alice".to_owned()])), true),
         (alice, Some(NOW), of(|t| (t.subject, t.actors) = ("bob".to_owned(), vec!["agent".to_owned(), "alice".to_owned()])), true),
         (everyone.clone(), Some(NOW), token(), true),
@@ -104,7 +104,7 @@ fn which_tokens_are_refused() {
         revocations.add(Revocation { whose, before, ..revocation("a", NOW + 10) }, NOW).unwrap();
         assert_eq!(refuses(&revocations, &token, NOW), refused, "{what}");
         assert!(!refuses(&revocations, &token, NOW + 10), "it has ended: {what}");
-        // another issuer's tokens are another matter
+        // Another issuer's tokens are another matter
         assert!(revocations.check(&Marks::of("https://other", &token, None), None, NOW).is_ok(), "{what}");
         revocations.lift("a", OPERATOR, NOW).unwrap();
         assert!(!refuses(&revocations, &token, NOW), "it was lifted: {what}");
@@ -139,7 +139,7 @@ fn a_hundred_thousand_are_all_held_over_a_restart_and_expire() {
     let dir = tempfile::tempdir().unwrap();
     let of = |number: usize| Token { id: Some(format!("jti of {number:06}")), ..token() };
     {
-        // written at once, since to force each to the disk is not what is tested
+        // Written at once, since to force each to the disk is not what is tested
         let mut book = Book::default();
         let index = Index::new();
         book.journal = Some(Journal::open(dir.path()).unwrap().0);
@@ -172,35 +172,38 @@ fn a_hundred_thousand_are_all_held_over_a_restart_and_expire() {
 }
 
 #[test]
-fn issuers_leave_room_for_operators_and_what_is_lifted_makes_room() {
-    let revocations = in_memory();
-    let of = |number: usize, by: By| Revocation { by, ..revocation(&format!("{number:06}"), NOW + 1000) };
-    {
-        let mut book = revocations.book();
-        // Never asked, and small, since to copy large ones is not what is tested.
-        let mut index = Index::new();
-        for number in 0..MOST {
-            let by = if number < MOST - RESERVED { By::Issuer } else { OPERATOR };
-            if number % 5000 == 0 {
-                index = Index::new();
-            }
-            if number == MOST - RESERVED {
-                assert_eq!(book.add(of(number, By::Issuer), &index, NOW), Err(RevokeError::Full));
-            }
-            book.add(of(number, by), &index, NOW).unwrap();
-        }
-    }
-    let mut next = MOST;
-    for by in [By::Issuer, OPERATOR] {
-        assert_eq!(revocations.add(of(next, by), NOW), Err(RevokeError::Full));
-    }
-    revocations.lift("000007", OPERATOR, NOW).unwrap();
-    revocations.add(of(next, OPERATOR), NOW).unwrap();
-    next += 1;
-    assert_eq!(revocations.add(of(next, OPERATOR), NOW), Err(RevokeError::Full), "one was lifted");
-    assert_eq!(revocations.lift("000007", OPERATOR, NOW), Err(RevokeError::Unknown("000007".to_owned())));
-    assert_eq!(revocations.status(NOW).tokens, MOST);
-    assert!(refuses(&revocations, &Token { id: Some(format!("jti of {MOST:06}")), ..token() }, NOW));
+fn logout_tokens_leave_room_for_operators() {
+    let dir = tempfile::tempdir().unwrap();
+    let revocations = kept(dir.path());
+    revocations.book().places = Places { all: 4, logouts: 2 };
+    let made = |by: By, id: &str| revocations.add(Revocation { by, ..revocation(id, NOW + 10) }, NOW).map(drop);
+    assert_eq!(["a", "b", "c"].map(|id| made(By::Issuer, id)), [Ok(()), Ok(()), Err(RevokeError::Full)]);
+    assert_eq!(["c", "d", "e"].map(|id| made(OPERATOR, id)), [Ok(()), Ok(()), Err(RevokeError::Full)]);
+    let refused = |id: &str, now: i64| refuses(&revocations, &Token { id: Some(format!("jti of {id}")), ..token() }, now);
+    assert_eq!(["a", "b", "c", "d", "e"].map(|id| refused(id, NOW)), [true, true, true, true, false], "none is dropped for another");
+    revocations.lift("d", OPERATOR, NOW).unwrap();
+    let status = revocations.status(NOW);
+    assert_eq!((status.tokens, status.held, status.limit, status.limit_logouts), (3, 4, 4, 2));
+    made(OPERATOR, "e").expect("what was lifted makes room");
+    assert_eq!(made(OPERATOR, "f"), Err(RevokeError::Full));
+    assert_eq!(revocations.lift("d", OPERATOR, NOW), Err(RevokeError::Unknown("d".to_owned())));
+    // What has ended makes room, whether it was tended or not.
+    let late = |by: By, id: &str| revocations.add(Revocation { by, ..revocation(id, NOW + 99) }, NOW + 10).map(drop);
+    assert_eq!(["f", "g", "h"].map(|id| late(By::Issuer, id)), [Ok(()), Ok(()), Err(RevokeError::Full)]);
+    drop(revocations);
+    assert_eq!(kept(dir.path()).status(NOW + 10).held, 7, "what a file holds is held, however much it is");
+}
+
+#[test]
+fn its_state_is_told_while_the_disk_is_waited_for() {
+    let revocations = Arc::new(in_memory());
+    revocations.add(revocation("a", NOW + 10), NOW).unwrap();
+    let _held = revocations.book();
+    let (sender, told) = mpsc::channel();
+    let asked = Arc::clone(&revocations);
+    std::thread::spawn(move || sender.send(asked.status(NOW)));
+    let status = told.recv_timeout(std::time::Duration::from_mins(1)).expect("it waits for nobody");
+    assert_eq!((status.tokens, status.last_made_s), (1, Some(NOW - 100)));
 }
 
 #[test]
@@ -227,7 +230,7 @@ fn a_disk_that_fails_loses_nothing_that_counts() {
     let revocations = kept(dir.path());
     revocations.add(revocation("a", NOW + 100), NOW).unwrap();
     revocations.book().journal.as_mut().unwrap().fail(&std::io::Error::other("disk full"), NOW);
-    // where the folder cannot be written, the file cannot be made anew
+    // Where the folder cannot be written, the file cannot be made anew
     let hidden = dir.path().join("revocations.jsonl.new");
     fs::create_dir(&hidden).unwrap();
     let error = revocations.add(Revocation { whose: Whose::TokenId("j1".to_owned()), ..revocation("b", NOW + 100) }, NOW).unwrap_err();
@@ -235,7 +238,7 @@ fn a_disk_that_fails_loses_nothing_that_counts() {
     assert!(refuses(&revocations, &token(), NOW), "it counts all the same");
     let status = revocations.status(NOW);
     assert!(status.degraded && status.last_error.is_some() && status.failing_since == Some(NOW), "{status:?}");
-    // a lift that is not written would come back with a restart, so it does not count either
+    // A lift that is not written would come back with a restart, so it does not count either
     assert!(matches!(revocations.lift("a", OPERATOR, NOW), Err(RevokeError::NotLifted(_))));
     revocations.tend(NOW + 1);
     assert!(revocations.status(NOW).degraded);
