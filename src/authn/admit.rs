@@ -69,7 +69,7 @@ impl Held {
     /// What it takes in memory beside itself, about.
     pub(super) fn bytes(&self) -> usize {
         let pattern = |pattern: &SpiffePattern| size_of::<SpiffePattern>() + pattern.as_str().len();
-        self.bindings.iter().flatten().map(pattern).sum()
+        self.bindings.iter().flatten().map(pattern).sum::<usize>().saturating_add(self.standing.bytes())
     }
 
     /// Whether a request that is made so has all of it.

@@ -46,6 +46,11 @@ impl Standing {
         let marks = Marks::of(&config.issuer, token, sub);
         Ok(Self { marks, issued_at: token.issued_at, session: Session::read(token, config, now)? })
     }
+
+    /// What it takes in memory beside itself.
+    pub(super) fn bytes(&self) -> usize {
+        self.marks.bytes()
+    }
 }
 
 // === impl Session ===
@@ -102,7 +107,11 @@ pub(super) fn told(token: &Token, config: &IssuerConfig, now: i64) -> Result<(),
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self(sync::Cache::builder().max_capacity(SESSIONS).eviction_policy(EvictionPolicy::lru()).build())
+        Self::holding(SESSIONS)
+    }
+
+    fn holding(most: u64) -> Self {
+        Self(sync::Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build())
     }
 
     /// Whether the session is in use still; being asked is a sign of life where it is.
@@ -145,5 +154,28 @@ impl Authenticator {
     pub(super) fn stands_unused(&self, standing: &Standing, now: i64) -> Result<(), Refusal> {
         self.revocations.check(&standing.marks, standing.issued_at, now)?;
         standing.session.as_ref().map_or(Ok(()), |session| session.is_young(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_forgotten_lives_from_the_issue_of_its_token() {
+        let sessions = Sessions::holding(100);
+        let session =
+            |number: u8| Session { limits: SessionLimits { longest_s: None, idle_s: Some(60) }, leeway: 0, started: None, key: [number; 32] };
+        let reason = |number: u8, now: i64| sessions.is_awake(&session(number), Some(1000), now).err().map(|refusal| refusal.reason);
+        for now in [1050, 1100, 1150] {
+            assert_eq!(reason(0, now), None, "it is used");
+        }
+        for number in 1..=200 {
+            assert_eq!(reason(number, 1050), None, "as young as its token");
+            sessions.0.run_pending_tasks();
+        }
+        assert!(sessions.0.entry_count() <= 100);
+        assert_eq!(reason(0, 1160), Some(Reason::SessionIdle), "sooner than it would be, never later");
+        assert_eq!(reason(200, 1110), None, "the youngest are known");
     }
 }

@@ -18,7 +18,8 @@ use crate::{digest::Fields, model::Token};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Mark(u128);
 
-/// All that of one token; an issuer, a subject, a token id and a session are the most that a token without a chain of actors has.
+/// All that of one token. One without a chain of actors has six at most: its issuer, its id, and for each of the two names that its subject may have, the
+/// subject and that no session is named; or the session in place of the last two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::authn) struct Marks(SmallVec<[(Mark, Kind); 6]>);
 
@@ -89,11 +90,16 @@ impl Marks {
         if let Some(session) = &token.session {
             add(Kind::Session, session);
         }
-        // whoever acts, or acted, is a party to what the token does
+        // Whoever acts, or acted, is a party to what the token does
         for actor in &token.actors {
             add(Kind::Subject, actor);
         }
         marks
+    }
+
+    /// What they take in memory beside themselves.
+    pub(in crate::authn) fn bytes(&self) -> usize {
+        if self.0.spilled() { self.0.capacity().saturating_mul(size_of::<(Mark, Kind)>()) } else { 0 }
     }
 }
 

@@ -249,7 +249,7 @@ mod tests {
             let count = acknowledged.iter().filter(|&&end| end <= cut as u64).count() - 1;
             let (mut journal, found) = Journal::open(dir.path()).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
             assert_eq!(found, lines(count), "cut at {cut}");
-            // what comes next does not run into what was left
+            // What comes next does not run into what was left
             journal.append(&lines(9).pop().unwrap(), 0).unwrap();
             drop(journal);
             assert_eq!(Journal::open(dir.path()).unwrap().1.len(), count + 1, "cut at {cut}");
@@ -291,7 +291,7 @@ mod tests {
         let (mut journal, _) = Journal::open(dir.path()).unwrap();
         let all = lines(2);
         journal.append(&all[0], 0).unwrap();
-        // a descriptor that cannot be written to stands for a disk that cannot
+        // A descriptor that cannot be written to stands for a disk that cannot
         journal.file = File::open(path(dir.path())).unwrap();
         journal.append(&all[1], 7).unwrap_err();
         assert_eq!(journal.broken.as_ref().map(|broken| broken.since), Some(7));

@@ -117,7 +117,7 @@ impl Order {
             (None, None) => life.end(before.unwrap_or(now).max(now)),
         };
         if until <= now || until > now.saturating_add(LONGEST) {
-            return Err(invalid("it must end in the future, and within ten years"));
+            return Err(invalid("`until` or `for` must have it end in the future, and within ten years"));
         }
         Ok(until)
     }

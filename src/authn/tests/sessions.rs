@@ -18,7 +18,7 @@ async fn limited(longest_s: Option<i64>, idle_s: Option<i64>) -> (Arc<Idp>, Auth
     let clock = Clock::default();
     let mut corp = issuer("corp", &idp.url, Provider::Generic);
     corp.session = SessionLimits { longest_s, idle_s };
-    // moving the clock must not make the keys old
+    // Moving the clock must not make the keys old
     (corp.refresh_s, corp.max_stale_s) = (100 * HOUR, 200 * HOUR);
     let authn = authenticator(vec![corp], &clock);
     (idp, authn, clock)
@@ -37,7 +37,7 @@ async fn a_session_ends_with_its_age_whatever_its_tokens_are() {
         (json!({"auth_time": null}), Some(Reason::TokenBadClaims)),
         (json!({"auth_time": now + 120}), Some(Reason::TokenBadClaims)),
         (json!({"auth_time": "1"}), Some(Reason::TokenBadClaims)),
-        // a program signs in with each token
+        // A program signs in with each token
         (json!({"sub": "notebooks", "auth_time": null}), None),
         (json!({"sub": "notebooks", "auth_time": null, "iat": now - 13 * HOUR}), Some(Reason::SessionTooOld)),
         (json!({"sub": "notebooks", "auth_time": null, "iat": null}), Some(Reason::TokenBadClaims)),
@@ -61,7 +61,7 @@ async fn a_known_token_is_refused_once_its_session_is_too_old() {
     clock.shift(HOUR * 1000);
     assert_eq!(reason(ask(&authn, &token).await, "old"), Reason::SessionTooOld);
     assert_eq!(reason(authn.examine(&token).await, "old"), Reason::SessionTooOld);
-    // facts of a test of policies are held to the same
+    // Facts of a test of policies are held to the same
     let told = (*known).clone();
     authn.caller_from_facts_at(told.clone(), None, now).unwrap();
     assert_eq!(reason(authn.caller_from_facts_at(told, None, now + HOUR), "told"), Reason::SessionTooOld);
@@ -76,7 +76,7 @@ async fn a_session_that_rests_too_long_has_ended() {
     let other = forge.clone().claims(&json!({"sid": "s2"})).token();
     ask(&authn, &token).await.unwrap();
     ask(&authn, &other).await.unwrap();
-    // used every twenty minutes it goes on, whichever of its tokens is used
+    // Used every twenty minutes it goes on, whichever of its tokens is used
     for (minutes, token) in [(20, &token), (40, &forge.clone().claims(&json!({"jti": "j2"})).token()), (60, &token)] {
         clock.shift(minutes * 60_000);
         ask(&authn, token).await.unwrap();
@@ -84,9 +84,9 @@ async fn a_session_that_rests_too_long_has_ended() {
     assert_eq!(reason(ask(&authn, &other).await, "idle"), Reason::SessionIdle);
     clock.shift(91 * 60_000);
     assert_eq!(reason(ask(&authn, &token).await, "idle"), Reason::SessionIdle);
-    // asking is no sign of life of what has ended
+    // Asking is no sign of life of what has ended
     assert_eq!(reason(ask(&authn, &token).await, "still idle"), Reason::SessionIdle);
-    // a token that was issued since is
+    // A token that was issued since is
     let renewed = forge.claims(&json!({"iat": now + 90 * 60, "nbf": null})).token();
     ask(&authn, &renewed).await.unwrap();
     ask(&authn, &token).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_session_that_was_never_seen_lives_since_its_token_was_issued() {
         (json!({"iat": now - HOUR / 2 + 5}), None),
         (json!({"iat": now - HOUR, "sid": "s2"}), Some(Reason::SessionIdle)),
         (json!({"iat": null, "sid": "s3"}), Some(Reason::TokenBadClaims)),
-        // without `sid`, subject and client are the session
+        // Without `sid`, subject and client are the session
         (json!({"iat": now - HOUR, "sid": null}), Some(Reason::SessionIdle)),
         (json!({"sid": null}), None),
         (json!({"iat": now - HOUR, "sid": null, "jti": "j2"}), None),
