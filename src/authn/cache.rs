@@ -41,9 +41,6 @@ struct Release(Clock);
 const OVERHEAD: usize = 1024;
 /// How long one is kept at most, whatever its token says of its end.
 const LONGEST: Duration = Duration::from_hours(24);
-/// How long a token without an end of its own is known after its issuer was asked about it, in seconds: longer than any window, so that it is still known
-/// when it is asked about again.
-const KNOWN_FOR: i64 = 600;
 
 // === impl Cache ===
 
@@ -104,21 +101,18 @@ impl Expiry<[u8; 32], Arc<Verified>> for Release {
 }
 
 /// How long an entry is of use that is made now, of a token that ends then.
-fn left(expires_at: Option<i64>, now: i64) -> Duration {
-    let left = expires_at.map_or(KNOWN_FOR, |expires_at| expires_at.saturating_sub(now));
-    Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST)
+fn left(expires_at: i64, now: i64) -> Duration {
+    Duration::from_secs(u64::try_from(expires_at.saturating_sub(now)).unwrap_or(0)).min(LONGEST)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::IntrospectionConfig;
 
     #[test]
     fn an_entry_lives_as_long_as_its_token_may_be_asked_for() {
-        for (expires_at, seconds) in [(Some(1_060), 60), (Some(1_000), 0), (Some(900), 0), (Some(i64::MAX), 86_400), (None, 600)] {
-            assert_eq!(left(expires_at, 1_000).as_secs(), seconds, "{expires_at:?}");
+        for (expires_at, seconds) in [(1_060, 60), (1_000, 0), (900, 0), (i64::MAX, 86_400)] {
+            assert_eq!(left(expires_at, 1_000).as_secs(), seconds, "{expires_at}");
         }
-        const { assert!(KNOWN_FOR > IntrospectionConfig::LONGEST_WINDOW_S) };
     }
 }

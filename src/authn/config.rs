@@ -160,9 +160,6 @@ pub enum Purpose {
     Details(String),
 }
 
-/// 400 days: more than the year that a service-account token of Kubernetes can have, which is the longest of any provider's.
-const LONGEST_TOKEN_S: i64 = 400 * 86_400;
-
 // === impl IssuerConfig ===
 
 impl IssuerConfig {
@@ -196,7 +193,7 @@ impl IssuerConfig {
             refresh_s: 60,
             max_stale_s: 3600,
             min_refetch_s: 5,
-            longest_token_s: LONGEST_TOKEN_S,
+            longest_token_s: profile.longest_token_s,
             session: SessionLimits::default(),
             logout_audience: None,
             keys_file: None,

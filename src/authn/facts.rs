@@ -27,8 +27,8 @@ pub(super) struct Facts {
 pub(super) struct Window {
     /// The later of `nbf` and `iat`.
     not_before: i64,
-    /// `None` where only the issuer can say, who is asked again.
-    expires_at: Option<i64>,
+    /// Of a token without an end of its own: when it would have outlived its revocation.
+    expires_at: i64,
     leeway: i64,
 }
 
@@ -52,14 +52,14 @@ pub(super) enum Form {
 
 impl Window {
     pub(super) fn new(not_before: Option<i64>, expires_at: i64, leeway: i64) -> Self {
-        Self { not_before: not_before.unwrap_or(0), expires_at: Some(expires_at), leeway }
+        Self { not_before: not_before.unwrap_or(0), expires_at, leeway }
     }
 
     /// # Errors
     /// `TokenExpired` or `TokenNotYetValid`.
     pub(super) fn check(&self, now: i64) -> Result<(), Refusal> {
-        if let Some(expires_at) = self.expires_at.filter(|expires_at| now >= expires_at.saturating_add(self.leeway)) {
-            let ago = now.saturating_sub(expires_at);
+        if now >= self.expires_at.saturating_add(self.leeway) {
+            let ago = now.saturating_sub(self.expires_at);
             return Err(Refusal::new(Reason::TokenExpired, format!("the token expired {ago} s ago")));
         }
         if now.saturating_add(self.leeway) < self.not_before {
@@ -69,7 +69,7 @@ impl Window {
         Ok(())
     }
 
-    pub(super) fn expires_at(&self) -> Option<i64> {
+    pub(super) fn expires_at(&self) -> i64 {
         self.expires_at
     }
 }
@@ -81,10 +81,10 @@ impl Facts {
     pub(super) fn read(claims: &Claims<'_>, config: &IssuerConfig, now: i64, form: Form) -> Result<Self, Refusal> {
         config.provider.admit(claims, config)?;
         let (window, until) = window(claims, config, form)?;
-        window.check(now)?;
         if form != Form::Told {
             lasts_not_too_long(claims, config, now)?;
         }
+        window.check(now)?;
         is_for_us(claims, config, form)?;
         attributes::required(claims, config)?;
         let confirmation = Confirmation::read(claims)?;
@@ -139,21 +139,33 @@ fn id(claims: &Claims<'_>, config: &IssuerConfig) -> Result<Option<String>, Refu
 
 /// When the token is good, and when it ends for a request that is decided now.
 fn window(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<(Window, i64), Refusal> {
-    let expires_at = claims.time("exp")?;
-    let until = match (expires_at, form) {
-        (Some(until), _) | (None, Form::Answer { until, .. }) => until,
+    let issued = claims.time("iat")?.unwrap_or(0);
+    let (expires_at, until) = match (claims.time("exp")?, form) {
+        (Some(expires_at), _) => (expires_at, expires_at),
+        // However long the issuer says that it is active, it may not outlive its revocation.
+        (None, Form::Answer { until, .. }) => {
+            let end = issued.saturating_add(config.longest_token_s);
+            (end, until.min(end))
+        }
         (None, Form::Signed | Form::Told) => return Err(bad("the token has no `exp`")),
     };
-    let not_before = claims.time("nbf")?.unwrap_or(0).max(claims.time("iat")?.unwrap_or(0));
+    let not_before = claims.time("nbf")?.unwrap_or(0).max(issued);
     Ok((Window { not_before, expires_at, leeway: config.leeway_s }, until))
 }
 
-/// Refuses a token that lives longer than revocations of its issuer do.
+/// Refuses a token that lives longer than revocations of its issuer do, or of which nobody can say that it does not.
 fn lasts_not_too_long(claims: &Claims<'_>, config: &IssuerConfig, now: i64) -> Result<(), Refusal> {
-    let life = claims.time("exp")?.unwrap_or(0).saturating_sub(claims.time("iat")?.unwrap_or(now));
-    if life > config.longest_token_s {
-        let days = life / 86_400;
-        return Err(bad(format!("the token is issued for {life} s ({days} days), which is longer than the issuer's `longest_token`")));
+    let longest = config.longest_token_s;
+    let Some(issued) = claims.time("iat")? else {
+        // Its `exp` alone would have it refused while that is far and taken when it is near, and a revocation may have ended in between.
+        return Err(bad("the token has no `iat`, by which the issuer's `longest_token` is held; have the issuer put it into tokens"));
+    };
+    let (life, what) = match claims.time("exp")? {
+        Some(expires) => (expires.saturating_sub(issued), "is issued for"),
+        None => (now.saturating_sub(issued), "has no `exp` and was issued before"),
+    };
+    if life > longest {
+        return Err(bad(format!("the token {what} {life} s, which is more than the issuer's `longest_token` of {longest} s")));
     }
     Ok(())
 }

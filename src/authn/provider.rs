@@ -61,6 +61,8 @@ pub(super) struct Profile {
     /// As [`IssuerConfig::token_types`].
     pub token_types: &'static [&'static str],
     pub algorithms: &'static [Algorithm],
+    /// As [`IssuerConfig::longest_token_s`]: as long as the provider makes them, or lets its administrators make them, with room for what it may add.
+    pub longest_token_s: i64,
     pub subject: &'static str,
     pub groups: Option<&'static [&'static str]>,
     pub roles: &'static [&'static [&'static str]],
@@ -92,6 +94,9 @@ struct Place<'i> {
     /// Empty, or with a `/` first.
     path: &'i str,
 }
+
+/// One hour in seconds.
+const HOUR: i64 = 3600;
 
 /// JWTs as most write them, and as RFC 9068 says.
 const JWTS: &[&str] = &["jwt", "at+jwt"];

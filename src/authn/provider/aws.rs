@@ -1,4 +1,4 @@
-use super::{Algorithm, Claims, JWTS, KindRule, Place, Profile, Reach, Refusal, Value, bad, needed};
+use super::{Algorithm, Claims, HOUR, JWTS, KindRule, Place, Profile, Reach, Refusal, Value, bad, needed};
 
 /// Tokens of `sts:GetWebIdentityToken` (AWS IAM, *Understanding token claims*). The subject is the ARN of the role or user that asked for it; account,
 /// tags and where it ran stand in one claim whose name is a URL. People who come through IAM Identity Center share the role: `identity_store_user_id`
@@ -6,6 +6,8 @@ use super::{Algorithm, Claims, JWTS, KindRule, Place, Profile, Reach, Refusal, V
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &[Algorithm::RS256, Algorithm::ES384],
+    // `GetWebIdentityToken` gives one hour at most (`DurationSeconds`).
+    longest_token_s: 2 * HOUR,
     subject: "sub",
     groups: None,
     roles: &[],

@@ -1,4 +1,4 @@
-use super::{Algorithm, Claims, KindRule, Place, Profile, Reach, Refusal, needed};
+use super::{Algorithm, Claims, HOUR, KindRule, Place, Profile, Reach, Refusal, needed};
 
 /// Databricks' own OAuth access tokens, of people (U2M) and of service principals (M2M): RFC 9068 tokens with `client_id` and `scope`. Their audience is
 /// the workspace's id, or the account's. The subject is the name of the user as Databricks has it, an e-mail address, since a token holds nothing else
@@ -6,6 +6,8 @@ use super::{Algorithm, Claims, KindRule, Place, Profile, Reach, Refusal, needed}
 pub(super) const PROFILE: Profile = Profile {
     token_types: &["at+jwt"],
     algorithms: &[Algorithm::RS256],
+    // Its OAuth tokens last for one hour.
+    longest_token_s: 2 * HOUR,
     subject: "sub",
     groups: None,
     roles: &[],

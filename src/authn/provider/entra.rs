@@ -1,4 +1,4 @@
-use super::{Algorithm, Claims, IssuerConfig, JWTS, KindRule, Place, Profile, Reach, Refusal, bad, is_uuid, needed, shown, wrong};
+use super::{Algorithm, Claims, HOUR, IssuerConfig, JWTS, KindRule, Place, Profile, Reach, Refusal, bad, is_uuid, needed, shown, wrong};
 
 /// Access tokens of versions 1.0 and 2.0 (Microsoft identity platform, *Access token claims reference*). `sub` is another for each application that a
 /// user signs in to; `oid` is the same for all, for users and service principals, and never changes. Version 1.0 names the client `appid`, 2.0 `azp`.
@@ -6,6 +6,8 @@ use super::{Algorithm, Claims, IssuerConfig, JWTS, KindRule, Place, Profile, Rea
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &[Algorithm::RS256],
+    // Those of clients that take part in continuous access evaluation last for up to 28 hours (Microsoft Entra, *Continuous access evaluation*).
+    longest_token_s: 29 * HOUR,
     subject: "oid",
     groups: Some(&["groups"]),
     roles: &[&["roles"]],

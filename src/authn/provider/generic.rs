@@ -1,9 +1,10 @@
-use super::{Algorithm, Claims, JWTS, KindRule, Profile, Refusal, Value};
+use super::{Algorithm, Claims, HOUR, JWTS, KindRule, Profile, Refusal, Value};
 
 /// JWT access tokens (RFC 9068), and what comes close to them.
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &Algorithm::ALL,
+    longest_token_s: 24 * HOUR,
     subject: "sub",
     groups: Some(&["groups"]),
     roles: &[&["roles"]],

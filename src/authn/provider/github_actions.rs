@@ -1,4 +1,4 @@
-use super::{Algorithm, JWTS, KindRule, Place, Profile, Reach};
+use super::{Algorithm, HOUR, JWTS, KindRule, Place, Profile, Reach};
 
 /// ID tokens of jobs (GitHub, *OpenID Connect reference*). The subject is as GitHub or the repository's owner composes it: with ids
 /// (`repo:acme@65/ml@74:ref:…`) since 2026-07-15, with names alone before. Branch names and environments are attributes, so that a policy need not take
@@ -6,6 +6,8 @@ use super::{Algorithm, JWTS, KindRule, Place, Profile, Reach};
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &[Algorithm::RS256],
+    // Minutes; never longer than a job.
+    longest_token_s: 6 * HOUR,
     subject: "sub",
     groups: None,
     roles: &[],

@@ -1,10 +1,12 @@
-use super::{Algorithm, Claims, JWTS, KindRule, Place, Profile, Reach, Refusal, Value, bad};
+use super::{Algorithm, Claims, HOUR, JWTS, KindRule, Place, Profile, Reach, Refusal, Value, bad};
 
 /// ID tokens: Google's access tokens are opaque, so an ID token with lakegate's own audience is what people and service accounts can show (Google
 /// Identity, *OpenID Connect*; Google Cloud, *Get an ID token* and *Verify VM identity*). `sub` is a number that is never given again; `email` can be.
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &[Algorithm::RS256],
+    // Its ID tokens last for one hour.
+    longest_token_s: 2 * HOUR,
     subject: "sub",
     groups: None,
     roles: &[],

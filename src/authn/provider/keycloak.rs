@@ -1,10 +1,12 @@
-use super::{Algorithm, Claims, JWTS, KindRule, Profile, Refusal, Value, bad, wrong};
+use super::{Algorithm, Claims, HOUR, JWTS, KindRule, Profile, Refusal, Value, bad, wrong};
 
 /// Realm roles as `<role>`, client roles as `<client>:<role>` (Keycloak Server Administration Guide, *Protocol mappers*); groups as the mapper *Group
 /// Membership* writes them.
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &Algorithm::ALL,
+    // Minutes by default; whatever a realm says.
+    longest_token_s: 24 * HOUR,
     subject: "sub",
     groups: Some(&["groups"]),
     roles: &[&["realm_access", "roles"], &["resource_access", "*", "roles"]],

@@ -1,4 +1,4 @@
-use super::{Algorithm, Claims, JWTS, KindRule, Profile, Reason, Refusal, Value, bad, needed, wrong};
+use super::{Algorithm, Claims, HOUR, JWTS, KindRule, Profile, Reason, Refusal, Value, bad, needed, wrong};
 use crate::json::Object;
 
 /// Service-account tokens that the kubelet projects into a pod, with lakegate's own audience (Kubernetes, *Managing Service Accounts*, *Bound service
@@ -6,6 +6,8 @@ use crate::json::Object;
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &[Algorithm::RS256, Algorithm::ES256, Algorithm::ES384],
+    // `expirationSeconds` is one hour unless given; the kubelet gets another token long before.
+    longest_token_s: 24 * HOUR,
     subject: "sub",
     groups: None,
     roles: &[],

@@ -1,4 +1,4 @@
-use super::{Algorithm, Claims, JWTS, KindRule, Place, Profile, Reach, Refusal, bad, needed, wrong};
+use super::{Algorithm, Claims, HOUR, JWTS, KindRule, Place, Profile, Reach, Refusal, bad, needed, wrong};
 
 /// Access tokens of a custom authorization server (Okta, *OpenID Connect & OAuth 2.0 API*, reserved claims of access tokens): `sub` is the name of
 /// the user, which an administrator can give to somebody else, so the subject is `uid`, which Okta makes once; a token without a user has no `uid`, and
@@ -6,6 +6,8 @@ use super::{Algorithm, Claims, JWTS, KindRule, Place, Profile, Reach, Refusal, b
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &[Algorithm::RS256],
+    // The most that an access policy of an authorization server can say (Okta, *Configure an access policy*).
+    longest_token_s: 24 * HOUR,
     subject: "uid",
     groups: Some(&["groups"]),
     roles: &[],

@@ -1,4 +1,4 @@
-use super::{Algorithm, Claims, IssuerConfig, KindRule, Profile, Refusal, bad, needed, shown};
+use super::{Algorithm, Claims, HOUR, IssuerConfig, KindRule, Profile, Refusal, bad, needed, shown};
 use crate::model::SpiffeId;
 
 /// JWT-SVIDs (SPIFFE, *The JWT SPIFFE Verifiable Identity Document*): `typ` is `JWT`, `JOSE` or absent, the algorithms are those of RFC 7518, sections 3.3
@@ -15,6 +15,8 @@ pub(super) const PROFILE: Profile = Profile {
         Algorithm::ES256,
         Algorithm::ES384,
     ],
+    // Minutes by default in SPIRE (`default_jwt_svid_ttl`), hours where an entry says so.
+    longest_token_s: 24 * HOUR,
     subject: "sub",
     groups: None,
     roles: &[],

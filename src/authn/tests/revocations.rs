@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::world::*;
 use crate::{
-    authn::{Authenticator, By, Order, Provider, RevokeError},
+    authn::{Authenticator, By, ClientAuth, IntrospectWhen, IntrospectionConfig, Order, Provider, RevokeError, SecretSource},
     clock::Clock,
-    model::{Reason, SpiffeId},
+    model::{Reason, Secret, SpiffeId},
 };
 
 const OPERATOR: By = By::Operator { uid: 0, pid: Some(7) };
@@ -31,7 +31,7 @@ async fn a_revoked_token_is_refused_by_the_next_request() {
     let orders = [
         ("a token", Order { token_id: Some("j1".to_owned()), ..order() }, [true, false, false]),
         ("a session", Order { session: Some("s1".to_owned()), ..order() }, [true, false, false]),
-        // the issuer's clock may be ahead of ours by the leeway
+        // The issuer's clock may be ahead of ours by the leeway
         ("a subject", Order { subject: Some("alice".to_owned()), ..order() }, [true, false, true]),
         (
             "a subject before a time",
@@ -97,7 +97,7 @@ async fn it_holds_over_a_restart_until_it_ends() {
     drop(authn);
     let authn = start();
     assert_eq!(reason(ask(&authn, &token).await, "restarted"), Reason::TokenRevoked);
-    // what is explained is told of it too; a test of policies is not about it
+    // What is explained is told of it too; a test of policies is not about it
     let claims = Forge::new(&idp.url, &CORP).claims.to_string();
     assert_eq!(reason(authn.caller_from_claims(claims.as_bytes(), None), "explained"), Reason::TokenRevoked);
     authn.caller_from_claims_at(claims.as_bytes(), None, clock.now()).unwrap();
@@ -165,7 +165,7 @@ fn by_itself_it_lasts_as_long_as_a_token_can() {
         note.until.parse::<Timestamp>().unwrap().as_second() - clock.now()
     };
     let near = |have: i64, want: i64| (want - 2..=want + 2).contains(&have);
-    // with the leeway of both clocks
+    // With the leeway of both clocks
     assert!(near(ends(&corp, Order { token_id: Some("j1".to_owned()), ..order() }), 12 * HOUR + 61));
     let at = Some(rfc3339(clock.now() + HOUR));
     assert!(near(ends(&corp, Order { subject: Some("alice".to_owned()), not_before: at, ..order() }), 13 * HOUR + 61));
@@ -183,12 +183,52 @@ async fn no_token_lives_longer_than_its_revocation() {
     let authn = authenticator(vec![corp], &clock);
     let forge = Forge::new(&idp.url, &CORP);
     ask(&authn, &forge.clone().claims(&json!({"iat": now - 600, "exp": now + 3000})).token()).await.unwrap();
-    ask(&authn, &forge.clone().claims(&json!({"iat": null, "nbf": null, "exp": now + 3500})).token()).await.unwrap();
-    for claims in [json!({"iat": now - 600, "exp": now + 3001}), json!({"iat": null, "nbf": null, "exp": now + 3700}), json!({"iat": 0})] {
+    // Without `iat` nobody knows how long it lives: near its end it would be taken, long after a revocation that was made while it was refused.
+    for claims in [
+        json!({"iat": now - 600, "exp": now + 3001}),
+        json!({"iat": null, "nbf": null, "exp": now + 3500}),
+        json!({"iat": null, "nbf": null, "exp": now + 3700}),
+        json!({"iat": 0}),
+    ] {
         let refused = ask(&authn, &forge.clone().claims(&claims).token()).await;
+        assert!(refused.as_ref().is_err_and(|refusal| refusal.detail.contains("`longest_token`")), "{claims}: {refused:?}");
         assert_eq!(reason(refused, &claims.to_string()), Reason::TokenBadClaims);
     }
     let peer = SpiffeId::parse("spiffe://cluster.local/ns/a/sa/b").unwrap();
     let told = forge.claims(&json!({"iat": 0})).claims.to_string();
     authn.caller_from_claims(told.as_bytes(), Some(peer)).expect("how long claims live that nobody has issued says nothing");
+}
+
+#[tokio::test]
+async fn nor_does_one_that_its_issuer_says_no_end_of() {
+    let idp = Idp::start(&[&CORP]).await;
+    let clock = Clock::default();
+    let now = clock.now();
+    let mut corp = issuer("corp", &idp.url, Provider::Generic);
+    corp.longest_token_s = HOUR;
+    corp.introspection = Some(IntrospectionConfig {
+        endpoint: None,
+        client_id: "lakegate".to_owned(),
+        auth: ClientAuth::Basic(SecretSource::Given(Secret::new("s3cr3t"))),
+        when: IntrospectWhen::Opaque,
+        window_s: 10,
+        audience_optional: false,
+    });
+    let authn = authenticator(vec![corp], &clock);
+    idp.tell("ageless", &merged(&alice(&clock), &json!({"iat": null})));
+    assert_eq!(reason(ask(&authn, "ageless").await, "ageless"), Reason::TokenBadClaims);
+    // What is known of it counts no longer either.
+    let young = |iat: i64| merged(&alice(&clock), &json!({"exp": null, "iat": iat}));
+    idp.tell("aging", &young(now - HOUR + 5));
+    ask(&authn, "aging").await.unwrap();
+    assert!(ask(&authn, "aging").await.unwrap().expires_at <= now + 5);
+    idp.tell("endless", &merged(&alice(&clock), &json!({"exp": null, "jti": "j1", "iat": now})));
+    ask(&authn, "endless").await.unwrap();
+    let note = authn.revoke(Order { token_id: Some("j1".to_owned()), ..order() }, OPERATOR).unwrap();
+    let end = note.until.parse::<Timestamp>().unwrap().as_second() - now;
+    for second in (0..2 * HOUR).step_by(61).chain([HOUR - 1, HOUR, HOUR + 1, end - 1, end, end + 1]) {
+        clock.shift(second * 1000);
+        let refused = ask(&authn, "endless").await;
+        assert!(refused.is_err(), "after {second} s: {refused:?}");
+    }
 }

@@ -71,7 +71,7 @@ pub struct Issuer {
     #[schemars(example = &"databricks_access")]
     pub purpose_details: Option<String>,
     /// The longest life of its tokens, from `iat` to `exp`; one that was issued for longer is refused. A revocation lasts as long, unless it says how
-    /// long. 1m to 400d; 400d unless given.
+    /// long. 1m to 400d. Unless given, 2h of `aws`, `databricks` and `google`, 6h of `github-actions`, 29h of `entra`, 24h of others.
     #[schemars(example = &"24h")]
     pub longest_token: Option<Span>,
     /// How long a session with it may last.
