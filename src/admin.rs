@@ -71,7 +71,7 @@ impl Admin {
             .route("/status", get(status))
             .with_state(Arc::clone(&self.sources))
             .merge(logout::router(self.sources));
-        server::serve(self.listener, router, Limits::default(), drain).await;
+        server::serve(self.listener, router, Limits::ADMIN, drain).await;
         Ok(())
     }
 }

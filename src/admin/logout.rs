@@ -1,36 +1,41 @@
-//! Where issuers send logout tokens (OpenID Connect Back-Channel Logout 1.0, section 2.5). Nobody is asked who they are: the token is signed, and what
-//! anyone else sends here costs little and changes nothing.
+//! Where issuers send logout tokens (OpenID Connect Back-Channel Logout 1.0, section 2.5). Nobody is asked who they are: the token is signed.
+//!
+//! An issuer need not send one again, so that a good one is never refused for what others send: it waits instead. What is no logout token of the issuer by
+//! its claims is out of the way before it could be waited for, and what only a fetch of keys can tell to be none waits beside the others.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{AppendHeaders, IntoResponse, Response},
     routing::post,
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::Sources;
+use super::{Sources, server::Hold};
 use crate::{authn::LogoutError, text::quoted};
 
 /// What the endpoint needs and may cost.
 #[derive(Debug)]
 struct Door {
     sources: Arc<Sources>,
-    /// Tokens that are read and checked at one time.
+    /// Tokens whose signature is checked, or that are written to disk, at one time.
     places: Semaphore,
-    pace: Mutex<Pace>,
+    /// Requests whose connection stays while their token waits: with keys that are known, and with others.
+    kept: Semaphore,
+    kept_strangers: Semaphore,
+    failures: Mutex<Failures>,
 }
 
-/// How many came within a second, but for those that were good: an issuer that ends all its sessions at once says each of them once.
+/// How many were no good within a second.
 #[derive(Debug, Default)]
-struct Pace {
+struct Failures {
     second: i64,
     count: u32,
 }
@@ -46,23 +51,34 @@ struct Refused {
 /// Bytes of a request's body.
 const LONGEST: usize = 64 << 10;
 const PLACES: usize = 8;
-/// How long a place is waited for. Few issuers say again what was refused once.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// In one second: a signature takes some 50 µs to check, so that a flood takes half a hundredth of a processor.
+/// How long a token waits for one of them: long enough for hundreds of others to be written, and less than most senders wait.
+const PATIENCE: Duration = Duration::from_secs(10);
+const KEPT: usize = 512;
+/// Fewer, since anyone can make up the name of a key.
+const KEPT_STRANGERS: usize = 128;
+/// Tokens of one second that are told, and logged, why they are no good. Only those that are no good count.
 const MOST: u32 = 100;
 
 pub(super) fn router(sources: Arc<Sources>) -> Router {
-    let door = Door { sources, places: Semaphore::new(PLACES), pace: Mutex::default() };
+    let [places, kept, kept_strangers] = [PLACES, KEPT, KEPT_STRANGERS].map(Semaphore::new);
+    let door = Door { sources, places, kept, kept_strangers, failures: Mutex::default() };
     Router::new().route("/v1/logout/{issuer}", post(logout)).with_state(Arc::new(door))
 }
 
-async fn logout(State(door): State<Arc<Door>>, issuer: Result<Path<String>, PathRejection>, headers: HeaderMap, body: Body) -> Response {
+async fn logout(
+    State(door): State<Arc<Door>>,
+    Extension(hold): Extension<Hold>,
+    issuer: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let Ok(Path(issuer)) = issuer else { return Refused::invalid("the name in the path cannot be read").into_response() };
-    match door.take(&issuer, &headers, body).await {
+    match door.take(&issuer, &hold, &headers, body).await {
         Ok(id) => {
             tracing::info!(issuer = quoted(&issuer), id, "a session ended, as its issuer says");
             (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response()
         }
+        Err(refused) if refused.status.is_client_error() && !door.may_fail() => Refused::busy(StatusCode::TOO_MANY_REQUESTS).into_response(),
         Err(refused) => {
             tracing::warn!(
                 issuer = quoted(&issuer),
@@ -79,12 +95,7 @@ async fn logout(State(door): State<Arc<Door>>, issuer: Result<Path<String>, Path
 
 impl Door {
     /// The id of the revocation that was made.
-    async fn take(&self, issuer: &str, headers: &HeaderMap, body: Body) -> Result<String, Refused> {
-        let busy =
-            || Refused { status: StatusCode::TOO_MANY_REQUESTS, error: "temporarily_unavailable", description: "too many at a time".to_owned() };
-        if !self.pace().may_come(self.sources.clock.now()) {
-            return Err(busy());
-        }
+    async fn take(&self, issuer: &str, hold: &Hold, headers: &HeaderMap, body: Body) -> Result<String, Refused> {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -92,43 +103,50 @@ impl Door {
         }
         let body =
             axum::body::to_bytes(body, LONGEST).await.map_err(|_| Refused::invalid("the body does not arrive whole, or has more than 64 KiB"))?;
-        // Only now: whoever sends slowly keeps nobody out.
-        let _place = timeout(PATIENCE, self.places.acquire()).await.ok().and_then(Result::ok).ok_or_else(busy)?;
         let mut tokens = form_urlencoded::parse(&body).filter(|(name, _)| name == "logout_token").map(|(_, value)| value);
         let (Some(token), None) = (tokens.next(), tokens.next()) else { return Err(Refused::invalid("there is not one `logout_token`")) };
         let authenticator = Arc::clone(&self.sources.published.snapshot().authenticator);
-        let revocation = authenticator.logout(issuer, &token).await?;
+        let logout = authenticator.logout(issuer, &token)?;
+        let kept = if logout.names_known_key() { &self.kept } else { &self.kept_strangers };
+        let _kept = kept.try_acquire().ok().map(|place| (place, hold.keep()));
+        let keys = logout.keys().await?;
+        let Ok(Ok(_place)) = timeout(PATIENCE, self.places.acquire()).await else { return Err(Refused::busy(StatusCode::SERVICE_UNAVAILABLE)) };
+        let revocation = logout.verified(&keys)?;
         let id = revocation.id.clone();
-        let ended = tokio::task::spawn_blocking(move || authenticator.end(revocation)).await;
+        let ended = {
+            let authenticator = Arc::clone(&authenticator);
+            tokio::task::spawn_blocking(move || authenticator.end(revocation)).await
+        };
         ended.map_err(|error| LogoutError::Unavailable(error.to_string()))??;
-        self.pace().was_good();
         Ok(id)
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts one that is no good; whether it is told why.
+    fn may_fail(&self) -> bool {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).one_more(self.sources.clock.now())
     }
 }
 
-// === impl Pace ===
+// === impl Failures ===
 
-impl Pace {
-    fn may_come(&mut self, second: i64) -> bool {
+impl Failures {
+    /// Whether there is place for one more within this second.
+    fn one_more(&mut self, second: i64) -> bool {
         if self.second != second {
             *self = Self { second, count: 0 };
         }
         self.count = self.count.saturating_add(1);
         self.count <= MOST
     }
-
-    fn was_good(&mut self) {
-        self.count = self.count.saturating_sub(1);
-    }
 }
 
 // === impl Refused ===
 
 impl Refused {
+    fn busy(status: StatusCode) -> Self {
+        Self { status, error: "temporarily_unavailable", description: "too many at a time".to_owned() }
+    }
+
     fn invalid(description: &str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", description: description.to_owned() }
     }
@@ -149,7 +167,9 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "error": self.error, "error_description": self.description });
         let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-        (self.status, headers, body.to_string() + "\n").into_response()
+        let later = matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let later = later.then_some([(header::RETRY_AFTER, "1")]);
+        (self.status, headers, later.map(AppendHeaders), body.to_string() + "\n").into_response()
     }
 }
 
@@ -158,13 +178,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_tokens_cost_nothing_and_others_are_few() {
-        let mut pace = Pace::default();
-        for i in 0..10 * MOST {
-            assert!(pace.may_come(7), "{i}");
-            pace.was_good();
+    fn so_many_of_a_second_are_told_why() {
+        let mut failures = Failures::default();
+        for second in [7, 8, 3] {
+            let told = (0..3 * MOST).filter(|_| failures.one_more(second)).count();
+            assert_eq!(told, 100, "in second {second}");
         }
-        assert_eq!((0..10 * MOST).filter(|_| pace.may_come(7)).count(), MOST as usize);
-        assert!(pace.may_come(8));
     }
 }

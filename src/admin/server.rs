@@ -1,6 +1,15 @@
 //! HTTP/1 for anyone who reaches a listener: few connections at a time, and none for long.
 
-use std::{collections::VecDeque, io, pin::pin, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -8,7 +17,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    task::AbortHandle,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
@@ -29,8 +39,11 @@ pub(super) trait Accept: Send + 'static {
 /// What one listener may cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Open connections. One more ends the oldest: whoever asks in earnest has long been answered, so that silent ones keep nobody out.
+    /// Open connections, beside those that a [`Hold`] keeps. One more ends the oldest: whoever asks in earnest has long been answered, so that silent
+    /// ones keep nobody out.
     pub connections: usize,
+    /// How old a connection is at least that is ended for another: many that come at once are read before they are in each other's way.
+    pub grace: Duration,
     /// For the head of a request, from when it may begin.
     pub head: Duration,
     /// For a connection, however busy it is.
@@ -39,11 +52,29 @@ pub(super) struct Limits {
     pub farewell: Duration,
 }
 
+/// Keeps the connection of a request from being ended for another; an extension of each request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hold(Arc<AtomicBool>);
+
+/// A connection stays as long as this is there.
+#[derive(Debug)]
+pub(super) struct Held(Arc<AtomicBool>);
+
+/// One that was accepted.
+struct Open {
+    task: AbortHandle,
+    hold: Hold,
+    since: Instant,
+}
+
 /// Bytes of a request's head, and of an answer that waits to be written.
 const BUFFER: usize = 16 * 1024;
 
 /// How long to wait when no connection can be accepted: the usual cause is the limit of open files, which only time cures.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long to wait for a connection to end by itself before one that is old enough is looked for again.
+const ROOM_PAUSE: Duration = Duration::from_millis(5);
 
 // === impl TcpListener ===
 
@@ -60,13 +91,33 @@ impl Accept for TcpListener {
 
 impl Limits {
     /// Of the control socket: a reload of many policies takes its time, and only those who may end lakegate anyway can take it.
-    pub(super) const CONTROL: Self =
-        Self { connections: 64, head: Duration::from_secs(5), life: Duration::from_mins(5), farewell: Duration::from_millis(500) };
+    pub(super) const CONTROL: Self = Self { connections: 64, life: Duration::from_mins(5), ..Self::ADMIN };
+    /// Of the admin port.
+    pub(super) const ADMIN: Self = Self {
+        connections: 512,
+        grace: Duration::from_millis(500),
+        head: Duration::from_secs(5),
+        life: Duration::from_secs(30),
+        farewell: Duration::from_millis(500),
+    };
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { connections: 64, head: Duration::from_secs(5), life: Duration::from_secs(30), farewell: Duration::from_millis(500) }
+// === impl Hold ===
+
+impl Hold {
+    pub(super) fn keep(&self) -> Held {
+        self.0.store(true, Ordering::Relaxed);
+        Held(Arc::clone(&self.0))
+    }
+
+    fn is_kept(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -84,13 +135,13 @@ pub(super) async fn serve(listener: impl Accept, router: Router, limits: Limits,
         match accepted {
             Ok((stream, client)) => {
                 failing = false;
-                open.retain(|task: &tokio::task::AbortHandle| !task.is_finished());
-                if open.len() >= limits.connections
-                    && let Some(oldest) = open.pop_front()
-                {
-                    oldest.abort();
+                tokio::select! {
+                    () = &mut ends => break,
+                    () = room(&mut open, limits) => {}
                 }
-                open.push_back(tasks.spawn(converse(stream, client, router.clone(), limits, drain.clone())).abort_handle());
+                let hold = Hold::default();
+                let task = tasks.spawn(converse(stream, (client, hold.clone()), router.clone(), limits, drain.clone())).abort_handle();
+                open.push_back(Open { task, hold, since: Instant::now() });
             }
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
@@ -105,9 +156,27 @@ pub(super) async fn serve(listener: impl Accept, router: Router, limits: Limits,
     tasks.wait().await;
 }
 
+/// Waits until there is room for one more connection, and ends the oldest that may be ended where none ends by itself.
+async fn room(open: &mut VecDeque<Open>, limits: Limits) {
+    loop {
+        open.retain(|open| !open.task.is_finished());
+        let mut counted = open.iter().enumerate().filter(|(_, open)| !open.hold.is_kept());
+        let oldest = counted.next();
+        if counted.count().saturating_add(1) < limits.connections {
+            return;
+        }
+        let ending = oldest.filter(|(_, open)| open.since.elapsed() >= limits.grace).map(|(place, _)| place);
+        if let Some(oldest) = ending.and_then(|place| open.remove(place)) {
+            oldest.task.abort();
+            return;
+        }
+        sleep(ROOM_PAUSE).await;
+    }
+}
+
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    client: impl Clone + Send + Sync + 'static,
+    (client, hold): (impl Clone + Send + Sync + 'static, Hold),
     router: Router,
     limits: Limits,
     drain: Drain,
@@ -115,6 +184,7 @@ async fn converse(
     // An axum router is always ready.
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(client.clone());
+        request.extensions_mut().insert(hold.clone());
         router.clone().call(request)
     });
     let mut builder = http1::Builder::new();
@@ -134,7 +204,7 @@ async fn converse(
 mod tests {
     use std::{net::SocketAddr, sync::Arc};
 
-    use axum::routing::get;
+    use axum::{Extension, routing::get};
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         sync::Semaphore,
@@ -148,7 +218,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_mins(1);
 
     /// Limits that no test reaches by itself.
-    const WIDE: Limits = Limits { connections: 64, head: PATIENCE, life: PATIENCE, farewell: PATIENCE };
+    const WIDE: Limits = Limits { connections: 64, grace: Duration::from_millis(100), head: PATIENCE, life: PATIENCE, farewell: PATIENCE };
 
     struct Server {
         address: SocketAddr,
@@ -163,13 +233,16 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let [gate, arrived] = [0, 0].map(|permits| Arc::new(Semaphore::new(permits)));
-        let (held, seen) = (Arc::clone(&gate), Arc::clone(&arrived));
-        let wait = async move || {
-            seen.add_permits(1);
-            drop(held.acquire().await);
-            "through\n"
+        let waits = |keeps: bool| {
+            let (held, seen) = (Arc::clone(&gate), Arc::clone(&arrived));
+            async move |Extension(hold): Extension<Hold>| {
+                let _kept = keeps.then(|| hold.keep());
+                seen.add_permits(1);
+                drop(held.acquire().await);
+                "through\n"
+            }
         };
-        let router = Router::new().route("/livez", get(async || "ok\n")).route("/gate", get(wait));
+        let router = Router::new().route("/livez", get(async || "ok\n")).route("/gate", get(waits(false))).route("/kept", get(waits(true)));
         let (trigger, drain) = lifecycle::drain();
         let done = tokio::spawn(serve(listener, router, limits, drain));
         Server { address, gate, arrived, drain: trigger, done }
@@ -208,6 +281,35 @@ mod tests {
         for stream in &mut silent {
             assert!(timeout(Duration::from_millis(1), stream.read(&mut [0])).await.is_err(), "still open");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_held_stays_however_many_come() {
+        let server = start(WIDE).await;
+        let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let loose = connect(&server, &request("/gate")).await;
+        let mut kept = Vec::new();
+        for _ in 0..100 {
+            kept.push(connect(&server, &request("/kept")).await);
+        }
+        server.arrived.acquire_many(101).await.unwrap().forget();
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            silent.push(connect(&server, "").await);
+        }
+        assert_eq!(rest(loose).await, "", "it made room");
+        assert!(ask(&server, "/livez").await.ends_with("ok\n"));
+        server.gate.add_permits(1);
+        for stream in kept {
+            assert!(rest(stream).await.ends_with("through\n"));
+        }
+    }
+
+    #[tokio::test]
+    async fn those_that_come_at_once_are_all_answered() {
+        let server = start(Limits { connections: 4, grace: PATIENCE, ..WIDE }).await;
+        let answers = futures::future::join_all((0..200).map(|_| ask(&server, "/livez"))).await;
+        assert!(answers.iter().all(|answer| answer.ends_with("ok\n")), "{answers:?}");
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use super::{
     introspect::{About, Credentials, Introspector, Question},
     jws::Jws,
     keyring::{Keyring, Published},
-    keys::{Fingerprint, Mismatch},
+    keys::{Fingerprint, KeySet, Mismatch},
     metrics::FetchCounters,
     shown,
 };
@@ -85,13 +85,30 @@ impl Issuer {
 
     /// Verifies that `jws` is signed by a key of this issuer, and returns which.
     pub(super) async fn verify(self: &Arc<Self>, jws: &Jws<'_>) -> Result<Fingerprint, Refusal> {
+        let published = self.keys_for(jws).await?;
+        self.signed_by(&published.keys, jws)
+    }
+
+    /// The keys that count now, fetched again where that of `jws` is not among them.
+    pub(super) async fn keys_for(self: &Arc<Self>, jws: &Jws<'_>) -> Result<Arc<Published>, Refusal> {
+        let published = self.keys().await?;
+        if self.knows_key_of(jws, &published.keys)? { Ok(published) } else { Ok(self.newer_keys(published).await) }
+    }
+
+    /// Whether `keys` has the key that `jws` names.
+    ///
+    /// # Errors
+    /// `TokenBadSignature` for an algorithm that it may not use.
+    pub(super) fn knows_key_of(&self, jws: &Jws<'_>, keys: &KeySet) -> Result<bool, Refusal> {
+        let algorithm = self.algorithm(&jws.header.algorithm)?;
+        Ok(!matches!(keys.find(jws.header.key_id.as_deref(), algorithm), Err(Mismatch::Unknown)))
+    }
+
+    /// The one of `keys` that `jws` is signed with. Waits for nothing.
+    pub(super) fn signed_by(&self, keys: &KeySet, jws: &Jws<'_>) -> Result<Fingerprint, Refusal> {
         let algorithm = self.algorithm(&jws.header.algorithm)?;
         let id = jws.header.key_id.as_deref();
-        let mut published = self.keys().await?;
-        if matches!(published.keys.find(id, algorithm), Err(Mismatch::Unknown)) {
-            published = self.newer_keys(published).await;
-        }
-        let key = published.keys.find(id, algorithm).map_err(|mismatch| self.no_key(mismatch, id, algorithm))?;
+        let key = keys.find(id, algorithm).map_err(|mismatch| self.no_key(mismatch, id, algorithm))?;
         if key.verifies(jws.signed, jws.signature, algorithm) {
             Ok(key.fingerprint())
         } else {

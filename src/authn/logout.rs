@@ -1,18 +1,22 @@
 //! Logout tokens (OpenID Connect Back-Channel Logout 1.0): an issuer's signed word that a session, or all sessions of a subject, have ended.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
 
 use super::{
     Authenticator, IssuerConfig,
     claims::Claims,
     issuer::Issuer,
     jws::Jws,
+    keyring::Published,
     revoked::{By, Revocation, RevokeError, Seen, Whose, fresh_id},
 };
 use crate::{
     json::Value,
     model::{Reason, Refusal},
 };
+
 /// Why a logout token is not followed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogoutError {
@@ -36,41 +40,43 @@ const TYPES: [&str; 2] = ["logout+jwt", "jwt"];
 /// How old a logout token may be, in seconds: it is sent when it is made, so that a captured one is worth nothing later.
 const WINDOW: i64 = 300;
 
+/// The keys of an issuer, as a logout token is checked with them.
+#[derive(Debug)]
+pub struct LogoutKeys(Arc<Published>);
+
+/// A logout token that is one by its claims. Nothing of it is verified yet.
+#[derive(Debug)]
+pub struct Logout<'t> {
+    issuer: Arc<Issuer>,
+    jws: Jws<'t>,
+    asked: Revocation,
+}
+
 // === impl Authenticator ===
 
 impl Authenticator {
-    /// Ends what `token` says has ended, of the issuer with this name. When this returns the next request is refused, and a restart does not forget it.
-    ///
-    /// Takes the time of a key fetch where the key is new. What it returns is to be given to [`end`](Self::end), which waits for the disk.
+    /// Reads `token`, which the issuer with this name is said to have sent. Costs no more than to read it: everything is checked but the signature.
     ///
     /// # Errors
     /// A [`LogoutError`].
-    pub async fn logout(&self, issuer: &str, token: &str) -> Result<Revocation, LogoutError> {
+    pub fn logout<'t>(&self, issuer: &str, token: &'t str) -> Result<Logout<'t>, LogoutError> {
         let found = self.issuers.iter().find(|known| known.config.name.as_str() == issuer);
         let (issuer, audience) =
             found.and_then(|issuer| Some((issuer, issuer.config.logout_audience.as_deref()?))).ok_or(LogoutError::UnknownIssuer)?;
         if token.len() > self.token_limit {
-            return Err(invalid("the logout token is too long"));
+            return Err(LogoutError::Invalid("the logout token is too long".to_owned()));
         }
-        let now_ms = self.clock.now_ms();
-        let checked = self.logged_out(issuer, audience, token, now_ms).await;
-        checked.map_err(|refusal| match refusal.reason {
-            reason if reason.is_fault() => LogoutError::Unavailable(refusal.detail.into_owned()),
-            _ => LogoutError::Invalid(refusal.detail.into_owned()),
-        })
-    }
-
-    async fn logged_out(&self, issuer: &Arc<Issuer>, audience: &str, token: &str, now_ms: i64) -> Result<Revocation, Refusal> {
         let jws = Jws::read(token, self.token_limit)?;
         if !TYPES.contains(&jws.header.kind.as_str()) {
-            return Err(Refusal::new(Reason::TokenWrongType, "the header `typ` is not `logout+jwt`"));
+            return Err(wrong("the header `typ` is not `logout+jwt`").into());
         }
         let claims = Claims::read(&jws.claims)?;
         if claims.get("iss").and_then(Value::as_text) != Some(issuer.config.issuer.as_str()) {
-            return Err(wrong("the claim `iss` is not that of the issuer"));
+            return Err(wrong("the claim `iss` is not that of the issuer").into());
         }
-        issuer.verify(&jws).await?;
-        revocation(&claims, &issuer.config, audience, now_ms)
+        let asked = revocation(&claims, &issuer.config, audience, self.clock.now_ms())?;
+        drop(claims);
+        Ok(Logout { issuer: Arc::clone(issuer), jws, asked })
     }
 
     /// Makes the revocation that a logout token asks for; waits for the disk.
@@ -85,7 +91,52 @@ impl Authenticator {
     }
 }
 
-/// What verified `claims` ask for (section 2.6), with the issuer and signature already known to be good.
+// === impl Logout ===
+
+impl Logout<'_> {
+    /// Whether the issuer is known to have the key that the token names: if not, its signature can be checked only after a fetch.
+    #[must_use]
+    pub fn names_known_key(&self) -> bool {
+        let published = self.issuer.keyring.published.load();
+        published.as_ref().is_some_and(|published| self.issuer.knows_key_of(&self.jws, &published.keys).unwrap_or(true))
+    }
+
+    /// The keys to check it with. Takes the time of fetches where its key is new: nobody may send the token again, so that it waits until one is allowed.
+    ///
+    /// # Errors
+    /// A [`LogoutError`].
+    pub async fn keys(&self) -> Result<LogoutKeys, LogoutError> {
+        let mut keys = self.issuer.keys_for(&self.jws).await?;
+        if !self.issuer.knows_key_of(&self.jws, &keys.keys)? {
+            // Another token with an unknown key may have had the last fetch, before this one's key was published.
+            let apart = u64::try_from(self.issuer.config.min_refetch_s).unwrap_or(0);
+            sleep(Duration::from_secs(apart)).await;
+            keys = self.issuer.keys_for(&self.jws).await?;
+        }
+        Ok(LogoutKeys(keys))
+    }
+
+    /// What it asks for, where one of `keys` signed it; to be given to [`end`](Authenticator::end). Waits for nothing.
+    ///
+    /// # Errors
+    /// A [`LogoutError`].
+    pub fn verified(self, keys: &LogoutKeys) -> Result<Revocation, LogoutError> {
+        self.issuer.signed_by(&keys.0.keys, &self.jws)?;
+        Ok(self.asked)
+    }
+}
+
+// === impl LogoutError ===
+
+impl From<Refusal> for LogoutError {
+    fn from(refusal: Refusal) -> Self {
+        let fault = refusal.reason.is_fault();
+        let detail = refusal.detail.into_owned();
+        if fault { Self::Unavailable(detail) } else { Self::Invalid(detail) }
+    }
+}
+
+/// What `claims` ask for (section 2.6), with the issuer already known to be good.
 fn revocation(claims: &Claims<'_>, config: &IssuerConfig, audience: &str, now_ms: i64) -> Result<Revocation, Refusal> {
     let (now, leeway) = (now_ms.div_euclid(1000), config.leeway_s);
     if !claims.one_or_many("aud")?.contains(&audience) {
@@ -130,8 +181,4 @@ fn revocation(claims: &Claims<'_>, config: &IssuerConfig, audience: &str, now_ms
 
 fn wrong(detail: &'static str) -> Refusal {
     Refusal::new(Reason::TokenBadClaims, detail)
-}
-
-fn invalid(detail: &str) -> LogoutError {
-    LogoutError::Invalid(detail.to_owned())
 }

@@ -17,7 +17,7 @@ async fn started() -> (Arc<Idp>, Authenticator, Clock) {
     let idp = Idp::start(&[&CORP]).await;
     let clock = Clock::default();
     let mut corp = issuer("corp", &idp.url, Provider::Generic);
-    corp.logout_audience = Some("lakegate-client".to_owned());
+    (corp.logout_audience, corp.min_refetch_s) = (Some("lakegate-client".to_owned()), 1);
     let other = issuer("other", "https://other.example", Provider::Generic);
     let authn = authenticator(vec![corp, other], &clock);
     (idp, authn, clock)
@@ -31,8 +31,9 @@ fn forge(idp: &Idp, now: i64) -> Forge<'static> {
 }
 
 async fn end(authn: &Authenticator, token: &str) -> Result<(), LogoutError> {
-    let revocation = authn.logout("corp", token).await?;
-    authn.end(revocation)
+    let logout = authn.logout("corp", token)?;
+    let keys = logout.keys().await?;
+    authn.end(logout.verified(&keys)?)
 }
 
 #[tokio::test]
@@ -78,7 +79,7 @@ async fn what_a_logout_token_must_be() {
     }
     assert_eq!(authn.revocations(None, 10, true).revocations, []);
     for name in ["other", "nobody", "", "Corp"] {
-        assert_eq!(authn.logout(name, &good.token()).await.err(), Some(LogoutError::UnknownIssuer), "{name}");
+        assert_eq!(authn.logout(name, &good.token()).err(), Some(LogoutError::UnknownIssuer), "{name}");
     }
     for (number, token) in [
         good.clone(),
@@ -114,7 +115,7 @@ async fn a_session_ends_and_others_go_on() {
     for token in [&of_another_session, &of_bob] {
         ask(&authn, token).await.unwrap();
     }
-    // who signs in again has another session, or at least a younger token
+    // Who signs in again has another session, or at least a younger token
     let again = access.claims(&json!({"sid": null, "iat": now + 1, "nbf": null})).token();
     ask(&authn, &again).await.unwrap();
 }
@@ -126,7 +127,7 @@ async fn all_sessions_of_a_subject_end() {
     let access = Forge::new(&idp.url, &CORP);
     let (token, of_bob) = (access.token(), access.clone().claims(&json!({"sub": "bob"})).token());
     end(&authn, &forge(&idp, now - 20).claims(&json!({"sid": null})).token()).await.unwrap();
-    // issued after the logout, by the issuer's own clock
+    // Issued after the logout, by the issuer's own clock
     ask(&authn, &token).await.unwrap();
     end(&authn, &forge(&idp, now).claims(&json!({"sid": null, "jti": "l2"})).token()).await.unwrap();
     assert_eq!(reason(ask(&authn, &token).await, "ended"), Reason::TokenRevoked);
@@ -143,7 +144,7 @@ async fn a_logout_token_counts_once() {
     replayed(end(&authn, &token).await);
     clock.shift(299_000);
     replayed(end(&authn, &token).await);
-    // what has fallen out of the memory is too old
+    // What has fallen out of the memory is too old
     clock.shift(340_000);
     let late = end(&authn, &token).await;
     assert!(matches!(&late, Err(LogoutError::Invalid(message)) if message.contains("`iat`")), "{late:?}");
@@ -179,4 +180,31 @@ async fn an_issuer_that_cannot_be_asked_is_no_bad_token() {
     idp.fail();
     let error = end(&authn, &forge(&idp, clock.now()).token()).await.unwrap_err();
     assert!(matches!(error, LogoutError::Unavailable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_new_key_is_waited_for_where_another_token_had_the_last_fetch() {
+    let (idp, authn, clock) = started().await;
+    let made_up = forge(&idp, clock.now()).header(&json!({"kid": "made-up"}));
+    let refused = end(&authn, &made_up.token()).await;
+    assert!(matches!(&refused, Err(LogoutError::Invalid(message)) if message.contains("publishes no key")), "{refused:?}");
+    let fetches = idp.fetches();
+    idp.publish(&[&CORP, &NEXT]);
+    let mut next = Forge::new(&idp.url, &NEXT);
+    next.claims = forge(&idp, clock.now()).claims;
+    next = next.header(&json!({"typ": "logout+jwt"}));
+    end(&authn, &next.token()).await.unwrap();
+    assert_eq!(idp.fetches(), fetches + 1);
+}
+
+#[tokio::test]
+async fn what_is_no_logout_token_costs_no_fetch() {
+    let (idp, authn, clock) = started().await;
+    let strange = forge(&idp, clock.now()).header(&json!({"kid": "made-up"}));
+    for claims in [json!({"aud": "x"}), json!({"iss": "x"}), json!({"events": null}), json!({"iat": 1}), json!({"nonce": "n"}), json!({"jti": null})]
+    {
+        end(&authn, &strange.clone().claims(&claims).token()).await.unwrap_err();
+    }
+    end(&authn, &strange.header(&json!({"typ": "at+jwt"})).token()).await.unwrap_err();
+    assert_eq!(idp.fetches(), 0);
 }
