@@ -217,7 +217,8 @@ impl Provider {
     pub(super) fn admit(self, claims: &Claims<'_>, config: &IssuerConfig) -> Result<(), Refusal> {
         unmarked(claims, self.profile().id_tokens)?;
         match self {
-            Self::Generic | Self::GithubActions => Ok(()),
+            Self::GithubActions => Ok(()),
+            Self::Generic => generic::admit(claims, config),
             Self::Keycloak => keycloak::admit(claims),
             Self::Okta => okta::admit(claims),
             Self::Entra => entra::admit(claims, config),
