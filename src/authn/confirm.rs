@@ -40,7 +40,7 @@ impl Confirmation {
     /// Whether the caller has the certificate that the token is bound to, if it is bound to one; `certificate` is asked only then.
     pub(super) fn holds_for(&self, certificate: impl FnOnce() -> Result<Option<[u8; 32]>, Refusal>) -> Result<(), Refusal> {
         let Some(bound) = self.certificate else { return Ok(()) };
-        let refused = |reason, detail: &'static str| Err(Refusal::new(reason, detail));
+        let refused = |reason, detail: &'static str| Err(unproven(reason, detail));
         match certificate()? {
             Some(have) if have == bound => Ok(()),
             Some(_) => refused(
@@ -53,6 +53,11 @@ impl Confirmation {
             ),
         }
     }
+}
+
+/// A refusal of a token without the certificate that it is bound to: to the protocol the token is a bearer token that is no good here (RFC 8705, section 3).
+pub(super) fn unproven(reason: Reason, detail: &'static str) -> Refusal {
+    Refusal { challenge: Some("Bearer error=\"invalid_token\""), ..Refusal::new(reason, detail) }
 }
 
 fn digest(value: &Value<'_>, name: &str) -> Result<[u8; 32], Refusal> {

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -54,6 +54,14 @@ const MOST: usize = 1 << 18;
 const MOST_OF_A_KEY: usize = MOST / 2;
 const LONGEST: usize = 8 * 1024;
 
+/// The schemes that would do, by RFC 9449, sections 7.1 and 7.2, with every algorithm that a proof may be signed by; and the same where a proof was bad.
+static CHALLENGE: LazyLock<String> = LazyLock::new(|| format!("Bearer, DPoP {}", algorithms()));
+static INVALID: LazyLock<String> = LazyLock::new(|| format!("Bearer, DPoP error=\"invalid_dpop_proof\", {}", algorithms()));
+
+fn algorithms() -> String {
+    format!("algs=\"{}\"", Algorithm::ALL.map(Algorithm::name).join(" "))
+}
+
 // === impl Proofs ===
 
 impl Proofs {
@@ -64,7 +72,9 @@ impl Proofs {
     pub(super) fn check(&self, bound: Option<&[u8; 32]>, credential: Credential<'_>, call: &Call<'_>, now_ms: i64) -> Result<(), Refusal> {
         let bound = match (bound, credential.scheme) {
             (None, Scheme::Bearer) => return Ok(()),
-            (None, Scheme::DPoP) => return Err(invalid("the token is sent as `DPoP` and is not bound to a key; send it as `Bearer`")),
+            (None, Scheme::DPoP) => {
+                return Err(Refusal::new(Reason::ProofInvalid, "the token is sent as `DPoP` and is not bound to a key; send it as `Bearer`"));
+            }
             (Some(_), Scheme::Bearer) => {
                 return Err(missing("the token is bound to a key (`cnf.jkt`); send it as `Authorization: DPoP`, with a proof in the header `dpop`"));
             }
@@ -208,11 +218,11 @@ fn thumbprint(jwk: &Object<'_>) -> Option<[u8; 32]> {
 }
 
 fn missing(detail: &'static str) -> Refusal {
-    Refusal::new(Reason::ProofMissing, detail)
+    Refusal { challenge: Some(&CHALLENGE), ..Refusal::new(Reason::ProofMissing, detail) }
 }
 
 fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-    Refusal::new(Reason::ProofInvalid, detail)
+    Refusal { challenge: Some(&INVALID), ..Refusal::new(Reason::ProofInvalid, detail) }
 }
 
 #[cfg(test)]
@@ -294,5 +304,11 @@ mod tests {
         assert_eq!(used.take(&[3; 32], "x", now).unwrap_err().reason, Reason::Overloaded);
         assert_eq!(used.take(&[1; 32], "0", now).unwrap_err().reason, Reason::ProofInvalid, "a full memory forgets nothing");
         assert!(used.take(&[3; 32], "x", now + 75_000).is_ok());
+    }
+
+    #[test]
+    fn the_challenge_names_every_algorithm_that_is_taken() {
+        assert_eq!(missing("").challenge, Some("Bearer, DPoP algs=\"RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA\""));
+        assert!(invalid("").challenge.is_some_and(|text| text.starts_with("Bearer, DPoP error=\"invalid_dpop_proof\", algs=\"RS256 ")));
     }
 }

@@ -71,6 +71,8 @@ pub struct Refusal {
     pub policies: Vec<String>,
     /// When the fault behind it began, in milliseconds since the epoch; `None` for a decision, and for a fault just met.
     pub since: Option<i64>,
+    /// The schemes that would do, as `WWW-Authenticate` names them to an unauthorized caller; `None` for `Bearer` alone.
+    pub challenge: Option<&'static str>,
 }
 
 // === impl Reason ===
@@ -208,6 +210,6 @@ impl Reason {
 impl Refusal {
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into(), policies: Vec::new(), since: None }
+        Self { reason, detail: detail.into(), policies: Vec::new(), since: None, challenge: None }
     }
 }

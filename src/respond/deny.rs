@@ -35,20 +35,13 @@ pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_, '_>, refusa
     ];
     match status {
         DenyStatus::Unavailable => headers.push(header("retry-after", "1")),
-        // RFC 9110 section 15.5.2: every 401 names a scheme.
-        DenyStatus::Unauthorized => headers.extend([header("x-should-retry", "false"), header("www-authenticate", challenge(refusal.reason))]),
+        // RFC 9110 section 15.5.2: every 401 names a scheme; RFC 6750 section 3.
+        DenyStatus::Unauthorized => {
+            headers.extend([header("x-should-retry", "false"), header("www-authenticate", refusal.challenge.unwrap_or("Bearer"))]);
+        }
         _ => headers.push(header("x-should-retry", "false")),
     }
     Verdict::Deny(Deny { decision: scene.decision, status, headers, body: body.to_string().into() })
-}
-
-/// The schemes that a caller may try (RFC 6750, section 3); where a proof was missing or bad, also that of RFC 9449, section 7.1.
-fn challenge(reason: Reason) -> &'static str {
-    match reason {
-        Reason::ProofMissing => "Bearer, DPoP algs=\"ES256 ES384 EdDSA PS256 RS256\"",
-        Reason::ProofInvalid => "Bearer, DPoP error=\"invalid_dpop_proof\", algs=\"ES256 ES384 EdDSA PS256 RS256\"",
-        _ => "Bearer",
-    }
 }
 
 /// The status of a refusal; `visible` where its fault is old enough to be shown instead of retried.

@@ -123,6 +123,21 @@ fn header<'a>(deny: &'a Deny, name: &str) -> Option<&'a str> {
 }
 
 #[test]
+fn who_is_not_known_is_told_which_schemes_would_do() {
+    for (refusal, told) in [
+        (Refusal::new(Reason::TokenExpired, "x"), Some("Bearer")),
+        (Refusal { challenge: Some("Bearer, DPoP algs=\"ES256\""), ..Refusal::new(Reason::ProofMissing, "x") }, Some("Bearer, DPoP algs=\"ES256\"")),
+        (
+            Refusal { challenge: Some("Bearer error=\"invalid_token\""), ..Refusal::new(Reason::ProofInvalid, "x") },
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (Refusal::new(Reason::PolicyForbids, "x"), None),
+    ] {
+        assert_eq!(header(&denied(config(), "/api/2.0/x", &refusal, 0).0, "www-authenticate"), told, "{refusal:?}");
+    }
+}
+
+#[test]
 fn every_reason_has_a_status_a_code_and_a_body_that_sdks_read() {
     for reason in Reason::ALL {
         let (deny, body) = denied(config(), "/api/2.0/x", &Refusal::new(reason, "because"), 0);

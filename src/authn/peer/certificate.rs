@@ -5,6 +5,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{PeerConfig, PeerSource, element, is_of};
 use crate::{
+    authn::confirm::unproven,
     digest,
     model::{Call, Reason, Refusal},
 };
@@ -33,7 +34,7 @@ fn sent(certificate: &[u8]) -> Result<[u8; 32], Refusal> {
 
 /// By the `Hash` of the last XFCC element, which must be about `principal` where one is given.
 fn forwarded(call: &Call<'_>, principal: Option<&[u8]>) -> Result<Option<[u8; 32]>, Refusal> {
-    let element = element(call).map_err(|refusal| Refusal { reason: Reason::ProofInvalid, ..refusal })?;
+    let element = element(call).map_err(|refusal| Refusal { detail: refusal.detail, ..invalid("") })?;
     let Some(element) = element else { return Ok(None) };
     if principal.is_some_and(|principal| !is_of(&element, principal)) {
         return Err(invalid("the certificate in `x-forwarded-client-cert` is not that of the workload that calls"));
@@ -59,5 +60,5 @@ fn read_hex(text: &[u8]) -> Option<[u8; 32]> {
 }
 
 fn invalid(detail: &'static str) -> Refusal {
-    Refusal::new(Reason::ProofInvalid, detail)
+    unproven(Reason::ProofInvalid, detail)
 }

@@ -197,3 +197,16 @@ fn the_example_of_the_standard_has_its_thumbprint() {
     let print = URL_SAFE_NO_PAD.encode(digest::of(serde_json::to_string(&members).unwrap().as_bytes()));
     assert_eq!(print, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
 }
+
+#[tokio::test]
+async fn a_caller_without_a_good_proof_is_told_the_scheme() {
+    let (_keys, authn, _) = stage(Possession::AsTokenSays);
+    let (token, bearer) = (bound(&PROVER), Forge::new("https://idp.example", &CORP).token());
+    let other = proof(&OTHER, &token, &json!({}), &json!({}));
+    let missing = send(&authn, "DPoP", &token, &[]).await.unwrap_err();
+    assert!(missing.challenge.is_some_and(|challenge| challenge.starts_with("Bearer, DPoP algs=\"RS256 RS384")), "{missing:?}");
+    let invalid = send(&authn, "DPoP", &token, &[&other]).await.unwrap_err();
+    assert!(invalid.challenge.is_some_and(|challenge| challenge.contains("DPoP error=\"invalid_dpop_proof\", algs=")), "{invalid:?}");
+    let unbound = send(&authn, "DPoP", &bearer, &[&other]).await.unwrap_err();
+    assert_eq!(unbound.challenge, None, "it is a bearer token");
+}
