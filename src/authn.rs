@@ -58,7 +58,7 @@ pub use revoke::{RevocationNote, RevocationPage};
 pub use revoked::{By, Order, Revocation, RevocationStatus, RevokeError};
 
 use self::{
-    admit::Presented,
+    admit::{Known, Presented},
     cache::{Cache, Verified},
     claims::Claims,
     credential::Credential,
@@ -69,7 +69,7 @@ use self::{
     jws::Jws,
     keyring::Keyring,
     keys::KeySet,
-    metrics::Metrics,
+    metrics::{Metrics, TokenResult},
     proof::Proofs,
     revoked::Revocations,
     standing::Sessions,
@@ -252,54 +252,57 @@ impl Authenticator {
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
     pub async fn examine(&self, token: &str) -> Result<Examined, Refusal> {
-        let verified = self.verified(token, None).await;
-        let verified = verified.and_then(|verified| self.stands_unused(&verified.held.standing, self.clock.now()).map(|()| verified));
-        if verified.is_err() {
-            self.metrics.tokens_refused.inc();
-        }
-        verified.map(|verified| Examined { token: Arc::clone(&verified.token), held: verified.held.clone() })
+        let verified = self.known(token, None).await?.verified;
+        self.stands_unused(&verified.held.standing, self.clock.now())?;
+        Ok(Examined { token: Arc::clone(&verified.token), held: verified.held.clone() })
     }
 
     /// The facts of the token, once it is verified and may be presented so.
     async fn counted(&self, credential: Credential<'_>, call: &Call<'_>, peer: Option<&SpiffeId>) -> Result<Arc<Token>, Refusal> {
         let admitted = async {
-            let verified = self.verified(credential.token, peer).await?;
-            verified.held.by(&Presented { call: Some(call), peer, peers: &self.peers })?;
-            let key = verified.held.confirmation.as_ref().and_then(|confirmation| confirmation.key.as_ref());
+            let known = self.known(credential.token, peer).await?;
+            let held = &known.verified.held;
+            held.by(&Presented { call: Some(call), peer, peers: &self.peers })?;
             // After what costs the caller nothing, since it uses the proof up; before the session, which no thief is to keep alive.
-            self.proofs.check(key, credential, call, self.clock.now_ms())?;
-            self.stands(&verified.held.standing, self.clock.now())?;
-            Ok(Arc::clone(&verified.token))
+            self.proofs.check(&known, credential.scheme, call, self.clock.now_ms())?;
+            self.stands(&held.standing, self.clock.now())?;
+            Ok(known)
         };
         let admitted = admitted.await;
-        if admitted.is_err() {
-            self.metrics.tokens_refused.inc();
-        }
-        admitted
+        self.metrics.count_token(match &admitted {
+            Ok(known) if known.cached => TokenResult::Cached,
+            Ok(_) => TokenResult::Verified,
+            Err(_) => TokenResult::Refused,
+        });
+        admitted.map(|known| Arc::clone(&known.verified.token))
     }
 
-    async fn verified(&self, token: &str, peer: Option<&SpiffeId>) -> Result<Arc<Verified>, Refusal> {
+    /// What is known of the token, now if not before.
+    async fn known(&self, token: &str, peer: Option<&SpiffeId>) -> Result<Known, Refusal> {
         // Before it is hashed, so that a long one costs nothing.
         if token.len() > self.token_limit {
             return Err(Refusal::new(Reason::TokenTooLarge, format!("the token is longer than {} bytes", self.token_limit)));
         }
         let digest = digest::of(token.as_bytes());
-        let question = Question { token, digest, peer, cache: &self.cache, known: false };
-        if let Some(known) = self.recall(&digest).await? {
-            if known.issuer.still_says(known.asked_ms, known.key.is_some()) {
-                self.metrics.tokens_cached.inc();
-                return Ok(known);
-            }
+        let remembered = self.recall(&digest).await?;
+        let (verified, cached) = match remembered {
+            Some(known) if known.issuer.still_says(known.asked_ms, known.key.is_some()) => (known, true),
+            known => (self.verified(Question { token, digest, peer, cache: &self.cache, known: known.is_some() }, known).await?, false),
+        };
+        Ok(Known { verified, digest, cached })
+    }
+
+    /// The facts of a token that has to be verified or asked about, once that is done; it may have been `known` before.
+    async fn verified(&self, question: Question<'_>, known: Option<Arc<Verified>>) -> Result<Arc<Verified>, Refusal> {
+        if let Some(known) = known {
             let issuer = Arc::clone(&known.issuer);
             let about = if known.key.is_some() { About::Signed(known) } else { About::Opaque };
-            return issuer.ask(Question { known: true, ..question }, about).await;
+            return issuer.ask(question, about).await;
         }
-        let verified = match self.issuers.iter().find(|issuer| issuer.config.introspection.as_ref().is_some_and(|asks| asks.when.opaque())) {
-            Some(issuer) if credential::is_opaque(token)? => issuer.ask(question, About::Opaque).await?,
-            _ => self.signed(question).await?,
-        };
-        self.metrics.tokens_verified.inc();
-        Ok(verified)
+        match self.issuers.iter().find(|issuer| issuer.config.introspection.as_ref().is_some_and(|asks| asks.when.opaque())) {
+            Some(issuer) if credential::is_opaque(question.token)? => issuer.ask(question, About::Opaque).await,
+            _ => self.signed(question).await,
+        }
     }
 
     /// The facts of a token that is signed, once it is verified.

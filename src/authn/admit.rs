@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{PeerConfig, binding, confirm::Confirmation, peer::certificate, standing::Standing};
+use super::{PeerConfig, binding, cache::Verified, confirm::Confirmation, peer::certificate, standing::Standing};
 use crate::model::{Call, Refusal, SpiffeId, SpiffePattern, Token};
 
 /// How a token is presented.
@@ -24,6 +24,16 @@ pub(super) struct Held {
     pub bindings: Option<Vec<SpiffePattern>>,
     /// By what it may have been revoked since, and of which session it is.
     pub standing: Standing,
+}
+
+/// A token that came and was found to be good, before it is held against the request.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub verified: Arc<Verified>,
+    /// The SHA-256 of the token.
+    pub digest: [u8; 32],
+    /// Whether that was known before, and nobody had to be asked.
+    pub cached: bool,
 }
 
 /// A token that was verified, and that nobody presents.
@@ -51,7 +61,7 @@ impl Examined {
     /// Whether it is bound to a key that signs a proof for each request.
     #[must_use]
     pub fn wants_key(&self) -> bool {
-        self.held.confirmation.is_some_and(|confirmation| confirmation.key.is_some())
+        self.held.key().is_some()
     }
 
     /// Whether `peer` may present it, as far as that is a matter of who that is.
@@ -66,6 +76,11 @@ impl Examined {
 // === impl Held ===
 
 impl Held {
+    /// The thumbprint of the key that it is bound to, if it is bound to one.
+    pub(super) fn key(&self) -> Option<&[u8; 32]> {
+        self.confirmation.as_ref().and_then(|confirmation| confirmation.key.as_ref())
+    }
+
     /// What it takes in memory beside itself, about.
     pub(super) fn bytes(&self) -> usize {
         let pattern = |pattern: &SpiffePattern| size_of::<SpiffePattern>() + pattern.as_str().len();

@@ -37,6 +37,11 @@ const REFUSED: [&str; 5] = ["crit", "b64", "zip", "enc", "cty"];
 impl<'t> Jws<'t> {
     /// Takes `token` apart, which is no longer than `limit` bytes.
     pub(super) fn read(token: &'t str, limit: usize) -> Result<Self, Refusal> {
+        Self::read_with(token, limit, |_| ()).map(|(jws, ())| jws)
+    }
+
+    /// The same, and what `find` makes of the whole header.
+    pub(super) fn read_with<T>(token: &'t str, limit: usize, find: impl FnOnce(&Object<'_>) -> T) -> Result<(Self, T), Refusal> {
         if token.len() > limit {
             return Err(Refusal::new(Reason::TokenTooLarge, format!("the token is longer than {limit} bytes")));
         }
@@ -45,19 +50,20 @@ impl<'t> Jws<'t> {
         if payload.contains('.') {
             return Err(not_a_token(token));
         }
-        let header = Header::read(&decode(header, "header")?)?;
+        let header = decode(header, "header")?;
+        let (header, found) = Header::read(&header, find)?;
         let claims = decode(payload, "payload")?;
         if decode(signature, "signature")?.is_empty() {
             return Err(malformed("the token is not signed"));
         }
-        Ok(Self { header, claims, signed, signature })
+        Ok((Self { header, claims, signed, signature }, found))
     }
 }
 
 // === impl Header ===
 
 impl Header {
-    fn read(text: &[u8]) -> Result<Self, Refusal> {
+    fn read<T>(text: &[u8], find: impl FnOnce(&Object<'_>) -> T) -> Result<(Self, T), Refusal> {
         let value = json::read(text).map_err(|error| malformed(format!("the token's header cannot be read: {}", shown(&error.to_string()))))?;
         let Value::Object(header) = value else { return Err(malformed("the token's header is not an object")) };
         if let Some(name) = REFUSED.into_iter().find(|name| header.get(name).is_some()) {
@@ -66,7 +72,8 @@ impl Header {
         let algorithm = text_of(&header, "alg")?.ok_or_else(|| malformed("the token's header has no `alg`"))?;
         let kind = text_of(&header, "typ")?.map_or_else(|| "jwt".to_owned(), str::to_ascii_lowercase);
         let kind = kind.strip_prefix("application/").map(str::to_owned).unwrap_or(kind);
-        Ok(Self { algorithm: algorithm.to_owned(), key_id: text_of(&header, "kid")?.map(str::to_owned), kind })
+        let read = Self { algorithm: algorithm.to_owned(), key_id: text_of(&header, "kid")?.map(str::to_owned), kind };
+        Ok((read, find(&header)))
     }
 }
 

@@ -22,9 +22,9 @@ pub(super) struct Metrics {
     failing: Family<IssuerLabels, Gauge>,
     /// The issuers that the gauges show.
     shown: Arc<Mutex<BTreeSet<String>>>,
-    pub tokens_cached: Counter,
-    pub tokens_verified: Counter,
-    pub tokens_refused: Counter,
+    cached: Counter,
+    verified: Counter,
+    refused: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,11 +32,14 @@ struct TokenLabels {
     result: TokenResult,
 }
 
+/// What became of a token that came with a call; each counts once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum TokenResult {
-    /// Verified before; only time and key were looked at.
+pub(super) enum TokenResult {
+    /// Accepted, and known from before: neither was its signature verified nor its issuer asked. All that is asked of each request held.
     Cached,
+    /// Accepted, and its signature was verified or its issuer asked.
     Verified,
+    /// It or the way in which it was presented, or it could not be told whether it is good.
     Refused,
 }
 
@@ -103,9 +106,9 @@ impl Metrics {
         let tokens = Family::<TokenLabels, Counter>::default();
         let counter = |result| tokens.get_or_create_owned(&TokenLabels { result });
         Self {
-            tokens_cached: counter(TokenResult::Cached),
-            tokens_verified: counter(TokenResult::Verified),
-            tokens_refused: counter(TokenResult::Refused),
+            cached: counter(TokenResult::Cached),
+            verified: counter(TokenResult::Verified),
+            refused: counter(TokenResult::Refused),
             fetches: Family::default(),
             introspections: Family::default(),
             keys_fetched: Family::default(),
@@ -116,7 +119,7 @@ impl Metrics {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("lakegate_authn_tokens", "Bearer tokens that came with calls", self.tokens.clone());
+        registry.register("lakegate_authn_tokens", "Tokens that came with calls, bearer tokens and bound ones, each once: accepted as known from before, accepted as just verified or asked about, refused", self.tokens.clone());
         registry.register("lakegate_authn_key_fetches", "Fetches of an issuer's key set", self.fetches.clone());
         registry.register("lakegate_authn_introspections", "Questions to an issuer whether a token is active", self.introspections.clone());
         registry.register(
@@ -147,6 +150,15 @@ impl Metrics {
             }
         }
         *shown = now;
+    }
+
+    pub(super) fn count_token(&self, result: TokenResult) {
+        let counter = match result {
+            TokenResult::Cached => &self.cached,
+            TokenResult::Verified => &self.verified,
+            TokenResult::Refused => &self.refused,
+        };
+        counter.inc();
     }
 
     pub(super) fn introspections_of(&self, issuer: &str) -> IntrospectionCounters {

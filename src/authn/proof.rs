@@ -9,18 +9,20 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use percent_encoding::percent_decode_str;
 
 use super::{
     Algorithm,
+    admit::Known,
     claims::Claims,
-    credential::{Credential, Scheme},
+    credential::Scheme,
     digest,
     jws::Jws,
     keys::{self, Key},
 };
 use crate::{
     clock::apart,
-    json::{self, Object, Value},
+    json::{Object, Value},
     model::{Call, Host, Reason, Refusal},
 };
 
@@ -37,21 +39,31 @@ struct Used {
     began: i64,
 }
 
-/// Proofs by the key that made them, as the first half of the SHA-256 of their `jti`.
-#[derive(Debug, Default)]
+/// The proofs that were used in one span, and how many of them each subject used.
+#[derive(Clone, Debug, Default)]
 struct Span {
-    keys: HashMap<[u8; 32], HashSet<[u8; 16]>>,
-    count: usize,
+    proofs: HashSet<Proof>,
+    subjects: HashMap<Subject, u32>,
 }
+
+/// A proof by the key that made it and its `jti`: the first half of a SHA-256 over both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Proof(u128);
+
+/// Whose token a proof came with: the first quarter of a SHA-256 over issuer and subject. Who finds another with the same shares its room, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Subject(u64);
 
 /// How old a proof may be, and how far ahead of our clock, in seconds.
 const PAST: i64 = 60;
 const AHEAD: i64 = 10;
 /// The length of a span, in milliseconds: more than both together.
 const SPAN: i64 = 75_000;
-/// Proofs in one span, some 40 bytes each; and how many of them one key may have, so that its holder alone cannot use up the room of all.
-const MOST: usize = 1 << 18;
-const MOST_OF_A_KEY: usize = MOST / 2;
+/// Proofs in one span. A table of the standard library is seven eighths full at most, so that these just fill 2^18 places of 17 bytes each; where each is of
+/// another subject, as much again is taken by their counts: 9 MiB a span, and half of that once more while a table grows.
+const MOST: usize = 7 << 15;
+/// How many of them one subject may use, whatever keys its tokens are bound to: keys cost nothing, and nobody alone is to use up the room of all.
+const MOST_OF_A_SUBJECT: u32 = 2 << 15;
 const LONGEST: usize = 8 * 1024;
 
 /// The schemes that would do, by RFC 9449, sections 7.1 and 7.2, with every algorithm that a proof may be signed by; and the same where a proof was bad.
@@ -65,12 +77,12 @@ fn algorithms() -> String {
 // === impl Proofs ===
 
 impl Proofs {
-    /// Whether `call` proves that whoever makes it has the key with the thumbprint `bound`, which its token is bound to; at the time `now_ms`.
+    /// Whether `call` proves that whoever makes it has the key that the token `known`, sent by `scheme`, is bound to; at the time `now_ms`.
     ///
     /// # Errors
     /// `ProofMissing` or `ProofInvalid`; `Overloaded` where it cannot be remembered that the proof was used.
-    pub(super) fn check(&self, bound: Option<&[u8; 32]>, credential: Credential<'_>, call: &Call<'_>, now_ms: i64) -> Result<(), Refusal> {
-        let bound = match (bound, credential.scheme) {
+    pub(super) fn check(&self, known: &Known, scheme: Scheme, call: &Call<'_>, now_ms: i64) -> Result<(), Refusal> {
+        let bound = match (known.verified.held.key(), scheme) {
             (None, Scheme::Bearer) => return Ok(()),
             (None, Scheme::DPoP) => {
                 return Err(Refusal::new(Reason::ProofInvalid, "the token is sent as `DPoP` and is not bound to a key; send it as `Bearer`"));
@@ -84,53 +96,87 @@ impl Proofs {
         let (first, second) = (proofs.next(), proofs.next());
         let proof = first.ok_or_else(|| missing("the call has no header `dpop` with the proof that its caller has the token's key"))?;
         let proof = std::str::from_utf8(proof).ok().filter(|_| second.is_none()).ok_or_else(|| invalid("the header `dpop` is not one proof"))?;
-        let id = verified(proof, bound, credential.token, call, now_ms.div_euclid(1000))?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(bound, &id, now_ms)
+        let id = verified(proof, bound, &known.digest, call, now_ms.div_euclid(1000))?;
+        let token = &known.verified.token;
+        let (proof, subject) = (Proof::of(bound, &id), Subject::of(token.issuer.as_str(), &token.subject));
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let past = used.turn(now_ms);
+        let outcome = used.take(proof, subject);
+        drop(used);
+        // Others need not wait until its memory is given back.
+        drop(past);
+        outcome
     }
 }
 
 // === impl Used ===
 
 impl Used {
-    /// Notes the use of a proof.
-    fn take(&mut self, key: &[u8; 32], id: &str, now: i64) -> Result<(), Refusal> {
-        let mut short = [0; 16];
-        short.iter_mut().zip(digest::of(id.as_bytes())).for_each(|(to, from)| *to = from);
+    /// Begins a new span where the current one is over; returns what is forgotten by that.
+    fn turn(&mut self, now: i64) -> [Span; 2] {
         let since = apart(self.began, now);
-        if since >= SPAN {
-            self.previous = std::mem::take(&mut self.current);
-            if since >= 2 * SPAN {
-                self.previous = Span::default();
-            }
-            self.began = now;
+        if since < SPAN {
+            return Default::default();
         }
-        if self.previous.holds(key, &short) || self.current.holds(key, &short) {
+        self.began = now;
+        let ended = std::mem::take(&mut self.current);
+        if since < 2 * SPAN { [std::mem::replace(&mut self.previous, ended), Span::default()] } else { [std::mem::take(&mut self.previous), ended] }
+    }
+
+    /// Notes the use of a proof.
+    fn take(&mut self, proof: Proof, subject: Subject) -> Result<(), Refusal> {
+        if self.previous.proofs.contains(&proof) || self.current.proofs.contains(&proof) {
             return Err(invalid("the proof was used before (`jti`); make one for each request"));
         }
-        if self.current.count >= MOST || self.current.keys.get(key).is_some_and(|used| used.len() >= MOST_OF_A_KEY) {
+        let Span { proofs, subjects } = &mut self.current;
+        if proofs.len() >= MOST {
             return Err(Refusal::new(Reason::Overloaded, "more proofs are being used than can be remembered"));
         }
-        self.current.count += usize::from(self.current.keys.entry(*key).or_default().insert(short));
+        let used = subjects.entry(subject).or_default();
+        if *used >= MOST_OF_A_SUBJECT {
+            return Err(Refusal::new(Reason::Overloaded, "the subject of the token uses more proofs than can be remembered of one"));
+        }
+        *used += 1;
+        proofs.insert(proof);
         Ok(())
     }
 }
 
-// === impl Span ===
+// === impl Proof ===
 
-impl Span {
-    fn holds(&self, key: &[u8; 32], id: &[u8; 16]) -> bool {
-        self.keys.get(key).is_some_and(|used| used.contains(id))
+impl Proof {
+    fn of(key: &[u8; 32], id: &str) -> Self {
+        let mut fields = digest::Fields::new();
+        fields.bytes(key).text(id);
+        Self(u128::from_be_bytes(first(&fields.finish())))
     }
 }
 
+// === impl Subject ===
+
+impl Subject {
+    fn of(issuer: &str, subject: &str) -> Self {
+        let mut fields = digest::Fields::new();
+        fields.text(issuer).text(subject);
+        Self(u64::from_be_bytes(first(&fields.finish())))
+    }
+}
+
+fn first<const N: usize>(digest: &[u8; 32]) -> [u8; N] {
+    let mut out = [0; N];
+    out.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
+    out
+}
+
 /// The `jti` of `proof`, once all of it is as RFC 9449, section 4.3, has it.
-fn verified(proof: &str, bound: &[u8; 32], token: &str, call: &Call<'_>, now: i64) -> Result<String, Refusal> {
-    let jws = Jws::read(proof, LONGEST).map_err(|_| invalid("the proof is no signed JWT of at most 8 KiB"))?;
+fn verified(proof: &str, bound: &[u8; 32], token: &[u8; 32], call: &Call<'_>, now: i64) -> Result<String, Refusal> {
+    let (jws, key) =
+        Jws::read_with(proof, LONGEST, |header| key_of(header, bound)).map_err(|_| invalid("the proof is no signed JWT of at most 8 KiB"))?;
     if jws.header.kind != "dpop+jwt" {
         return Err(invalid("the proof's `typ` is not `dpop+jwt`"));
     }
     let algorithm = Algorithm::parse(&jws.header.algorithm).ok_or_else(|| invalid("the proof's `alg` is not one of asymmetric keys"))?;
-    let key = key_of(&jws, bound)?;
+    let key = key?;
     if !key.fits(algorithm) {
         return Err(invalid("the proof's `alg` is not one of its key"));
     }
@@ -140,19 +186,20 @@ fn verified(proof: &str, bound: &[u8; 32], token: &str, call: &Call<'_>, now: i6
 }
 
 /// The key in the header of a proof, where it is the one that the token is bound to.
-fn key_of(jws: &Jws<'_>, bound: &[u8; 32]) -> Result<Key, Refusal> {
-    let header = jws.signed.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok()).unwrap_or_default();
-    let header = json::read(&header).map_err(|_| invalid("the proof's header cannot be read"))?;
-    let jwk = header.as_object().and_then(|header| header.get("jwk")?.as_object()).ok_or_else(|| invalid("the proof's header has no key (`jwk`)"))?;
+fn key_of(header: &Object<'_>, bound: &[u8; 32]) -> Result<Key, Refusal> {
+    let jwk = header.get("jwk").and_then(Value::as_object).ok_or_else(|| invalid("the proof's header has no key (`jwk`)"))?;
     if keys::is_secret(jwk) {
         return Err(invalid("the proof holds a private or symmetric key; whoever reads it can sign"));
     }
-    let key = Key::read(jwk).ok_or_else(|| invalid("the proof's key (`jwk`) is not one that verifies signatures here"))?;
-    if thumbprint(jwk).as_ref() == Some(bound) { Ok(key) } else { Err(invalid("the proof is by another key than the token is bound to (`cnf.jkt`)")) }
+    // Before the key is looked into, which costs more.
+    if thumbprint(jwk).as_ref() != Some(bound) {
+        return Err(invalid("the proof is by another key than the token is bound to (`cnf.jkt`)"));
+    }
+    Key::read(jwk).ok_or_else(|| invalid("the proof's key (`jwk`) is not one that verifies signatures here"))
 }
 
 /// Whether the proof was made for this request with this token, now; returns its `jti`.
-fn is_for(claims: &Claims<'_>, token: &str, call: &Call<'_>, now: i64) -> Result<String, Refusal> {
+fn is_for(claims: &Claims<'_>, token: &[u8; 32], call: &Call<'_>, now: i64) -> Result<String, Refusal> {
     let text = |name: &str| claims.get(name).and_then(Value::as_text);
     if text("htm") != Some(call.method) {
         return Err(invalid("the proof is for another method (`htm`)"));
@@ -160,7 +207,7 @@ fn is_for(claims: &Claims<'_>, token: &str, call: &Call<'_>, now: i64) -> Result
     if !text("htu").is_some_and(|place| is_place(place, &call.host, call.path.raw)) {
         return Err(invalid("the proof is for another address (`htu`)"));
     }
-    if text("ath") != Some(URL_SAFE_NO_PAD.encode(digest::of(token.as_bytes())).as_str()) {
+    if text("ath") != Some(URL_SAFE_NO_PAD.encode(token).as_str()) {
         return Err(invalid("the proof is for another token (`ath`)"));
     }
     let made = claims.time("iat").ok().flatten().ok_or_else(|| invalid("the proof does not say when it was made (`iat`)"))?;
@@ -182,27 +229,19 @@ fn is_place(place: &str, host: &Host<'_>, path: &str) -> bool {
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, theirs) = rest.find('/').and_then(|slash| rest.split_at_checked(slash)).unwrap_or((rest, "/"));
     let same_host = Host::read(authority.as_bytes()).is_ok_and(|authority| authority == *host);
-    same_host && canonical(theirs).is_some_and(|theirs| canonical(path) == Some(theirs))
+    same_host && is_path(theirs, path)
 }
 
-/// With the escapes of unreserved characters undone, and others in capitals; `None` where an escape is none.
-fn canonical(path: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let (high, low) = (char::from(bytes.next()?), char::from(bytes.next()?));
-        let value = u8::try_from(high.to_digit(16)? << 4 | low.to_digit(16)?).ok()?;
-        if value.is_ascii_alphanumeric() || b"-._~".contains(&value) {
-            out.push(value);
-        } else {
-            out.extend([b'%', high.to_ascii_uppercase() as u8, low.to_ascii_uppercase() as u8]);
+/// Whether two paths are one: segment by segment, with escapes undone once, as whoever serves the call reads them. An escaped slash divides nothing.
+fn is_path(one: &str, other: &str) -> bool {
+    let (mut first, mut second) = (one.split('/'), other.split('/'));
+    loop {
+        match (first.next(), second.next()) {
+            (Some(here), Some(there)) if percent_decode_str(here).eq(percent_decode_str(there)) => {}
+            (None, None) => return true,
+            _ => return false,
         }
     }
-    Some(out)
 }
 
 /// SHA-256 over the members that make the key, in order of name and without space (RFC 7638, section 3).
@@ -231,11 +270,13 @@ mod tests {
 
     #[test]
     fn a_thumbprint_is_that_of_the_standard() {
-        // RFC 7638, section 3.1.
-        let jwk = r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#;
-        let value = json::read(jwk.as_bytes()).unwrap();
-        let print = thumbprint(value.as_object().unwrap()).unwrap();
-        assert_eq!(URL_SAFE_NO_PAD.encode(print), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        // RFC 7638, section 3.1; RFC 9449, sections 4.2 and 6.1.
+        let rsa = r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#;
+        let ec = r#"{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}"#;
+        for (jwk, expected) in [(rsa, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"), (ec, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")] {
+            let value = crate::json::read(jwk.as_bytes()).unwrap();
+            assert_eq!(URL_SAFE_NO_PAD.encode(thumbprint(value.as_object().unwrap()).unwrap()), expected);
+        }
     }
 
     #[test]
@@ -273,42 +314,56 @@ mod tests {
         assert!(is_place("https://stage.cloud.databricks.com", &host, "/"));
     }
 
+    /// What [`Proofs::check`] does with a proof that holds.
+    fn used_at(used: &mut Used, now: i64, proof: Proof, subject: Subject) -> Result<(), Reason> {
+        drop(used.turn(now));
+        used.take(proof, subject).map_err(|refusal| refusal.reason)
+    }
+
     #[test]
     fn a_proof_is_remembered_for_as_long_as_it_is_good() {
-        let (mut used, key, start) = (Used::default(), [1; 32], 1_000_000_000);
+        let (mut used, key, start, who) = (Used::default(), [1; 32], 1_000_000_000, Subject(1));
         for offset in [0, 1, 40_000, 74_999, 75_000, 100_000] {
-            let id = offset.to_string();
-            assert!(used.take(&key, &id, start + offset).is_ok());
+            let proof = Proof::of(&key, &offset.to_string());
+            assert_eq!(used_at(&mut used, start + offset, proof, who), Ok(()));
             for later in [0, 1, 35_000, 71_000] {
-                let mut then = Used {
-                    current: Span { keys: used.current.keys.clone(), count: used.current.count },
-                    previous: Span { keys: used.previous.keys.clone(), count: used.previous.count },
-                    began: used.began,
-                };
-                assert_eq!(then.take(&key, &id, start + offset + later).unwrap_err().reason, Reason::ProofInvalid, "{offset} {later}");
-                assert!(then.take(&[2; 32], &id, start + offset + later).is_ok(), "of another key it is another proof");
+                let mut then = Used { current: used.current.clone(), previous: used.previous.clone(), began: used.began };
+                assert_eq!(used_at(&mut then, start + offset + later, proof, who), Err(Reason::ProofInvalid), "{offset} {later}");
+                let other = Proof::of(&[2; 32], &offset.to_string());
+                assert_eq!(used_at(&mut then, start + offset + later, other, who), Ok(()), "of another key it is another proof");
             }
         }
     }
 
     #[test]
-    fn where_there_is_no_room_nothing_is_taken_and_one_key_cannot_take_it_all() {
+    fn where_there_is_no_room_nothing_is_taken_and_one_subject_with_many_keys_cannot_take_it_all() {
         let (mut used, now) = (Used::default(), 1_000_000_000);
-        let (mut greedy, mut i) = (0, 0);
-        while used.take(&[1; 32], &i.to_string(), now).is_ok() {
-            (greedy, i) = (greedy + 1, i + 1);
+        let (greedy, other) = (Subject(1), Subject(2));
+        let proof = |number: u32| Proof(u128::from(number));
+        let taken = (0..).find(|&number| used_at(&mut used, now, proof(number), greedy).is_err()).unwrap();
+        assert_eq!(taken, MOST_OF_A_SUBJECT);
+        assert!(usize::try_from(MOST_OF_A_SUBJECT).unwrap() < MOST / 3, "others have room beside one");
+        assert_eq!(used_at(&mut used, now, proof(taken), other), Ok(()));
+        for number in (taken + 1..).take(MOST - used.current.proofs.len()) {
+            assert_eq!(used_at(&mut used, now, proof(number), Subject(number.into())), Ok(()));
         }
-        assert_eq!(greedy, MOST_OF_A_KEY);
-        assert!(used.take(&[2; 32], "other", now).is_ok());
-        used.current.count = MOST;
-        assert_eq!(used.take(&[3; 32], "x", now).unwrap_err().reason, Reason::Overloaded);
-        assert_eq!(used.take(&[1; 32], "0", now).unwrap_err().reason, Reason::ProofInvalid, "a full memory forgets nothing");
-        assert!(used.take(&[3; 32], "x", now + 75_000).is_ok());
+        assert_eq!(used_at(&mut used, now, proof(u32::MAX), Subject(u64::MAX)), Err(Reason::Overloaded));
+        assert!(used.current.proofs.capacity() <= MOST && used.current.subjects.capacity() <= MOST, "what the budget is told");
+        assert_eq!(used_at(&mut used, now, proof(0), greedy), Err(Reason::ProofInvalid), "a full memory forgets nothing");
+        assert_eq!(used_at(&mut used, now + 75_000, proof(u32::MAX), greedy), Ok(()));
     }
 
     #[test]
     fn the_challenge_names_every_algorithm_that_is_taken() {
         assert_eq!(missing("").challenge, Some("Bearer, DPoP algs=\"RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA\""));
         assert!(invalid("").challenge.is_some_and(|text| text.starts_with("Bearer, DPoP error=\"invalid_dpop_proof\", algs=\"RS256 ")));
+    }
+
+    #[test]
+    fn whose_proof_it_is_goes_by_issuer_and_subject() {
+        assert_eq!(Subject::of("a", "s"), Subject::of("a", "s"));
+        let distinct: HashSet<Subject> =
+            [("a", "s"), ("b", "s"), ("a", "t"), ("as", ""), ("", "as")].map(|(issuer, subject)| Subject::of(issuer, subject)).into();
+        assert_eq!(distinct.len(), 5);
     }
 }

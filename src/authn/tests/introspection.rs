@@ -241,6 +241,27 @@ async fn an_ended_token_passes_no_longer_than_the_window() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_asked_about_again_counts_each_time_it_comes() {
+    let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
+    let mut registry = prometheus_client::registry::Registry::default();
+    authn.register(&mut registry);
+    idp.tell(OPAQUE, &alice(&clock));
+    for later in [0, 5_000, 16_000] {
+        clock.shift(later);
+        assert!(ask(&authn, OPAQUE).await.is_ok());
+    }
+    idp.end(OPAQUE);
+    clock.shift(32_000);
+    ask(&authn, OPAQUE).await.unwrap_err();
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for (result, count) in [("verified", 2), ("cached", 1), ("refused", 1)] {
+        let line = format!("lakegate_authn_tokens_total{{result=\"{result}\"}} {count}\n");
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_an_end_ends_with_the_window_and_new_facts_count_then() {
     let (idp, authn, clock) = corp(IntrospectWhen::Opaque).await;
     idp.tell(OPAQUE, &merged(&alice(&clock), &json!({"exp": null})));

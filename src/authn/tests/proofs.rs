@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::world::{CORP, Forge, Key, KeyFile, PEER, authenticator, b64, call, merged, reason};
@@ -188,16 +187,6 @@ async fn where_possession_is_required_bearer_tokens_are_refused() {
     assert!(authn.caller_from_claims(claims.to_string().as_bytes(), None).is_err(), "what is told of callers goes by the same rule");
 }
 
-/// The example of RFC 9449, section 7.1 and 4.2: its thumbprint is that of its key.
-#[test]
-fn the_example_of_the_standard_has_its_thumbprint() {
-    let jwk =
-        json!({"kty": "EC", "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs", "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA", "crv": "P-256"});
-    let members: std::collections::BTreeMap<&String, &Value> = jwk.as_object().unwrap().iter().collect();
-    let print = URL_SAFE_NO_PAD.encode(digest::of(serde_json::to_string(&members).unwrap().as_bytes()));
-    assert_eq!(print, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
-}
-
 #[tokio::test]
 async fn a_caller_without_a_good_proof_is_told_the_scheme() {
     let (_keys, authn, _) = stage(Possession::AsTokenSays);
@@ -209,4 +198,28 @@ async fn a_caller_without_a_good_proof_is_told_the_scheme() {
     assert!(invalid.challenge.is_some_and(|challenge| challenge.contains("DPoP error=\"invalid_dpop_proof\", algs=")), "{invalid:?}");
     let unbound = send(&authn, "DPoP", &bearer, &[&other]).await.unwrap_err();
     assert_eq!(unbound.challenge, None, "it is a bearer token");
+}
+
+#[tokio::test]
+async fn a_token_that_comes_counts_once() {
+    let (_keys, authn, _) = stage(Possession::AsTokenSays);
+    let mut registry = prometheus_client::registry::Registry::default();
+    authn.register(&mut registry);
+    let token = bound(&PROVER);
+    let good = || proof(&PROVER, &token, &json!({}), &json!({}));
+    let used = good();
+    assert!(send(&authn, "DPoP", &token, &[&used]).await.is_ok());
+    assert!(send(&authn, "DPoP", &token, &[&good()]).await.is_ok());
+    for refused in [&[][..], &[used.as_str()], &["x"]] {
+        send(&authn, "DPoP", &token, refused).await.unwrap_err();
+    }
+    // Nobody presents it.
+    authn.examine(&token).await.unwrap();
+    authn.examine("x").await.unwrap_err();
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for (result, count) in [("verified", 1), ("cached", 1), ("refused", 3)] {
+        let line = format!("lakegate_authn_tokens_total{{result=\"{result}\"}} {count}\n");
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
 }
