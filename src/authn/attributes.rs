@@ -1,9 +1,9 @@
 //! Claims that policies read under names of their own, each by the type that the configuration declares.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use super::{
-    Attribute, IssuerConfig,
+    Attribute, IssuerConfig, Requirement,
     claims::{Claims, bad},
     facts::sorted,
     shown,
@@ -135,7 +135,7 @@ pub(super) fn required(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(),
         };
         let has =
             texts(value).ok_or_else(|| bad(format!("the claim `{claim}` is or holds {}, which nothing can be required of", described(value))))?;
-        if !has.iter().any(|text| requirement.any_of.contains(text)) {
+        if !requirement.is_met(&has) {
             let detail = format!("the claim `{claim}` is `{}`, and {}", shown(&has.join("`, `")), wanted());
             return Err(Refusal::new(Reason::TokenNotAccepted, detail));
         }
@@ -143,13 +143,23 @@ pub(super) fn required(claims: &Claims<'_>, config: &IssuerConfig) -> Result<(),
     Ok(())
 }
 
-/// What a value is compared as: a text as it is, a truth value or a whole number as JSON writes it, a list of texts as each of them.
-fn texts(value: &Value<'_>) -> Option<Vec<String>> {
+/// What a value is compared as, by `require` and by `when` of bindings alike: a text as it is, a truth value or a whole number as JSON writes it, a list of
+/// texts as each of them.
+pub(super) fn texts<'v>(value: &'v Value<'_>) -> Option<Vec<Cow<'v, str>>> {
     match value {
-        Value::Text(text) => Some(vec![text.to_string()]),
-        Value::Bool(truth) => Some(vec![truth.to_string()]),
-        Value::Int(number) => Some(vec![number.to_string()]),
-        Value::List(items) => items.iter().map(|item| item.as_text().map(str::to_owned)).collect(),
+        Value::Text(text) => Some(vec![Cow::Borrowed(text)]),
+        Value::Bool(truth) => Some(vec![Cow::Owned(truth.to_string())]),
+        Value::Int(number) => Some(vec![Cow::Owned(number.to_string())]),
+        Value::List(items) => items.iter().map(|item| item.as_text().map(Cow::Borrowed)).collect(),
         Value::Null | Value::Float(_) | Value::Object(_) => None,
+    }
+}
+
+// === impl Requirement ===
+
+impl Requirement {
+    /// Whether one of what a claim is [compared as](texts) is one of those that are asked for.
+    pub(super) fn is_met(&self, has: &[Cow<'_, str>]) -> bool {
+        has.iter().any(|text| self.any_of.iter().any(|wanted| wanted == text))
     }
 }

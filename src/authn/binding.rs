@@ -1,8 +1,8 @@
 //! Which workloads may present the tokens of an issuer: a token that was stolen into another pod is worth nothing there.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use super::{ClaimPath, ClaimPathError, Requirement, claims::Claims, shown};
+use super::{ClaimPath, ClaimPathError, Requirement, attributes, claims::Claims, shown};
 use crate::{
     json::Value,
     model::{PrincipalKind, Reason, Refusal, SpiffeError, SpiffeId, SpiffePattern, Token},
@@ -50,10 +50,11 @@ pub enum PeerTemplateError {
 /// What is known of one claim.
 #[derive(Clone, Debug)]
 enum Said<'c> {
-    Texts(Vec<&'c str>),
+    /// What it is compared as, where that is not one text: a truth value, a number, a list of texts.
+    Texts(Vec<Cow<'c, str>>),
     /// One text, which may name somebody.
     Text(&'c str),
-    /// It is there, and no text.
+    /// It is there, and of no type that is compared.
     Other,
     Absent,
     /// Nobody has said.
@@ -76,7 +77,7 @@ pub(super) fn of_facts(
     groups: Option<&ClaimPath>,
 ) -> Result<Option<Vec<SpiffePattern>>, Refusal> {
     let said = |path: &ClaimPath| match path.names() {
-        _ if Some(path) == groups => Said::Texts(told.groups.iter().map(String::as_str).collect()),
+        _ if Some(path) == groups => Said::Texts(told.groups.iter().map(|group| Cow::Borrowed(group.as_str())).collect()),
         [name] if name == subject_claim => Said::Text(&told.subject),
         [name] if matches!(name.as_str(), "azp" | "client_id") => told.client.as_deref().map_or(Said::Unknown, Said::Text),
         _ => Said::Unknown,
@@ -114,10 +115,9 @@ fn patterns<'c>(bindings: &[Binding], kind: PrincipalKind, said: impl Fn(&ClaimP
 
 /// Whether a claim is, or holds, one of the texts that are asked for; so it may be where it is not known.
 fn holds<'c>(claim: &Requirement, said: &impl Fn(&ClaimPath) -> Said<'c>) -> bool {
-    let wanted = |text: &str| claim.any_of.iter().any(|wanted| wanted == text);
     match said(&claim.claim) {
-        Said::Text(text) => wanted(text),
-        Said::Texts(texts) => texts.into_iter().any(wanted),
+        Said::Text(text) => claim.is_met(&[Cow::Borrowed(text)]),
+        Said::Texts(texts) => claim.is_met(&texts),
         Said::Other | Said::Absent => false,
         Said::Unknown => true,
     }
@@ -127,13 +127,13 @@ fn at<'c>(claims: &'c Claims<'_>, path: &ClaimPath) -> Said<'c> {
     match claims.at(path) {
         Ok(None) => Said::Absent,
         Ok(Some(Value::Text(text))) => Said::Text(text),
-        Ok(Some(Value::List(items))) => items.iter().map(Value::as_text).collect::<Option<_>>().map_or(Said::Other, Said::Texts),
+        Ok(Some(value)) => attributes::texts(value).map_or(Said::Other, Said::Texts),
         // on its way stands something that holds no claims
-        Ok(Some(_)) | Err(_) => Said::Other,
+        Err(_) => Said::Other,
     }
 }
 
-fn refused(detail: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+fn refused(detail: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::new(Reason::TokenNotForPeer, detail)
 }
 

@@ -1,13 +1,6 @@
-use super::{
-    forms,
-    path::KeyPath,
-    peers::Peers,
-    raw::{self, OneOrMany},
-    report::Report,
-    words::BoundKind,
-};
+use super::{claims, forms, path::KeyPath, peers::Peers, raw, report::Report, words::BoundKind};
 use crate::{
-    authn::{ClaimPath, PeerTemplate},
+    authn::{PeerTemplate, Requirement},
     text::quoted,
 };
 
@@ -26,8 +19,7 @@ pub enum Bindings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     pub kind: Option<BoundKind>,
-    /// Each with the texts of which it must be or hold one; never without any.
-    pub claims: Vec<(ClaimPath, Vec<String>)>,
+    pub claims: Vec<Requirement>,
     /// In the trust domains that they count as; never empty.
     pub peers: Vec<PeerTemplate>,
 }
@@ -56,7 +48,7 @@ fn binding(raw: &raw::Binding, peers: Option<&Peers>, path: &KeyPath, report: &m
         }
         Some(when) => {
             let path = path.key("when");
-            let read: Vec<_> = when.claims.iter().map(|(claim, texts)| required(claim, texts, &path.key(claim), report)).collect();
+            let read: Vec<_> = when.claims.iter().map(|(claim, texts)| claims::requirement(claim, texts, &path.key(claim), report)).collect();
             read.into_iter().collect()
         }
     };
@@ -77,22 +69,6 @@ fn binding(raw: &raw::Binding, peers: Option<&Peers>, path: &KeyPath, report: &m
         None => template,
     };
     Some(Binding { kind: raw.when.as_ref().and_then(|when| when.kind), claims: claims?, peers: written.into_iter().map(counted).collect() })
-}
-
-fn required(claim: &str, texts: &OneOrMany, path: &KeyPath, report: &mut Report<'_>) -> Option<(ClaimPath, Vec<String>)> {
-    let parsed = ClaimPath::parse(claim).map_err(|error| error.to_string());
-    let parsed = parsed.and_then(|parsed| if parsed.is_pattern() { Err(format!("{} is not one claim", quoted(claim))) } else { Ok(parsed) });
-    let texts = match texts {
-        OneOrMany::One(text) => forms::token_text(text, path, report).map(|text| vec![text]),
-        OneOrMany::Many(texts) => forms::some(texts, path, report, forms::token_text),
-    };
-    match parsed {
-        Ok(parsed) => Some((parsed, texts?)),
-        Err(message) => {
-            report.fault(path, message, "write the name of one claim, joined with `.` where it is inside another");
-            None
-        }
-    }
 }
 
 fn template(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<PeerTemplate> {

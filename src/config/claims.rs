@@ -101,7 +101,8 @@ fn require(raw: Option<&BTreeMap<String, OneOrMany>>, path: &KeyPath, report: &m
     read.into_iter().collect()
 }
 
-fn requirement(claim: &str, texts: &OneOrMany, path: &KeyPath, report: &mut Report<'_>) -> Option<Requirement> {
+/// What a claim must say, of every token (`require`) or of those that a binding is about (`when`).
+pub(super) fn requirement(claim: &str, texts: &OneOrMany, path: &KeyPath, report: &mut Report<'_>) -> Option<Requirement> {
     let any_of = match texts {
         OneOrMany::One(text) => forms::token_text(text, path, report).map(|text| vec![text]),
         OneOrMany::Many(texts) => forms::some(texts, path, report, forms::token_text),

@@ -3,7 +3,10 @@ use std::{fs, path::Path};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{authn::ClaimPath, model::TargetKind};
+use crate::{
+    authn::{ClaimPath, Requirement},
+    model::TargetKind,
+};
 
 mod claims;
 mod refused;
@@ -217,9 +220,12 @@ fn holds_every_key(issuers: &[Issuer], folder: &Path) {
     );
     let Bindings::Only(bindings) = &ci.bindings else { panic!("{:?}", ci.bindings) };
     let [binding] = bindings.as_slice() else { panic!("one binding") };
-    let claim = |path: &str| ClaimPath::parse(path).unwrap();
+    let wanted = |path: &str, any_of: &[&str]| Requirement {
+        claim: ClaimPath::parse(path).unwrap(),
+        any_of: any_of.iter().map(ToString::to_string).collect(),
+    };
     assert_eq!((&corp.bindings, binding.kind), (&Bindings::Any, Some(BoundKind::ServicePrincipal)));
-    assert_eq!(binding.claims, [(claim("a.b"), vec!["x".to_owned(), "y".to_owned()]), (claim("team"), vec!["ml".to_owned()])]);
+    assert_eq!(binding.claims, [wanted("a.b", &["x", "y"]), wanted("team", &["ml"])]);
     assert_eq!(binding.peers.iter().map(crate::authn::PeerTemplate::trust_domain).collect::<Vec<_>>(), ["b.example"]);
     let hours = |hours| Some(Duration::from_hours(hours));
     assert_eq!((ci.longest_token, ci.longest_session, ci.idle_session), (hours(24), hours(12), Some(Duration::from_mins(30))));

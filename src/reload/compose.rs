@@ -73,7 +73,7 @@ fn bindings(from: &Bindings) -> Option<Vec<authn::Binding>> {
             BoundKind::User => PrincipalKind::User,
             BoundKind::ServicePrincipal => PrincipalKind::ServicePrincipal,
         }),
-        claims: from.claims.iter().map(|(claim, any_of)| authn::Requirement { claim: claim.clone(), any_of: any_of.clone() }).collect(),
+        claims: from.claims.clone(),
         peers: from.peers.clone(),
     };
     Some(list.iter().map(binding).collect())

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::authn::{IssuerConfig, Provider};
 
 fn binding(kind: Option<PrincipalKind>, claims: &[(&str, &[&str])], peers: &[&str]) -> Binding {
     let requirement = |(claim, any_of): &(&str, &[&str])| Requirement {
@@ -23,6 +24,51 @@ fn bound(bindings: &[Binding], kind: PrincipalKind, claims: &serde_json::Value) 
             Err(refusal.detail.into_owned())
         }
     }
+}
+
+/// `require` and `when` read a claim the same way, whatever it is.
+#[test]
+fn what_is_required_is_what_a_binding_is_about() {
+    let values = [
+        json!("ml"),
+        json!("true"),
+        json!(true),
+        json!(false),
+        json!(7),
+        json!(-7),
+        json!("7"),
+        json!(7.0),
+        json!(7.5),
+        json!(1e30),
+        json!(null),
+        json!([]),
+        json!(["bi", "ml"]),
+        json!(["true"]),
+        json!([7]),
+        json!(["ml", true]),
+        json!([["ml"]]),
+        json!({ "ml": "ml" }),
+    ];
+    let wanted = ["ml", "true", "false", "7", "-7", "7.0", "7.5", "null", "", "[]", "x"];
+    let named = crate::model::Name::parse("corp").unwrap();
+    let (mut held, mut failed) = (0, 0);
+    for claim in ["team", "a.team", "other"] {
+        for any_of in wanted.iter().map(std::slice::from_ref).chain([&wanted[..2]]) {
+            let binding = binding(None, &[(claim, any_of)], &["spiffe://cluster.local/ns/ml/sa/x"]);
+            let mut config = IssuerConfig::new(named.clone(), "https://idp.example", Provider::Generic);
+            config.require.clone_from(&binding.claims);
+            for value in &values {
+                for claims in [json!({ "team": value }), json!({ "a": { "team": value } }), json!({ "a": value })] {
+                    let text = claims.to_string();
+                    let required = attributes::required(&Claims::read(text.as_bytes()).unwrap(), &config).is_ok();
+                    let when = bound(std::slice::from_ref(&binding), PrincipalKind::User, &claims).is_ok();
+                    assert_eq!(required, when, "{claim} of {claims} is to be one of {any_of:?}");
+                    *(if when { &mut held } else { &mut failed }) += 1;
+                }
+            }
+        }
+    }
+    assert!(held > 20 && failed > 20, "{held} {failed}");
 }
 
 const OWN: &str = "spiffe://cluster.local/ns/{namespace}/sa/{name}";

@@ -132,7 +132,7 @@ pub struct Binding {
     pub peers: Option<Vec<String>>,
 }
 
-/// Tokens, by what they say. Every key beside `kind` is a claim, with the text, or one of the texts, that it must be or hold.
+/// Tokens, by what they say. Every key beside `kind` is a claim, with the text, or one of the texts, that it must be or hold; compared as in `require`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct When {
     /// Whose token it is.

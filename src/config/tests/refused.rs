@@ -227,8 +227,8 @@ fn whose_tokens_may_be_presented_where() {
         ("[{ when: { kind: users }, peers: [\"spiffe://cluster.local/a\"] }]", "did you mean `user`?"),
         ("[{ when: { team: [] }, peers: [\"spiffe://cluster.local/a\"] }]", "`issuers[0].bindings[0].when.team` is empty"),
         ("[{ when: { team: 7 }, peers: [\"spiffe://cluster.local/a\"] }]", "`issuers[0].bindings[0].when.team` is a number, not a text or a list"),
-        ("[{ when: { a..b: x }, peers: [\"spiffe://cluster.local/a\"] }]", "is not a path of claims"),
-        ("[{ when: { \"a.*\": x }, peers: [\"spiffe://cluster.local/a\"] }]", "`a.*` is not one claim"),
+        ("[{ when: { a..b: x }, peers: [\"spiffe://cluster.local/a\"] }]", "is no path of claims"),
+        ("[{ when: { \"a.*\": x }, peers: [\"spiffe://cluster.local/a\"] }]", "`a.*` leads to many claims"),
     ];
     for (text, expected) in bad {
         let report = faults(&bindings(text));
