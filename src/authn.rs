@@ -48,6 +48,7 @@ pub use attributes::all as claims;
 pub use binding::{Binding, PeerTemplate, PeerTemplateError};
 pub use claim_path::{ClaimPath, ClaimPathError};
 pub use config::{Algorithm, Attribute, Config, IssuerConfig, KeySource, KindRule, Overage, Possession, Purpose, Requirement, SessionLimits};
+pub use credential::bare;
 pub use digest::of_facts;
 pub use introspect::{AssertionAudience, ClientAuth, IntrospectWhen, IntrospectionConfig, IntrospectionStatus, SecretSource};
 pub use logout::{Logout, LogoutError, LogoutKeys};

@@ -32,14 +32,13 @@ pub(super) fn read(value: &str) -> Result<Credential<'_>, Refusal> {
             "basic authentication is not accepted; send a token of your identity provider as `Authorization: Bearer`",
         ));
     }
-    let known = [("bearer", Scheme::Bearer), ("dpop", Scheme::DPoP)].into_iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name));
-    let Some((_, scheme)) = known else {
+    let Some(scheme) = Scheme::parse(scheme) else {
         return Err(Refusal::new(
             Reason::CredentialUnsupported,
             if !token.is_empty() && plain_scheme(scheme) {
                 format!("the authorization scheme `{}` is not accepted, only `Bearer` and `DPoP` are", shown(scheme))
             } else {
-                "the authorization header does not begin with `Bearer`".to_owned()
+                "the authorization header does not begin with `Bearer` or `DPoP`".to_owned()
             },
         ));
     };
@@ -50,9 +49,27 @@ pub(super) fn read(value: &str) -> Result<Credential<'_>, Refusal> {
         ));
     }
     if token.is_empty() || token.bytes().any(|b| !b.is_ascii_graphic()) {
-        return Err(Refusal::new(Reason::TokenMalformed, "the authorization header is not `Bearer`, one space and a token"));
+        return Err(Refusal::new(Reason::TokenMalformed, "the authorization header is not `Bearer` or `DPoP`, one space and a token"));
     }
     Ok(Credential { scheme, token })
+}
+
+/// The token in `text` as somebody pasted it: behind its scheme, or alone.
+#[must_use]
+pub fn bare(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_once(char::is_whitespace) {
+        Some((scheme, token)) if Scheme::parse(scheme).is_some() => token.trim_start(),
+        _ => text,
+    }
+}
+
+// === impl Scheme ===
+
+impl Scheme {
+    fn parse(name: &str) -> Option<Self> {
+        [("bearer", Self::Bearer), ("dpop", Self::DPoP)].into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, scheme)| scheme)
+    }
 }
 
 /// Whether it can be shown, where something follows: a token sent without a scheme stands in its place, and must not come back in a message.
@@ -74,10 +91,17 @@ pub(super) fn is_opaque(token: &str) -> Result<bool, Refusal> {
         return Err(Refusal::new(Reason::CredentialUnsupported, "Databricks personal access tokens are not accepted"));
     }
     let text = token.trim_end_matches('=');
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b)) {
-        return Err(Refusal::new(Reason::TokenMalformed, "the token holds what no token holds"));
+    let odd = text.bytes().position(|b| !b.is_ascii_alphanumeric() && !b"-._~+/".contains(&b));
+    match odd {
+        None if !text.is_empty() => Ok(true),
+        odd => {
+            let place = odd.unwrap_or_default().saturating_add(1);
+            let detail = format!(
+                "the token has at byte {place} what can stand in none (letters, digits and `-._~+/` can, and `=` at its end); send it as its issuer gave it"
+            );
+            Err(Refusal::new(Reason::TokenMalformed, detail))
+        }
     }
-    Ok(true)
 }
 
 /// Whether the first part is one of a JSON object, which may have space before it: some write headers over several lines.
@@ -86,4 +110,36 @@ fn begins_as_object(token: &str) -> bool {
     // Whole groups alone, so that how the end is written does not matter.
     let groups = part.get(..part.len() / 4 * 4).unwrap_or_default();
     URL_SAFE_NO_PAD.decode(groups).is_ok_and(|text| text.trim_ascii_start().starts_with(b"{"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_token_loses_its_scheme_as_the_header_does() {
+        for text in ["abc", " abc\n", "Bearer abc", "bearer  abc", "BEARER\tabc\n", "DPoP abc", "dpop abc ", "Bearer\nabc"] {
+            assert_eq!(bare(text), "abc", "{text:?}");
+        }
+        for text in ["Basic abc", "Bearerabc", "Bearer", "a b c"] {
+            assert_eq!(bare(text), text, "not one that is taken");
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_bad_credential_says_what_is_taken() {
+        for (header, says) in [
+            ("Token abc", "only `Bearer` and `DPoP` are"),
+            ("eyJh.eyJh.x", "does not begin with `Bearer` or `DPoP`"),
+            ("DPoP ", "is not `Bearer` or `DPoP`, one space and a token"),
+            ("DPoP a b", "is not `Bearer` or `DPoP`, one space and a token"),
+        ] {
+            let told = read(header).map(|_| ()).unwrap_err().detail;
+            assert!(told.contains(says), "{header}: {told}");
+        }
+        for (token, place) in [("abc!d", "at byte 4"), ("==", "at byte 1"), ("a=b", "at byte 2")] {
+            let told = is_opaque(token).unwrap_err().detail;
+            assert!(told.contains(place) && told.contains("send it as its issuer gave it"), "{token}: {told}");
+        }
+    }
 }

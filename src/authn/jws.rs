@@ -89,7 +89,7 @@ fn decode(part: &str, what: &str) -> Result<Vec<u8>, Refusal> {
 fn not_a_token(token: &str) -> Refusal {
     malformed(match token.bytes().filter(|&b| b == b'.').count() {
         4 => "the token is encrypted; only signed tokens are accepted",
-        0 => "the token is not a JWT; opaque tokens are not accepted",
+        0 => "the token is not a JWT, and no issuer is asked about opaque tokens; send a signed one, or configure `introspection` of its issuer",
         _ => "the token does not have the three parts of a signed JWT",
     })
 }

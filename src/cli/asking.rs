@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Exit, output::Output};
 use crate::{
+    authn,
     model::Secret,
     net::{self, Endpoint, EndpointError},
     text::shown,
@@ -70,7 +71,7 @@ impl Asker {
     fn token(&self) -> Result<Option<Secret>, String> {
         let Some(file) = &self.token_file else { return Ok(None) };
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        Ok(Some(Secret::new(super::token::bare(&text))))
+        Ok(Some(Secret::new(authn::bare(&text))))
     }
 }
 

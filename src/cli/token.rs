@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, output::Output};
 use crate::{
-    authn::Examined,
+    authn::{self, Examined},
     clock::Clock,
     model::{FieldValue, Refusal, SpiffePattern},
     net,
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Err(error) => return Output::error(Exit::Failure, error),
     };
     let authenticator = &compiled.snapshot.authenticator;
-    let examined = runtime.block_on(authenticator.examine(bare(&token))).and_then(|examined| {
+    let examined = runtime.block_on(authenticator.examine(authn::bare(&token))).and_then(|examined| {
         if let Some(peer) = &args.peer {
             examined.admit(authenticator.peer_told(peer.as_bytes())?.as_ref())?;
         }
@@ -65,12 +65,6 @@ fn read(args: &Args) -> std::io::Result<String> {
     let mut text = String::new();
     std::io::stdin().take(1 << 20).read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// The token as it is pasted: with the scheme, or without.
-pub(super) fn bare(text: &str) -> &str {
-    let text = text.trim();
-    text.strip_prefix("Bearer ").or_else(|| text.strip_prefix("bearer ")).unwrap_or(text).trim()
 }
 
 /// What policies will see of the token, and what it asks of whoever presents it.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Args, Exit, Output};
 use crate::{
+    authn,
     authz::Rights,
     cli::{token, told},
     clock::Clock,
@@ -92,7 +93,7 @@ fn claims(file: &Path) -> Result<Vec<u8>, Failed> {
 
 fn read_token(file: &Path) -> Result<String, Failed> {
     let text = std::fs::read_to_string(file).map_err(|error| Failed::Error(Exit::Invalid, format!("{}: {error}", file.display())))?;
-    Ok(token::bare(&text).to_owned())
+    Ok(authn::bare(&text).to_owned())
 }
 
 /// A report in lines of text, whoever made it.
