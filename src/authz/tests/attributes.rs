@@ -74,6 +74,11 @@ fn a_policy_on_what_is_not_declared_or_otherwise_does_not_load() {
         ),
         ("!(context has token.claims.zone)", "no issuer declares the attribute `zone`; declare it in `issuers[].attributes` of lakegate.yaml"),
         (r#"context has token && context.token.claims has "a b""#, "no issuer declares the attribute `a b`"),
+        // `when {` ends in column 53; the name is marked where the claim is asked for, not where its letters stand first
+        (r#""refuse" != "ref" && context has token && context.token.claims has ref"#, "base.cedar:1:121: no issuer declares the attribute `ref`"),
+        (r"context has references && context has token.claims.ref", "base.cedar:1:105: no issuer declares the attribute `ref`"),
+        // Cedar reads escapes in names
+        (r#"context has token && context.token["cl\u{61}ims"] has zone"#, "no issuer declares the attribute `zone`"),
     ];
     for (condition, want) in cases {
         let loaded = Authorizer::load(&vocabulary(), &source(&permit(condition)), 1 << 20, None);
