@@ -119,6 +119,9 @@ impl Facts {
         for path in &config.roles_claims {
             claims.collect(path, &mut token.roles)?;
         }
+        if config.roles_claims.is_empty() {
+            token.roles.extend(config.provider.other_role(claims)?.map(str::to_owned));
+        }
         token.roles = sorted(token.roles);
         token.digest = digest::of_facts(&token);
         let bindings = binding::of_claims(config.bindings.as_deref(), claims, token.kind)?;

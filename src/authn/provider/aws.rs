@@ -2,7 +2,7 @@ use super::{Algorithm, Claims, HOUR, JWTS, KindRule, Place, Profile, Reach, Refu
 
 /// Tokens of `sts:GetWebIdentityToken` (AWS IAM, *Understanding token claims*). The subject is the ARN of the role or user that asked for it; account,
 /// tags and where it ran stand in one claim whose name is a URL. People who come through IAM Identity Center share the role: `identity_store_user_id`
-/// tells them apart. `request_tags` are what the caller says of itself and prove nothing.
+/// tells them apart. The role of the ARN is a role to policies. `request_tags` are what the caller says of itself and prove nothing.
 pub(super) const PROFILE: Profile = Profile {
     token_types: JWTS,
     algorithms: &[Algorithm::RS256, Algorithm::ES384],
@@ -46,4 +46,16 @@ pub(super) fn admit(claims: &Claims<'_>) -> Result<(), Refusal> {
     let of_subject = needed(claims, "sub")?.split(':').nth(4).filter(|account| !account.is_empty());
     let of_claims = facts.get("aws_account").and_then(Value::as_text);
     if of_subject.is_some() && of_subject == of_claims { Ok(()) } else { Err(bad("the token's `sub` is no ARN of its `aws_account`")) }
+}
+
+/// The name of the role in the subject, which is unique in its account whatever path is before it: `arn:aws:iam::<account>:role/<path>/<name>`, or
+/// `arn:aws:sts::<account>:assumed-role/<name>/<session>`. `None` for a user.
+pub(super) fn role<'c>(claims: &'c Claims<'_>) -> Result<Option<&'c str>, Refusal> {
+    let resource = needed(claims, "sub")?.splitn(6, ':').nth(5).unwrap_or_default();
+    let name = match resource.split_once('/') {
+        Some(("role", rest)) => rest.rsplit('/').next(),
+        Some(("assumed-role", rest)) => rest.split('/').next(),
+        _ => None,
+    };
+    Ok(name.filter(|name| !name.is_empty()))
 }
