@@ -149,6 +149,12 @@ impl Provider {
         }
     }
 
+    /// The claim that names the subject of its tokens and never another one's.
+    #[must_use]
+    pub fn subject(self) -> &'static str {
+        self.profile().subject
+    }
+
     /// What policies may read of its tokens without being told, in order of name.
     #[must_use]
     pub fn attributes(self) -> Vec<Attribute> {
@@ -250,17 +256,17 @@ impl Provider {
             _ => Ok(None),
         }
     }
-}
-
-/// Whether nothing marks the token as one for something else.
-            _ => Ok(None),
-        }
-    }
 
     /// The role that a token has by what it says of its subject, where no claim is named for roles.
     pub(super) fn other_role<'c>(self, claims: &'c Claims<'_>) -> Result<Option<&'c str>, Refusal> {
         match self {
             Self::Aws => aws::role(claims),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Whether nothing marks the token as one for something else.
 fn unmarked(claims: &Claims<'_>, id_tokens: bool) -> Result<(), Refusal> {
     // Keycloak, and who follows it, writes what a token is into the claim `typ`, and `JWT` into the header of all of them.
     match claims.get("typ").map(|kind| kind.as_text().map(str::to_ascii_lowercase)).as_ref().map(Option::as_deref) {

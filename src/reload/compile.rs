@@ -163,7 +163,7 @@ fn unmeant(config: &Config) -> Vec<Fault> {
         help: Some("nobody has anything by this folder: is it the right one?".to_owned()),
     });
     let yaml = policy.groups.as_deref().into_iter().chain(given).filter_map(|dir| unread(dir, Meant::Yaml));
-    unbound(config).chain(unread(&policy.dir, Meant::Policies)).chain(yaml).chain(nothing).collect()
+    unbound(config).chain(renamed(config)).chain(unread(&policy.dir, Meant::Policies)).chain(yaml).chain(nothing).collect()
 }
 
 /// Issuers of which nobody has said which workloads may present their tokens.
@@ -176,6 +176,28 @@ fn unbound(config: &Config) -> impl Iterator<Item = Fault> {
         help: Some("say which workloads may present them, or `bindings: none` where that is meant".to_owned()),
     })
 }
+
+/// Issuers whose subjects are names that their users can change, or that another user is given later.
+fn renamed(config: &Config) -> impl Iterator<Item = Fault> {
+    config.issuers.iter().filter_map(|issuer| {
+        let claim = issuer.subject_claim.as_deref().filter(|claim| CHANGING.contains(claim))?;
+        let stable = authn::Provider::from(issuer.provider).subject();
+        Some(Fault {
+            file: config.file.clone(),
+            line: None,
+            column: None,
+            message: format!(
+                "issuer `{}` takes `{claim}` for the subject, a name that can pass to another person, who then has all rights of the first",
+                issuer.name
+            ),
+            help: Some(format!("write `subject_claim: {stable}`, or leave it out; policies can read `{claim}` as one of `attributes`")),
+        })
+    })
+}
+
+/// Claims that name a user for people to read: `OpenID` Connect Core 1.0, section 5.7, has no claim but `sub` be relied on to identify anybody; `upn`, `unique_name`
+/// and `username` are those of Entra, AD FS and RFC 7662.
+const CHANGING: [&str; 7] = ["name", "nickname", "preferred_username", "unique_name", "upn", "user_name", "username"];
 
 /// That files of a folder are not read, once.
 pub(super) fn unread(dir: &Path, meant: Meant) -> Option<Fault> {

@@ -254,6 +254,33 @@ fn every_provider_of_the_configuration_has_its_cases() {
     assert_eq!(words, PROVIDERS);
 }
 
+/// A subject that a person can rename, or that another person is given later, is told of; one that is immutable is not.
+#[test]
+fn whose_subject_can_change_hands_is_told() {
+    let folder = folder(&json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "a", "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+        "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA" }] }));
+    let check = |subject: &str, provider: &str, url: &str| {
+        let mut issuer = json!({ "name": "corp", "issuer": url, "provider": provider, "audiences": ["lakegate"], "bindings": "none" });
+        if !subject.is_empty() {
+            issuer["subject_claim"] = json!(subject);
+        }
+        fs::write(folder.path().join("lakegate.yaml"), configured(vec![issuer])).unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_lakegate")).args(["check", "--config", "lakegate.yaml"]).current_dir(folder.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{subject}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (keycloak, tenant) = ("https://kc.example.com/realms/ml", "https://login.microsoftonline.com/aaaabbbb-0000-cccc-1111-dddd2222eeee/v2.0");
+    for subject in ["upn", "preferred_username", "username", "name", "nickname"] {
+        let told = check(subject, "keycloak", keycloak);
+        assert!(told.contains(&format!("issuer `corp` takes `{subject}` for the subject")) && told.contains("write `subject_claim: sub`"), "{told}");
+    }
+    assert!(check("upn", "entra", tenant).contains("write `subject_claim: oid`"));
+    for subject in ["", "sub", "employee_id", "email"] {
+        assert!(!check(subject, "keycloak", keycloak).contains("for the subject"), "{subject}");
+    }
+}
+
 /// Every page's issuer, policies and cases together: what a page promises of a token is what is decided.
 #[test]
 fn the_pages_promise_what_is_decided() {
@@ -268,7 +295,8 @@ fn the_pages_promise_what_is_decided() {
             let block = page.split(opening).nth(1).unwrap_or_else(|| panic!("{provider} has no {opening}"));
             block.split("```").next().unwrap().to_owned()
         };
-        config.push_str(block("```yaml\n# lakegate.yaml\n").strip_prefix("issuers:\n").unwrap());
+        let issuers = block("```yaml\n# lakegate.yaml\n");
+        config.push_str(issuers.strip_prefix("issuers:\n").unwrap());
         fs::write(folder.path().join(format!("policies/{provider}.cedar")), block(&format!("```cedar\n// policies/{provider}.cedar\n"))).unwrap();
         let cases = block(&format!("```yaml\n# policies/tests/{provider}.yaml\n"));
         fs::write(folder.path().join(format!("policies/tests/{provider}.yaml")), cases).unwrap();

@@ -33,7 +33,8 @@ pub struct Issuer {
     /// A file with its key set, in place of `jwks_uri`. Watched.
     #[schemars(example = &"corp.jwks.json")]
     pub jwks_file: Option<PathBuf>,
-    /// The claim that is the subject. Choose one that never changes hands: `sub` or `oid`, not an e-mail address.
+    /// The claim that is the subject. Choose one that never changes hands: `sub` or `oid`, not an e-mail address; of names that people choose (`preferred_username`, `upn`
+    /// and the like) `lakegate check` warns.
     #[schemars(example = &"sub")]
     pub subject_claim: Option<String>,
     /// The claim that lists the groups: a path of names joined with dots, and one that holds a dot in quotation marks.
