@@ -296,6 +296,7 @@ fn the_pages_promise_what_is_decided() {
             block.split("```").next().unwrap().to_owned()
         };
         let issuers = block("```yaml\n# lakegate.yaml\n");
+        assert!(issuers.contains("\n    bindings:"), "{provider} does not say in which workloads its tokens count");
         config.push_str(issuers.strip_prefix("issuers:\n").unwrap());
         fs::write(folder.path().join(format!("policies/{provider}.cedar")), block(&format!("```cedar\n// policies/{provider}.cedar\n"))).unwrap();
         let cases = block(&format!("```yaml\n# policies/tests/{provider}.yaml\n"));
