@@ -5,6 +5,9 @@
 #![expect(clippy::panic, reason = "as above")]
 #![expect(clippy::indexing_slicing, reason = "JSON that is not there is null, and a test says so")]
 
+#[cfg(not(feature = "test-clock"))]
+compile_error!("these tests move the clock of the service: run them with `--features test-clock`, as `make test` does");
+
 mod access;
 mod architecture;
 mod asking;
@@ -30,7 +33,6 @@ mod shipped;
 mod spelling;
 mod storm;
 mod strangers;
-#[cfg(feature = "test-clock")]
 mod time;
 mod tls;
 mod upgrade;

@@ -98,7 +98,6 @@ async fn only_access_tokens_for_lakegate_count() {
 }
 
 /// A token is good for as long as Keycloak said, known or not.
-#[cfg(feature = "test-clock")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_keycloak_expires() {
     let realm = realm().await;

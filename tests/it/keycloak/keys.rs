@@ -23,7 +23,6 @@ async fn a_rotation_is_not_noticed() {
 }
 
 /// What an administrator does whose key was stolen: the tokens it signed stop, verified before or not, within a minute.
-#[cfg(feature = "test-clock")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawn_key_stops_within_a_minute() {
     let realm = realm().await;
@@ -39,7 +38,6 @@ async fn a_withdrawn_key_stops_within_a_minute() {
     assert_eq!(asked(&world, &new.access).await, (200, "OK".to_owned()));
 }
 
-#[cfg(feature = "test-clock")]
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_known_decide_while_keycloak_is_out_of_reach() {
     let realm = realm().await;
