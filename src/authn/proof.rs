@@ -340,7 +340,7 @@ mod tests {
         let (mut used, now) = (Used::default(), 1_000_000_000);
         let (greedy, other) = (Subject(1), Subject(2));
         let proof = |number: u32| Proof(u128::from(number));
-        let taken = (0..).find(|&number| used_at(&mut used, now, proof(number), greedy).is_err()).unwrap();
+        let taken = (0..=MOST_OF_A_SUBJECT).find(|&number| used_at(&mut used, now, proof(number), greedy).is_err()).unwrap();
         assert_eq!(taken, MOST_OF_A_SUBJECT);
         assert!(usize::try_from(MOST_OF_A_SUBJECT).unwrap() < MOST / 3, "others have room beside one");
         assert_eq!(used_at(&mut used, now, proof(taken), other), Ok(()));
