@@ -34,6 +34,7 @@ mod revoked;
 mod shelf;
 mod standing;
 mod told;
+mod trail;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ use prometheus_client::registry::Registry;
 pub use provider::{Misfit, Provider};
 pub use revoke::{RevocationNote, RevocationPage};
 pub use revoked::{By, Order, Revocation, RevocationStatus, RevokeError};
+pub use trail::{Trail, Whose};
 
 use self::{
     admit::{Known, Presented},
@@ -233,40 +235,36 @@ impl Authenticator {
     /// A [`Refusal`] where the workload or the token is not good, where there is neither, or (`KeysUnavailable`, `IntrospectionUnavailable`) where that cannot be known.
     pub async fn authenticate(&self, call: &Call<'_>) -> Result<Caller, Refusal> {
         let peer = self.peer(call)?;
-        self.identify(call, peer).await
+        self.identify(call, peer, &mut Trail::default()).await
     }
 
     /// Who calls, where [`peer`](Self::peer) has already said which workload: the part of [`authenticate`](Self::authenticate) that reads the token.
+    /// What is known of the token is on the `trail`, if it is refused too.
     ///
     /// # Errors
     /// As for [`authenticate`](Self::authenticate), but for the workload.
-    pub async fn identify(&self, call: &Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
+    pub async fn identify(&self, call: &Call<'_>, peer: Option<SpiffeId>, trail: &mut Trail) -> Result<Caller, Refusal> {
         let token = match call.headers.authorization {
             None => None,
-            Some(value) => Some(self.counted(credential::read(value)?, call, peer.as_ref()).await?),
+            Some(value) => Some(self.counted(credential::read(value)?, call, peer.as_ref(), trail).await?),
         };
         told::somebody(Caller { peer, token })
     }
 
-    /// The facts of `token`, a compact JWT or an opaque one, once it is verified, and what it asks of whoever presents it.
-    ///
-    /// # Errors
-    /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
-    pub async fn examine(&self, token: &str) -> Result<Examined, Refusal> {
-        let verified = self.known(token, None).await?.verified;
-        self.stands_unused(&verified.held.standing, self.clock.now())?;
-        Ok(Examined { token: Arc::clone(&verified.token), held: verified.held.clone() })
-    }
-
     /// The facts of the token, once it is verified and may be presented so.
-    async fn counted(&self, credential: Credential<'_>, call: &Call<'_>, peer: Option<&SpiffeId>) -> Result<Arc<Token>, Refusal> {
+    async fn counted(&self, credential: Credential<'_>, call: &Call<'_>, peer: Option<&SpiffeId>, trail: &mut Trail) -> Result<Arc<Token>, Refusal> {
         let admitted = async {
-            let known = self.known(credential.token, peer).await?;
+            let known = self.known(credential.token, peer, trail).await?;
+            trail.saw(&known.verified);
             let held = &known.verified.held;
             held.by(&Presented { call: Some(call), peer, peers: &self.peers })?;
             // After what costs the caller nothing, since it uses the proof up; before the session, which no thief is to keep alive.
             self.proofs.check(&known, credential.scheme, call, self.clock.now_ms())?;
-            self.stands(&held.standing, self.clock.now())?;
+            let now = self.clock.now();
+            if let Err(refusal) = self.stands(&held.standing, now) {
+                trail.revoked_by(self.revocation_of(&held.standing, &refusal, now));
+                return Err(refusal);
+            }
             Ok(known)
         };
         let admitted = admitted.await;
@@ -278,36 +276,42 @@ impl Authenticator {
         admitted.map(|known| Arc::clone(&known.verified.token))
     }
 
-    /// What is known of the token, now if not before.
-    async fn known(&self, token: &str, peer: Option<&SpiffeId>) -> Result<Known, Refusal> {
+    /// What is known of the token, now if not before. One that is refused is on the `trail` as far as it was verified; one that is good is for the caller to
+    /// put there.
+    async fn known(&self, token: &str, peer: Option<&SpiffeId>, trail: &mut Trail) -> Result<Known, Refusal> {
         // Before it is hashed, so that a long one costs nothing.
         if token.len() > self.token_limit {
             return Err(Refusal::new(Reason::TokenTooLarge, format!("the token is longer than {} bytes", self.token_limit)));
         }
         let digest = digest::of(token.as_bytes());
-        let remembered = self.recall(&digest).await?;
+        trail.begin(&digest);
+        let remembered = self.recall(&digest, trail).await?;
         let (verified, cached) = match remembered {
             Some(known) if known.issuer.still_says(known.asked_ms, known.key.is_some()) => (known, true),
-            known => (self.verified(Question { token, digest, peer, cache: &self.cache, known: known.is_some() }, known).await?, false),
+            known => {
+                let question = Question { token, digest, peer, cache: &self.cache, known: known.is_some() };
+                (self.verified(question, known, trail).await?, false)
+            }
         };
         Ok(Known { verified, digest, cached })
     }
 
     /// The facts of a token that has to be verified or asked about, once that is done; it may have been `known` before.
-    async fn verified(&self, question: Question<'_>, known: Option<Arc<Verified>>) -> Result<Arc<Verified>, Refusal> {
+    async fn verified(&self, question: Question<'_>, known: Option<Arc<Verified>>, trail: &mut Trail) -> Result<Arc<Verified>, Refusal> {
         if let Some(known) = known {
+            trail.saw(&known);
             let issuer = Arc::clone(&known.issuer);
             let about = if known.key.is_some() { About::Signed(known) } else { About::Opaque };
             return issuer.ask(question, about).await;
         }
         match self.issuers.iter().find(|issuer| issuer.config.introspection.as_ref().is_some_and(|asks| asks.when.opaque())) {
             Some(issuer) if credential::is_opaque(question.token)? => issuer.ask(question, About::Opaque).await,
-            _ => self.signed(question).await,
+            _ => self.signed(question, trail).await,
         }
     }
 
     /// The facts of a token that is signed, once it is verified.
-    async fn signed(&self, question: Question<'_>) -> Result<Arc<Verified>, Refusal> {
+    async fn signed(&self, question: Question<'_>, trail: &mut Trail) -> Result<Arc<Verified>, Refusal> {
         let jws = Jws::read(question.token, self.token_limit)?;
         let claims = Claims::read(&jws.claims)?;
         let issuer = self.issuer(&claims)?;
@@ -316,10 +320,10 @@ impl Authenticator {
             return Err(Refusal::new(Reason::TokenWrongType, detail));
         }
         let key = Some(issuer.verify(&jws).await?);
-        let facts = Facts::read(&claims, &issuer.config, self.clock.now(), Form::Signed)?;
-        let (window, held, token) = (facts.window, facts.held, Arc::new(facts.token));
-        let verified = Arc::new(Verified { issuer: Arc::clone(issuer), key, window, held, token, asked_ms: None });
+        let facts = Facts::read(&claims, &issuer.config, self.clock.now(), Form::Signed).inspect_err(|_| trail.read(&claims, &issuer.config))?;
+        let verified = Arc::new(Verified::new(issuer, key, facts, None));
         if !issuer.still_says(None, true) {
+            trail.saw(&verified);
             return issuer.ask(question, About::Signed(verified)).await;
         }
         self.cache.insert(question.digest, Arc::clone(&verified));
@@ -327,29 +331,18 @@ impl Authenticator {
     }
 
     /// What is known of a token that was verified before, where it still counts.
-    async fn recall(&self, digest: &[u8; 32]) -> Result<Option<Arc<Verified>>, Refusal> {
+    async fn recall(&self, digest: &[u8; 32], trail: &mut Trail) -> Result<Option<Arc<Verified>>, Refusal> {
         let Some(known) = self.cache.get(digest) else { return Ok(None) };
         if !self.issuers.iter().any(|issuer| Arc::ptr_eq(issuer, &known.issuer)) {
             return Ok(None);
         }
-        known.window.check(self.clock.now())?;
+        known.window.check(self.clock.now()).inspect_err(|_| trail.saw(&known))?;
         match known.key {
-            Some(key) if !known.issuer.keys().await?.keys.holds(key) => {}
+            Some(key) if !known.issuer.keys().await.inspect_err(|_| trail.saw(&known))?.keys.holds(key) => {}
             _ => return Ok(Some(known)),
         }
         self.cache.remove(digest);
         Ok(None)
-    }
-
-    /// The caller that a verified token with these claims would make: everything but the signature, the header and the key.
-    ///
-    /// # Errors
-    /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
-    pub fn caller_from_claims(&self, claims_json: &[u8], peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
-        let now = self.clock.now();
-        let (caller, standing) = self.told(claims_json, peer, now)?;
-        self.stands_unused(&standing, now)?;
-        Ok(caller)
     }
 
     /// The issuer whose identifier is exactly the `iss` of `claims`.

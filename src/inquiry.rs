@@ -8,6 +8,6 @@ mod wire;
 pub use self::{
     claims::claims,
     request::{Line, Request},
-    stages::{Asker, Report, inquire},
+    stages::{Asker, Report, Terms, inquire},
     wire::Inquiry,
 };

@@ -21,7 +21,7 @@ mod verdict;
 mod vocabulary;
 
 pub use call::{ApiPath, Body, BodyFault, Call, Headers, MediaType, Query, Repeated, Segment, Upgrade};
-pub use caller::{Caller, Principal, PrincipalKind, Token};
+pub use caller::{Caller, Principal, PrincipalKind, Token, TokenDigest};
 pub use entity::{EntityRef, TypeName};
 pub use facts::RequestFacts;
 pub use fault::{Fault, Faults};

@@ -7,6 +7,7 @@ mod asked;
 mod candidate;
 mod facts;
 mod found;
+mod identity;
 mod metrics;
 mod remembered;
 mod snapshot;
@@ -35,6 +36,7 @@ use asked::Answered;
 pub use candidate::Candidate;
 use candidate::{Comparer, Question};
 use found::{Found, Judged, Stage};
+pub use identity::{identity, refused_token};
 use metrics::Metrics;
 use remembered::Refusals;
 pub use snapshot::{ShadowTargets, Snapshot};
@@ -232,7 +234,7 @@ async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, 
         found.caller = Some(Caller { peer: found.peer.clone(), token: None });
         return Ok(Outcome::Discovery(target?));
     }
-    let caller = found.caller.insert(snapshot.authenticator.identify(call, found.peer.clone()).await?);
+    let caller = found.caller.insert(snapshot.authenticator.identify(call, found.peer.clone(), &mut found.trail).await?);
     found.stage = Stage::Classify;
     if let Some(asked) = asked {
         let asked = asked?;

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use super::facts::Facts;
+use crate::model::TokenDigest;
 
 /// One audit record: normative for `proto/lakegate/v1/decision.proto`, and for every command that speaks of decisions.
 ///
@@ -16,7 +17,7 @@ pub struct Entry {
     pub decision: Decision,
     /// A code of docs/reasons.md; `ALLOWED` where nothing refused.
     pub reason: &'static str,
-    /// The sentence that the caller may read.
+    /// The sentence that the caller may read, and behind it what operators alone may.
     pub detail: String,
     /// The last stage the call reached.
     pub stage: &'static str,
@@ -52,6 +53,8 @@ pub struct Entry {
     pub session_id: Option<String>,
     pub request_id: Option<String>,
     pub user_identity: Option<Identity>,
+    /// There where nobody was admitted, and the token that came is known all the same.
+    pub refused_token: Option<RefusedToken>,
     /// The action's service: `serving_endpoints`.
     pub service_name: Option<String>,
     /// The action's method: `query`.
@@ -95,8 +98,30 @@ pub enum Decision {
 pub struct Identity {
     pub issuer: String,
     pub subject_name: String,
+    /// `jti`, or what the issuer has in its place.
     pub token_id: Option<String>,
+    pub token_digest: Option<TokenDigest>,
     pub client: Option<String>,
+}
+
+/// Whose a token is that was verified, by its signature or by its issuer's answer, and refused for what came after: a thief's, or one that was revoked.
+/// It names nobody who was let in. A token that could not be verified has none, since it may say anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RefusedToken {
+    /// The name of the issuer in the configuration.
+    pub issuer: String,
+    pub subject_name: Option<String>,
+    pub token_id: Option<String>,
+    pub token_digest: Option<TokenDigest>,
+    pub client: Option<String>,
+    pub session_id: Option<String>,
+    /// Who acts now first.
+    pub actor: Vec<String>,
+    pub purpose: Option<String>,
+    /// Seconds since the epoch.
+    pub expires_at: Option<i64>,
+    /// The revocation that refused it: `lakegate revoke --lift` takes it.
+    pub revocation_id: Option<String>,
 }
 
 /// One name and value of the request.

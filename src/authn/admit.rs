@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{PeerConfig, binding, cache::Verified, confirm::Confirmation, peer::certificate, standing::Standing};
+use super::{Authenticator, PeerConfig, Trail, binding, cache::Verified, confirm::Confirmation, peer::certificate, standing::Standing};
 use crate::model::{Call, Refusal, SpiffeId, SpiffePattern, Token};
 
 /// How a token is presented.
@@ -40,36 +40,37 @@ pub(super) struct Known {
 #[derive(Clone, Debug)]
 pub struct Examined {
     pub token: Arc<Token>,
-    pub(super) held: Held,
+    held: Held,
+}
+
+// === impl Authenticator ===
+
+impl Authenticator {
+    /// The facts of `token` once it is verified, and what it asks of whoever presents it. What is known of one that is refused is on the `trail`.
+    ///
+    /// # Errors
+    /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
+    pub async fn examine(&self, token: &str, trail: &mut Trail) -> Result<Examined, Refusal> {
+        let verified = self.known(token, None, trail).await?.verified;
+        trail.saw(&verified);
+        let (standing, now) = (&verified.held.standing, self.clock.now());
+        if let Err(refusal) = self.stands_unused(standing, now) {
+            trail.revoked_by(self.revocation_of(standing, &refusal, now));
+            return Err(refusal);
+        }
+        Ok(Examined { token: Arc::clone(&verified.token), held: verified.held.clone() })
+    }
 }
 
 // === impl Examined ===
 
 impl Examined {
-    /// The workloads that may present it; `None` where any may.
-    #[must_use]
-    pub fn peers(&self) -> Option<&[SpiffePattern]> {
-        self.held.bindings.as_deref()
-    }
-
-    /// Whether it is bound to a client certificate.
-    #[must_use]
-    pub fn wants_certificate(&self) -> bool {
-        self.held.confirmation.is_some_and(|confirmation| confirmation.certificate.is_some())
-    }
-
-    /// Whether it is bound to a key that signs a proof for each request.
-    #[must_use]
-    pub fn wants_key(&self) -> bool {
-        self.held.key().is_some()
-    }
-
     /// Whether `peer` may present it, as far as that is a matter of who that is.
     ///
     /// # Errors
     /// `TokenNotForPeer`.
     pub fn admit(&self, peer: Option<&SpiffeId>) -> Result<(), Refusal> {
-        self.peers().map_or(Ok(()), |patterns| binding::admit(patterns, peer))
+        self.held.bindings.as_deref().map_or(Ok(()), |patterns| binding::admit(patterns, peer))
     }
 }
 

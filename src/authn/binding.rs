@@ -88,7 +88,7 @@ pub(super) fn of_facts(
 /// Whether `peer` is one of `patterns`.
 ///
 /// # Errors
-/// `TokenNotForPeer` says which are.
+/// `TokenNotForPeer`. Which they are is said aside: whoever holds a stolen token is not told where it is good.
 pub(super) fn admit(patterns: &[SpiffePattern], peer: Option<&SpiffeId>) -> Result<(), Refusal> {
     if peer.is_some_and(|peer| patterns.iter().any(|pattern| pattern.matches(peer))) {
         return Ok(());
@@ -97,7 +97,8 @@ pub(super) fn admit(patterns: &[SpiffePattern], peer: Option<&SpiffeId>) -> Resu
     let more = if patterns.len() > NAMED { " and others" } else { "" };
     let here = peer.map_or_else(|| "no known workload".to_owned(), |peer| format!("`{}`", shown(peer.as_str())));
     let named = named.join(", ");
-    Err(refused(format!("the token may be presented by {named}{more} alone, and {here} presents it; get one for this workload, or call from there")))
+    let told = format!("the token is bound to another workload than {here}, which presents it; get one for this workload, or call from its own");
+    Err(refused(told).with_aside(format!("it may be presented by {named}{more} alone")))
 }
 
 /// Those of every binding that is about the token, together: each is a place where it belongs.

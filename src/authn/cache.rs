@@ -7,7 +7,12 @@ use std::{
 
 use moka::{Expiry, sync};
 
-use super::{admit::Held, facts::Window, issuer::Issuer, keys::Fingerprint};
+use super::{
+    admit::Held,
+    facts::{Facts, Window},
+    issuer::Issuer,
+    keys::Fingerprint,
+};
 use crate::{clock::Clock, model::Token};
 
 /// What is known of a token that was verified once: facts of the token alone, never a verdict about a request.
@@ -22,6 +27,8 @@ pub(super) struct Verified {
     /// What a request must have beside the token, which is asked each time.
     pub held: Held,
     pub token: Arc<Token>,
+    /// Its `aud`, for whoever asks what a token is.
+    pub audiences: Box<[String]>,
     /// When the question was put to which the issuer said that it is active, in milliseconds since the epoch; `None` where nobody asked.
     pub asked_ms: Option<i64>,
 }
@@ -42,13 +49,24 @@ const OVERHEAD: usize = 1024;
 /// How long one is kept at most, whatever its token says of its end.
 const LONGEST: Duration = Duration::from_hours(24);
 
+// === impl Verified ===
+
+impl Verified {
+    pub(super) fn new(issuer: &Arc<Issuer>, key: Option<Fingerprint>, facts: Facts, asked_ms: Option<i64>) -> Self {
+        let Facts { token, window, held, audiences } = facts;
+        Self { issuer: Arc::clone(issuer), key, window, held, token: Arc::new(token), audiences, asked_ms }
+    }
+}
+
 // === impl Cache ===
 
 impl Cache {
     pub(super) fn new(bytes: u64, clock: Clock) -> Self {
         let entries = sync::Cache::builder()
             .max_capacity(bytes)
-            .weigher(|_: &[u8; 32], verified: &Arc<Verified>| u32::try_from(weight(&verified.token) + verified.held.bytes()).unwrap_or(u32::MAX))
+            .weigher(|_: &[u8; 32], verified: &Arc<Verified>| {
+                u32::try_from(weight(&verified.token) + texts(&verified.audiences) + verified.held.bytes()).unwrap_or(u32::MAX)
+            })
             .expire_after(Release(clock))
             .build();
         Self { entries, bytes }
@@ -75,9 +93,8 @@ impl Cache {
 fn weight(token: &Token) -> usize {
     let lists = [&token.groups, &token.roles, &token.scopes, &token.actors];
     let texts = [&token.client, &token.acr, &token.id, &token.session, &token.purpose];
-    let length = |list: &[String]| list.iter().map(|text| text.len().saturating_add(size_of::<String>())).sum::<usize>();
-    let listed: usize = lists.into_iter().map(|list| length(list)).sum();
-    let claimed = token.claims.iter().map(|claim| size_of_val(claim).saturating_add(length(claim.value.texts()))).sum();
+    let listed: usize = lists.into_iter().map(|list| self::texts(list)).sum();
+    let claimed = token.claims.iter().map(|claim| size_of_val(claim).saturating_add(self::texts(claim.value.texts()))).sum();
     let single: usize = texts.into_iter().flatten().map(String::len).sum();
     OVERHEAD
         .saturating_add(size_of::<Token>())
@@ -85,6 +102,10 @@ fn weight(token: &Token) -> usize {
         .saturating_add(listed)
         .saturating_add(claimed)
         .saturating_add(single)
+}
+
+fn texts(list: &[String]) -> usize {
+    list.iter().map(|text| text.len().saturating_add(size_of::<String>())).sum()
 }
 
 // === impl Release ===

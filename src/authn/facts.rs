@@ -20,6 +20,8 @@ pub(super) struct Facts {
     pub token: Token,
     pub window: Window,
     pub held: Held,
+    /// Its `aud`.
+    pub audiences: Box<[String]>,
 }
 
 /// The time in which a token is good, in seconds since the epoch. Asked again each time the token is used.
@@ -85,7 +87,7 @@ impl Facts {
             lasts_not_too_long(claims, config, now)?;
         }
         window.check(now)?;
-        is_for_us(claims, config, form)?;
+        let audiences = is_for_us(claims, config, form)?;
         attributes::required(claims, config)?;
         let confirmation = Confirmation::read(claims)?;
         if confirmation.is_none() && config.possession == Possession::Required {
@@ -126,7 +128,7 @@ impl Facts {
         token.digest = digest::of_facts(&token);
         let bindings = binding::of_claims(config.bindings.as_deref(), claims, token.kind)?;
         let standing = Standing::read(&token, claims.name("sub")?, config, now)?;
-        Ok(Self { token, window, held: Held { confirmation, bindings, standing } })
+        Ok(Self { token, window, held: Held { confirmation, bindings, standing }, audiences })
     }
 }
 
@@ -173,13 +175,14 @@ fn lasts_not_too_long(claims: &Claims<'_>, config: &IssuerConfig, now: i64) -> R
     Ok(())
 }
 
-fn is_for_us(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<(), Refusal> {
+/// Its audiences, of which we are one.
+fn is_for_us(claims: &Claims<'_>, config: &IssuerConfig, form: Form) -> Result<Box<[String]>, Refusal> {
     if matches!(form, Form::Answer { audience_optional: true, .. }) && !claims.has("aud") {
-        return Ok(());
+        return Ok(Box::default());
     }
     let audiences = claims.one_or_many("aud")?;
     if audiences.iter().any(|audience| config.audiences.iter().any(|ours| ours == audience)) {
-        return Ok(());
+        return Ok(audiences.into_iter().map(str::to_owned).collect());
     }
     let found = if audiences.is_empty() { "nobody".to_owned() } else { format!("`{}`", shown(&audiences.join("`, `"))) };
     let detail = format!("the token is for {found}, not for `{}`", config.audiences.join("` or `"));

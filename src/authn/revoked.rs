@@ -214,8 +214,14 @@ impl Revocations {
     /// # Errors
     /// `TokenRevoked`.
     pub(super) fn check(&self, marks: &Marks, issued_at: Option<i64>, now: i64) -> Result<(), Refusal> {
-        let Some(kind) = self.index.revoked(marks, issued_at, now) else { return Ok(()) };
+        let Some((kind, _)) = self.index.revoked(marks, issued_at, now) else { return Ok(()) };
         Err(Refusal::new(Reason::TokenRevoked, told(kind)))
+    }
+
+    /// The id of the revocation that refuses a token with these marks.
+    pub(super) fn refusing(&self, marks: &Marks, issued_at: Option<i64>, now: i64) -> Option<uuid::Uuid> {
+        let (_, rule) = self.index.revoked(marks, issued_at, now)?;
+        rule.id
     }
 
     /// Counts a call that was refused for it.

@@ -93,6 +93,19 @@ impl Session {
         }
         Err(Refusal::new(Reason::SessionTooOld, format!("the session began {age} s ago and may last {longest} s; sign in again")))
     }
+
+    /// Whether a session that was `seen` then is in use still.
+    ///
+    /// # Errors
+    /// `SessionIdle`.
+    fn is_awake(&self, seen: Option<i64>, issued_at: Option<i64>, now: i64) -> Result<(), Refusal> {
+        let Some(idle) = self.limits.idle_s else { return Ok(()) };
+        let silent = now.saturating_sub(seen.max(issued_at).unwrap_or(0));
+        if silent <= idle {
+            return Ok(());
+        }
+        Err(Refusal::new(Reason::SessionIdle, format!("the session was not used for {silent} s, of at most {idle} s; sign in again")))
+    }
 }
 
 /// The same of a token that is told of: only its age is known.
@@ -117,17 +130,29 @@ impl Sessions {
     /// Whether the session is in use still; being asked is a sign of life where it is.
     ///
     /// A session that was never seen lives since the issue of its token, so that what is forgotten is refused sooner, never later.
-    fn is_awake(&self, session: &Session, issued_at: Option<i64>, now: i64) -> Result<(), Refusal> {
-        let Some(idle) = session.limits.idle_s else { return Ok(()) };
-        let known = self.0.get(&session.key);
-        let last = known.as_ref().map(|last| last.load(Ordering::Relaxed)).max(issued_at).unwrap_or(0);
-        let silent = now.saturating_sub(last);
-        if silent > idle {
-            return Err(Refusal::new(Reason::SessionIdle, format!("the session was not used for {silent} s, of at most {idle} s; sign in again")));
+    fn wake(&self, session: &Session, issued_at: Option<i64>, now: i64) -> Result<(), Refusal> {
+        if session.limits.idle_s.is_none() {
+            return Ok(());
         }
+        let known = self.0.get(&session.key);
+        session.is_awake(known.as_ref().map(|last| last.load(Ordering::Relaxed)), issued_at, now)?;
         let seen = known.unwrap_or_else(|| self.0.get_with(session.key, || Arc::new(AtomicI64::new(now))));
         seen.fetch_max(now, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The same, where being asked is no sign of life.
+    fn is_awake(&self, session: &Session, issued_at: Option<i64>, now: i64) -> Result<(), Refusal> {
+        if session.limits.idle_s.is_none() {
+            return Ok(());
+        }
+        let seen = self.0.get(&session.key).map(|last| last.load(Ordering::Relaxed));
+        session.is_awake(seen, issued_at, now).map_err(|refusal| match seen {
+            Some(_) => refusal,
+            None => refusal.with_aside(
+                "by the `iat` of the token, since nothing else is known of the session here; a lakegate that saw it since may let it pass".to_owned(),
+            ),
+        })
     }
 }
 
@@ -139,19 +164,32 @@ impl Authenticator {
     /// # Errors
     /// `TokenRevoked`, `SessionTooOld` or `SessionIdle`.
     pub(super) fn stands(&self, standing: &Standing, now: i64) -> Result<(), Refusal> {
-        self.stands_unused(standing, now).inspect_err(|refusal| {
+        self.counts_still(standing, now).inspect_err(|refusal| {
             if refusal.reason == Reason::TokenRevoked {
                 self.revocations.count_refusal();
             }
         })?;
+        standing.session.as_ref().map_or(Ok(()), |session| self.sessions.wake(session, standing.issued_at, now))
+    }
+
+    /// The same of a token that is looked at, and not used. Of a session that was not seen here, the `iat` of the token counts, as after a restart.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn stands_unused(&self, standing: &Standing, now: i64) -> Result<(), Refusal> {
+        self.counts_still(standing, now)?;
         standing.session.as_ref().map_or(Ok(()), |session| self.sessions.is_awake(session, standing.issued_at, now))
     }
 
-    /// The same of a token that is looked at, and not used.
-    ///
-    /// # Errors
-    /// As above, but for idleness, which only a running service knows of.
-    pub(super) fn stands_unused(&self, standing: &Standing, now: i64) -> Result<(), Refusal> {
+    /// The id of the revocation that such a token was refused for.
+    pub(super) fn revocation_of(&self, standing: &Standing, refusal: &Refusal, now: i64) -> Option<uuid::Uuid> {
+        if refusal.reason != Reason::TokenRevoked {
+            return None;
+        }
+        self.revocations.refusing(&standing.marks, standing.issued_at, now)
+    }
+
+    fn counts_still(&self, standing: &Standing, now: i64) -> Result<(), Refusal> {
         self.revocations.check(&standing.marks, standing.issued_at, now)?;
         standing.session.as_ref().map_or(Ok(()), |session| session.is_young(now))
     }

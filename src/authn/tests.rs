@@ -13,5 +13,6 @@ mod properties;
 mod revocations;
 mod sessions;
 mod shelves;
+mod trails;
 mod vectors;
 mod world;

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use super::{
-    Authenticator, KindRule,
+    Authenticator, KindRule, Trail,
     admit::Presented,
     attributes, binding,
+    cache::Verified,
     claims::{Claims, is_name},
     delegation, digest,
     facts::{Facts, Form, Window, sorted},
-    shown,
-    standing::{self, Standing},
+    shown, standing,
 };
 use crate::model::{Caller, Field, Name, PrincipalKind, Reason, Refusal, SpiffeId, Token};
 
@@ -26,23 +26,48 @@ pub(super) fn somebody(caller: Caller) -> Result<Caller, Refusal> {
 // === impl Authenticator ===
 
 impl Authenticator {
+    /// The caller that a verified token with these claims would make: everything but the signature, the header and the key.
+    ///
+    /// # Errors
+    /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
+    pub fn caller_from_claims(&self, claims_json: &[u8], peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
+        self.follow_claims(claims_json, peer, &mut Trail::default())
+    }
+
+    /// The same; what is known of the token is on the `trail`, if it is refused too.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn follow_claims(&self, claims_json: &[u8], peer: Option<SpiffeId>, trail: &mut Trail) -> Result<Caller, Refusal> {
+        let now = self.clock.now();
+        let caller = self.told(claims_json, peer, now, trail)?;
+        let Some(verified) = trail.verified() else { return Ok(caller) };
+        let standing = &verified.held.standing;
+        if let Err(refusal) = self.stands_unused(standing, now) {
+            let revocation = self.revocation_of(standing, &refusal, now);
+            trail.revoked_by(revocation);
+            return Err(refusal);
+        }
+        Ok(caller)
+    }
+
     /// The caller that a verified token with these claims would make at the time `now`, in seconds since the epoch.
     ///
     /// # Errors
     /// A [`Refusal`] as for [`authenticate`](Self::authenticate).
     pub fn caller_from_claims_at(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64) -> Result<Caller, Refusal> {
-        let (caller, _) = self.told(claims_json, peer, now)?;
-        Ok(caller)
+        self.told(claims_json, peer, now, &mut Trail::default())
     }
 
-    /// The same, with what would have to be looked up of the token; the age of its session is already.
-    pub(super) fn told(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64) -> Result<(Caller, Standing), Refusal> {
+    /// The same. What of the token would have to be looked up is not; the age of its session is.
+    fn told(&self, claims_json: &[u8], peer: Option<SpiffeId>, now: i64, trail: &mut Trail) -> Result<Caller, Refusal> {
         let claims = Claims::read(claims_json)?;
-        let config = &self.issuer(&claims)?.config;
-        let facts = Facts::read(&claims, config, now, Form::Told)?;
-        facts.held.by(&Presented { call: None, peer: peer.as_ref(), peers: &self.peers })?;
-        standing::told(&facts.token, config, now)?;
-        Ok((Caller { peer, token: Some(Arc::new(facts.token)) }, facts.held.standing))
+        let issuer = self.issuer(&claims)?;
+        let facts = Facts::read(&claims, &issuer.config, now, Form::Told).inspect_err(|_| trail.read(&claims, &issuer.config))?;
+        let verified = trail.keep(Arc::new(Verified::new(issuer, None, facts, None)));
+        verified.held.by(&Presented { call: None, peer: peer.as_ref(), peers: &self.peers })?;
+        standing::told(&verified.token, &issuer.config, now)?;
+        Ok(Caller { peer, token: Some(Arc::clone(&verified.token)) })
     }
 
     /// The caller that a verified token with the facts of `told` would make at the time `now`, in seconds since the epoch. The order of its lists and

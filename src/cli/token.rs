@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::{Exit, output::Output};
 use crate::{
-    authn::{self, Examined},
+    authn::{self, Trail},
     clock::Clock,
-    model::{FieldValue, Refusal, SpiffePattern},
-    net,
+    inquiry::Terms,
+    model::{FieldValue, Refusal},
+    net, pipeline,
     reload::Compiler,
 };
 
@@ -42,20 +43,19 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
         Err(error) => return Output::error(Exit::Failure, error),
     };
     let authenticator = &compiled.snapshot.authenticator;
-    let examined = runtime.block_on(authenticator.examine(authn::bare(&token))).and_then(|examined| {
+    let mut trail = Trail::default();
+    let examined = runtime.block_on(authenticator.examine(authn::bare(&token), &mut trail)).and_then(|examined| {
         if let Some(peer) = &args.peer {
             examined.admit(authenticator.peer_told(peer.as_bytes())?.as_ref())?;
         }
         Ok(examined)
     });
-    match examined {
-        Ok(examined) => {
-            let facts = facts(&examined);
-            output.result(&facts, || lines(&facts));
-            Exit::Yes
-        }
-        Err(refusal) => refused(&refusal, output),
+    if let Err(refusal) = &examined {
+        return refused(refusal, &trail, output);
     }
+    let facts = facts(&trail);
+    output.result(&facts, || lines(&facts));
+    Exit::Yes
 }
 
 fn read(args: &Args) -> std::io::Result<String> {
@@ -67,18 +67,20 @@ fn read(args: &Args) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// What policies will see of the token, and what it asks of whoever presents it.
-fn facts(examined: &Examined) -> Value {
-    let token = &examined.token;
+/// What policies will see of the token, and what it asks of whoever presents it, by the names of the record.
+fn facts(trail: &Trail) -> Value {
+    let (Some(token), Some(terms)) = (trail.token(), Terms::of(trail)) else { return Value::Null };
     let claims: serde_json::Map<String, Value> = token.claims.iter().map(|claim| (claim.name.to_string(), plain(&claim.value))).collect();
-    let peers = examined.peers().map(|peers| peers.iter().map(SpiffePattern::as_str).collect::<Vec<_>>());
-    let bound_to = [("certificate", examined.wants_certificate()), ("key", examined.wants_key())];
-    let bound_to: Vec<&str> = bound_to.into_iter().filter(|(_, wanted)| *wanted).map(|(what, _)| what).collect();
     json!({
         "decision": "allow",
         "reason": "ALLOWED",
         "principal": format!("{}::\"{}/{}\"", token.kind.type_name(), token.issuer, token.subject),
         "issuer": token.issuer.as_str(),
+        "subject_name": token.subject,
+        "token_id": token.id,
+        "token_digest": trail.digest(),
+        "session_id": token.session,
+        "aud": terms.aud,
         "groups": token.groups,
         "groups_elsewhere": token.groups_elsewhere.then_some(true),
         "roles": token.roles,
@@ -91,9 +93,8 @@ fn facts(examined: &Examined) -> Value {
         "acr": token.acr,
         "issued_at": token.issued_at,
         "expires_at": token.expires_at,
-        "session": token.session,
-        "peers": peers,
-        "bound_to": bound_to,
+        "peers": terms.peers,
+        "bound_to": terms.bound_to,
     })
 }
 
@@ -108,11 +109,16 @@ fn plain(value: &FieldValue) -> Value {
 
 fn lines(facts: &Value) -> String {
     let lines = facts.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    lines.map(|(name, value)| format!("{name:<11}{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect::<Vec<_>>().join("\n")
+    lines.map(|(name, value)| format!("{name:<13}{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect::<Vec<_>>().join("\n")
 }
 
-pub(super) fn refused(refusal: &Refusal, output: &mut Output) -> Exit {
-    let report = json!({"decision": "deny", "reason": refusal.reason.code(), "detail": refusal.detail});
-    output.result(&report, || format!("refused: {}: {}", refusal.reason.code(), refusal.detail));
+/// Prints why a token is refused, and whose it is where that is known.
+pub(super) fn refused(refusal: &Refusal, trail: &Trail, output: &mut Output) -> Exit {
+    let (reason, detail) = (refusal.reason.code(), refusal.whole());
+    let report = json!({"decision": "deny", "reason": reason, "detail": detail, "refused_token": pipeline::refused_token(trail)});
+    output.result(&report, || {
+        let whose = report.get("refused_token").filter(|whose| whose.is_object()).map(|whose| format!("\n{}", lines(whose)));
+        format!("refused: {reason}: {detail}{}", whose.unwrap_or_default())
+    });
     if refusal.reason.is_fault() { Exit::Failure } else { Exit::Denied }
 }

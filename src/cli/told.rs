@@ -19,6 +19,13 @@ pub(super) fn lines(decision: &Value) -> Vec<String> {
     for key in ["stage", "mode", "principal", "peer"] {
         line(key, text(decision, key));
     }
+    line("actor", list(decision, "actor"));
+    line("purpose", text(decision, "purpose"));
+    line("session_id", text(decision, "session_id"));
+    for key in ["user_identity", "refused_token", "token"] {
+        let Some(Value::Object(members)) = decision.get(key) else { continue };
+        line(key, members.iter().filter_map(|(name, value)| member(name, value)).collect::<Vec<_>>().join(", "));
+    }
     line("action", format!("{}  {}", text(decision, "action"), text(decision, "level")).trim().to_owned());
     line("resources", list(decision, "resources"));
     line("workspace", text(decision, "workspace"));
@@ -49,6 +56,17 @@ pub(super) fn conditions(decision: &Value) -> Vec<String> {
 /// `text` as it may stand on a terminal: what an answer holds may have come from anywhere.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if is_obeyed(c) { '?' } else { c }).collect()
+}
+
+/// `client ml-notebooks`; nothing of what is not there.
+fn member(name: &str, value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => plain(text),
+        Value::Number(number) => number.to_string(),
+        Value::Array(items) if !items.is_empty() => items.iter().filter_map(Value::as_str).map(plain).collect::<Vec<_>>().join(" "),
+        _ => return None,
+    };
+    Some(format!("{name} {text}"))
 }
 
 /// The value under `key` as text; empty where there is none.

@@ -214,7 +214,7 @@ pub enum Explain {
     /// Also who the caller is taken for, what the call would have done and what is missing.
     #[default]
     Own,
-    /// Also the ids of the policies that decided, and to whoever asks why what others may.
+    /// Also the ids of the policies that decided, where a token is good that is bound elsewhere, and to whoever asks why what others may.
     Full,
 }
 

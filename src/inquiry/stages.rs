@@ -4,10 +4,12 @@ use serde::Serialize;
 
 use super::Request;
 use crate::{
+    audit::{Identity, RefusedToken},
+    authn::Trail,
     authz::{Explained, Explanation},
     model::{Call, Caller, Reason, Refusal, RequestFacts, SpiffeId},
     normalize,
-    pipeline::Snapshot,
+    pipeline::{self, Snapshot},
 };
 
 /// Who asks: the mesh identity of the workload, and in place of a token the claims of one that nobody has, believed without a signature.
@@ -27,6 +29,14 @@ pub struct Report {
     pub stage: &'static str,
     pub principal: Option<String>,
     pub peer: Option<String>,
+    pub actor: Vec<String>,
+    pub purpose: Option<String>,
+    pub session_id: Option<String>,
+    pub user_identity: Option<Identity>,
+    /// Whose the token is where it is refused.
+    pub refused_token: Option<RefusedToken>,
+    /// What the token asks of calls; `None` without one.
+    pub token: Option<Terms>,
     pub action: Option<String>,
     pub level: Option<&'static str>,
     pub resources: Vec<String>,
@@ -37,13 +47,23 @@ pub struct Report {
     pub explanation: Option<Explanation>,
 }
 
+/// For whom a token is, and who may present it how; `lakegate token` says it in the same words.
+#[derive(Debug, Serialize)]
+pub struct Terms {
+    pub aud: Vec<String>,
+    /// Patterns of workloads; `None` where any may present it.
+    pub peers: Option<Vec<String>>,
+    /// What has to be proven beside it: a `certificate`, a `key`, or both.
+    pub bound_to: Vec<&'static str>,
+}
+
 /// What every stage of `snapshot` finds of `request` at `now_ms`. It ends in a report, never in a permit, and counts for nothing.
 pub async fn inquire(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms: i64) -> Report {
     let mut report = Report { stage: "normalize", ..Report::default() };
     if let Err(refusal) = stages(snapshot, request, asker, now_ms, &mut report).await {
         report.decision = "deny";
         report.reason = refusal.reason.code();
-        report.detail = refusal.detail.into_owned();
+        report.detail = refusal.whole().into_owned();
     }
     report
 }
@@ -62,8 +82,11 @@ async fn stages(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms
         (report.decision, report.reason) = ("answer", "ALLOWED");
         return Ok(());
     }
-    let caller = caller(asker.claims, snapshot, &call, peer).await?;
-    report.principal = caller.principal().map(|principal| principal.entity().to_string());
+    let mut trail = Trail::default();
+    let caller = caller(asker.claims, snapshot, &call, peer, &mut trail).await;
+    report.token = Terms::of(&trail);
+    let caller = caller.inspect_err(|_| report.refused_token = pipeline::refused_token(&trail))?;
+    report.describe(&caller, &trail);
     report.stage = "classify";
     if let Some(asked) = snapshot.classifier.asked(&call) {
         report.action = Some(asked?.action().to_owned());
@@ -86,9 +109,34 @@ async fn stages(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms
     Ok(())
 }
 
-async fn caller(claims: Option<&[u8]>, snapshot: &Snapshot, call: &Call<'_>, peer: Option<SpiffeId>) -> Result<Caller, Refusal> {
+async fn caller(claims: Option<&[u8]>, snapshot: &Snapshot, call: &Call<'_>, peer: Option<SpiffeId>, trail: &mut Trail) -> Result<Caller, Refusal> {
     match claims {
-        Some(claims) => snapshot.authenticator.caller_from_claims(claims, peer),
-        None => snapshot.authenticator.identify(call, peer).await,
+        Some(claims) => snapshot.authenticator.follow_claims(claims, peer, trail),
+        None => snapshot.authenticator.identify(call, peer, trail).await,
+    }
+}
+
+// === impl Terms ===
+
+impl Terms {
+    /// `None` where the token is not known to be good.
+    #[must_use]
+    pub fn of(trail: &Trail) -> Option<Self> {
+        trail.token()?;
+        let peers = trail.peers().map(|peers| peers.iter().map(ToString::to_string).collect());
+        Some(Self { aud: trail.audiences().to_vec(), peers, bound_to: trail.bound_to() })
+    }
+}
+
+// === impl Report ===
+
+impl Report {
+    fn describe(&mut self, caller: &Caller, trail: &Trail) {
+        self.principal = caller.principal().map(|principal| principal.entity().to_string());
+        let Some(token) = &caller.token else { return };
+        self.actor.clone_from(&token.actors);
+        self.purpose.clone_from(&token.purpose);
+        self.session_id.clone_from(&token.session);
+        self.user_identity = Some(pipeline::identity(token, trail));
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{EntityRef, Field, Name, SpiffeId, TypeName};
 
@@ -46,6 +46,10 @@ pub struct Token {
     pub digest: [u8; 32],
 }
 
+/// The first 64 bits of the SHA-256 of a whole token. It tells one token from another in records, and neither is a token nor leads back to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenDigest([u8; 8]);
+
 /// Which Cedar type a token's subject is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrincipalKind {
@@ -71,6 +75,28 @@ impl Caller {
             (None, Some(peer)) => Some(Principal::Workload(peer)),
             (None, None) => None,
         }
+    }
+}
+
+// === impl TokenDigest ===
+
+impl TokenDigest {
+    #[must_use]
+    pub fn of(sha256: &[u8; 32]) -> Self {
+        Self(sha256.first_chunk().copied().unwrap_or_default())
+    }
+}
+
+/// 16 hexadecimal digits.
+impl fmt::Display for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl serde::Serialize for TokenDigest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// One sentence for the caller, lower case, no full stop. Never holds a token, a secret or an unescaped byte of the request.
     pub detail: Cow<'static, str>,
+    /// More of it, for whoever runs lakegate: callers read it only where `explain_to_caller` is `full`. As clean as `detail`.
+    pub aside: Option<Box<str>>,
     /// The ids of the policies that decided, sorted; empty where none did.
     pub policies: Vec<String>,
     /// When the fault behind it began, in milliseconds since the epoch; `None` for a decision, and for a fault just met.
@@ -210,6 +212,20 @@ impl Reason {
 impl Refusal {
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into(), policies: Vec::new(), since: None, challenge: None }
+        Self { reason, detail: detail.into(), aside: None, policies: Vec::new(), since: None, challenge: None }
+    }
+
+    #[must_use]
+    pub fn with_aside(self, aside: String) -> Self {
+        Self { aside: Some(aside.into()), ..self }
+    }
+
+    /// All there is to say.
+    #[must_use]
+    pub fn whole(&self) -> Cow<'_, str> {
+        match &self.aside {
+            None => Cow::Borrowed(&self.detail),
+            Some(aside) => Cow::Owned(format!("{}; {aside}", self.detail)),
+        }
     }
 }

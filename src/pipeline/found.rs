@@ -7,9 +7,11 @@ use tokio::time::Instant;
 use super::{
     Outcome,
     facts::{self, LONGEST},
+    identity::{identity, refused_token},
 };
 use crate::{
-    audit::{Entry, Identity, Param, Response},
+    audit::{Entry, Param, Response},
+    authn::Trail,
     model::{Call, Caller, DecisionId, FieldValue, Intent, Level, RawCall, Reason, SpiffeId, Target, TargetKind, Verdict},
     telemetry::trace::TraceParent,
     text,
@@ -31,6 +33,8 @@ pub(super) struct Found<'r> {
     pub(super) peer: Option<SpiffeId>,
     /// As its certificate names it, where its trust domain counts as another.
     pub(super) presented: Option<SpiffeId>,
+    /// What is known of the token, admitted or not.
+    pub(super) trail: Trail,
     pub(super) caller: Option<Caller>,
     pub(super) intent: Option<Intent>,
     /// What the policies said, where they were asked, whatever became of the call then.
@@ -94,6 +98,7 @@ impl Found<'_> {
             call: None,
             peer: None,
             presented: None,
+            trail: Trail::default(),
             caller: None,
             intent: None,
             judged: None,
@@ -122,14 +127,15 @@ impl Found<'_> {
         entry.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         entry.policies.clone_from(&self.policies);
         if let Outcome::Refused(refusal) = outcome {
-            entry.detail = redacted(&refusal.detail);
+            entry.detail = redacted(&refusal.whole());
             entry.policies.clone_from(&refusal.policies);
         }
         self.describe_call(entry);
         entry.peer = self.peer.as_ref().map(ToString::to_string);
         entry.peer_presented = self.presented.as_ref().map(ToString::to_string);
-        if let Some(caller) = &self.caller {
-            describe_caller(caller, entry);
+        match &self.caller {
+            Some(caller) => describe_caller(caller, &self.trail, entry),
+            None => entry.refused_token = refused_token(&self.trail),
         }
         if let Some(intent) = &self.intent {
             describe_intent(intent, entry);
@@ -178,18 +184,13 @@ impl Found<'_> {
     }
 }
 
-fn describe_caller(caller: &Caller, entry: &mut Entry) {
+fn describe_caller(caller: &Caller, trail: &Trail, entry: &mut Entry) {
     entry.principal = caller.principal().map(|principal| principal.entity().to_string());
     if let Some(token) = &caller.token {
         entry.actor.clone_from(&token.actors);
         entry.purpose = token.purpose.as_deref().map(redacted);
         entry.session_id.clone_from(&token.session);
-        entry.user_identity = Some(Identity {
-            issuer: token.issuer.to_string(),
-            subject_name: token.subject.clone(),
-            token_id: token.id.clone(),
-            client: token.client.clone(),
-        });
+        entry.user_identity = Some(identity(token, trail));
     }
 }
 

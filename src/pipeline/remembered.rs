@@ -188,7 +188,8 @@ impl Remembered {
             resources.sum::<usize>() + fields.sum::<usize>()
         });
         let peer = self.peer.as_ref().map_or(0, |peer| peer.as_str().len());
-        let refusal = self.refusal.detail.len() + texts(&self.refusal.policies);
+        let aside = self.refusal.aside.as_deref().map_or(0, str::len);
+        let refusal = self.refusal.detail.len() + aside + texts(&self.refusal.policies);
         size_of::<Self>() + OVERHEAD + token + intent + peer + refusal + self.id.len() + self.method.len() + self.path.len()
     }
 }

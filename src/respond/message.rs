@@ -1,6 +1,6 @@
 //! The sentence that a refused caller reads: who, from where, what, why not, and where to ask.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::{Config, Explain, Scene, deny, text};
 use crate::{
@@ -27,7 +27,7 @@ pub(super) fn tell(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) ->
         message.push_str(deny::title(refusal.reason));
     } else {
         describe(scene, &mut message, &mut metadata);
-        message.push_str(&refusal.detail);
+        message.push_str(&if config.explain == Explain::Full { refusal.whole() } else { Cow::Borrowed(&*refusal.detail) });
         if scene.remembered {
             metadata.push(("why", format!("/.well-known/lakegate/decisions/{decision}")));
         }

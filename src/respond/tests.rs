@@ -189,6 +189,17 @@ fn policies_are_named_only_where_everything_may_be_told() {
 }
 
 #[test]
+fn what_is_said_aside_is_told_only_where_everything_may_be() {
+    let refusal =
+        Refusal::new(Reason::TokenNotForPeer, "the token is bound to another workload").with_aside("it may be presented by `there`".to_owned());
+    for (explain, told) in [(Explain::None, false), (Explain::Own, false), (Explain::Full, true)] {
+        let (deny, body) = denied(Config { explain, ..config() }, "/x", &refusal, 0);
+        assert_eq!(body.to_string().contains("`there`"), told, "{explain:?}");
+        assert_eq!(header(&deny, "x-databricks-reason-phrase").unwrap().contains("`there`"), told, "{explain:?}");
+    }
+}
+
+#[test]
 fn a_deny_says_where_its_caller_may_ask_for_more() {
     let raw = raw("/api/2.2/jobs/list", &[]);
     let told = |explain, remembered, reason| {

@@ -28,7 +28,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("audit", &["model", "json", "clock", "telemetry"]),
     ("pipeline", &["model", "text", "json", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     ("replay", &["model", "text", "authn", "authz", "audit"]),
-    ("inquiry", &["model", "text", "json", "normalize", "authn", "classify", "authz", "pipeline"]),
+    ("inquiry", &["model", "text", "json", "normalize", "authn", "classify", "authz", "audit", "pipeline"]),
     ("config", &["model", "text", "clock", "yaml", "net", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     (
         "reload",

@@ -8,6 +8,7 @@ use std::{
 };
 
 use lakegate::{
+    authn::Trail,
     clock::Clock,
     config::Config,
     model::{FieldValue, Refusal, Token},
@@ -215,7 +216,7 @@ async fn tokens_become_what_their_provider_means() {
                 spec = spec.header(name, value.clone());
             }
             let authenticator = &compiled.snapshot.authenticator;
-            let signed = authenticator.examine(&issuer.token(&spec).unwrap()).await.map(|examined| examined.token);
+            let signed = authenticator.examine(&issuer.token(&spec).unwrap(), &mut Trail::default()).await.map(|examined| examined.token);
             case.judge(&place, signed.as_deref());
             if case.header.is_none() {
                 let told = authenticator.caller_from_claims(claims.as_bytes(), None).map(|caller| caller.token.unwrap());

@@ -46,6 +46,9 @@ async fn an_opaque_token_is_what_its_issuer_says_until_it_ends() {
     assert!(answer.header("x-reached").is_some());
     let reached = world.workspace.reached().pop().unwrap();
     assert_eq!(reached.header("x-lakegate-subject").as_deref(), Some("corp/alice"));
+    let record = world.audit.wait_for(PATIENCE, |record| record["decision"] == "allow").await.unwrap();
+    let digest = record["user_identity"]["token_digest"].as_str().unwrap().to_owned();
+    assert_eq!(digest.len(), 16, "{record}");
     // a stranger's, one for somebody else, one that is no token of anybody's
     let other = world.corp.opaque_token(&TokenSpec::new().claim("aud", "another")).unwrap();
     until(&world, (401, "TOKEN_WRONG_AUDIENCE"), || query_as(SALES, &other)).await;
@@ -57,6 +60,9 @@ async fn an_opaque_token_is_what_its_issuer_says_until_it_ends() {
     world.corp.end(&token);
     sleep(Duration::from_millis(1100)).await;
     assert_eq!(refused(&world, &token).await, (401, "TOKEN_INACTIVE".to_owned()));
+    // whose it was is known of before
+    let record = world.audit.wait_for(PATIENCE, |record| record["refused_token"]["token_digest"] == *digest).await.unwrap();
+    assert_eq!((&record["reason"], &record["refused_token"]["subject_name"]), (&json!("TOKEN_INACTIVE"), &json!("alice")), "{record}");
     assert_eq!(world.corp.refused_clients(), 0);
     for file in ["lakegate.log", "audit.jsonl"] {
         let text = fs::read_to_string(folder.path().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));

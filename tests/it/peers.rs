@@ -198,6 +198,44 @@ async fn a_bound_token_needs_its_certificate() {
     assert_eq!(sidecar(&bound(notebook)).await, invalid);
 }
 
+/// Whoever reads the record learns whose a refused token is, and where it belongs; what is known of it there.
+async fn known_to_auditors(world: &World, refused: &Response, good: &str) -> Value {
+    let record = world.audit.decision(refused.header("x-lakegate-decision").unwrap(), PATIENCE).await.unwrap();
+    assert_eq!((&record["principal"], &record["user_identity"], &record["session_id"]), (&Value::Null, &Value::Null, &Value::Null), "{record}");
+    assert!(record["detail"].as_str().unwrap().contains("`spiffe://cluster.local/ns/ml-staging/sa/*` alone"), "{record}");
+    let sha256 = |token: &str| digest(&SHA256, token.as_bytes()).as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let stolen_token = record["refused_token"].clone();
+    assert_eq!((&stolen_token["issuer"], &stolen_token["subject_name"]), (&json!("corp"), &json!("alice")), "{record}");
+    assert_eq!(stolen_token["token_digest"].as_str(), sha256(good).get(..16), "{record}");
+    assert!(stolen_token["expires_at"].is_i64() && stolen_token["revocation_id"].is_null() && !record.to_string().contains(good), "{record}");
+    let admitted = world.audit.wait_for(PATIENCE, |record| record["decision"] == "allow").await.unwrap();
+    assert_eq!((&admitted["user_identity"]["token_digest"], &admitted["refused_token"]), (&stolen_token["token_digest"], &Value::Null));
+    let why = world.run(&["why", record["event_id"].as_str().unwrap(), "--audit", "audit.jsonl"]).await.unwrap();
+    assert!(String::from_utf8_lossy(&why.stdout).contains("subject_name alice"), "{why:?}");
+    let replayed = world.run(&["replay", "--config", "lakegate.yaml", "audit.jsonl", "--output", "json"]).await.unwrap();
+    assert!(String::from_utf8_lossy(&replayed.stdout).contains("before_policies"), "{replayed:?}");
+    stolen_token
+}
+
+/// `lakegate token` and `lakegate explain` call the same things the same.
+fn in_the_same_words(told: &Value, explained: &Value) {
+    for (key, where_explained) in [
+        ("subject_name", "/user_identity/subject_name"),
+        ("token_id", "/user_identity/token_id"),
+        ("token_digest", "/user_identity/token_digest"),
+        ("client", "/user_identity/client"),
+        ("session_id", "/session_id"),
+        ("principal", "/principal"),
+        ("actor", "/actor"),
+        ("purpose", "/purpose"),
+        ("aud", "/token/aud"),
+        ("peers", "/token/peers"),
+        ("bound_to", "/token/bound_to"),
+    ] {
+        assert_eq!((told.get(key).is_some(), explained.pointer(where_explained)), (true, told.get(key)), "{key}: {told} {explained}");
+    }
+}
+
 /// A token that was stolen into another pod is worth nothing there, whether lakegate has seen it before or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stolen_token_is_worth_nothing_in_another_pod() {
@@ -222,9 +260,11 @@ async fn a_stolen_token_is_worth_nothing_in_another_pod() {
     let refused = send_as(&world, notebook, &query_as(SALES, &good)).await;
     assert_eq!((outcome(&refused), reached()), (stolen.clone(), 1), "seen before");
     let message = refused.json()["message"].as_str().unwrap().to_owned();
-    for part in ["`spiffe://cluster.local/ns/ml-staging/sa/*` alone", "`spiffe://cluster.local/ns/dev/sa/notebook` presents it", "call from there"] {
+    for part in ["bound to another workload than `spiffe://cluster.local/ns/dev/sa/notebook`", "get one for this workload"] {
         assert!(message.contains(part), "{message}");
     }
+    assert!(!String::from_utf8_lossy(&refused.body).contains("ml-staging"), "whoever stole it learns where it is good: {message}");
+    let stolen_token = &known_to_auditors(&world, &refused, &good).await;
     assert_eq!(outcome(&send_as(&world, trainer, &query_as(SALES, &first)).await), ok);
     for team in [json!("*"), json!("../dev"), json!("dev/sa/x"), json!("sales"), json!(7), json!(["dev", "x"]), Value::Null] {
         let token = token(team.clone());
@@ -247,10 +287,17 @@ async fn a_stolen_token_is_worth_nothing_in_another_pod() {
         (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };
     let (code, told) = run(&["token", "--token-file", "token"]).await;
-    assert!(code == 0 && told.contains("peers      [\"spiffe://cluster.local/ns/ml-staging/sa/*\"]"), "{code} {told}");
+    assert!(code == 0 && told.contains("peers        [\"spiffe://cluster.local/ns/ml-staging/sa/*\"]"), "{code} {told}");
     assert_eq!(run(&["token", "--token-file", "token", "--peer", trainer.uri()]).await.0, 0);
     let (code, told) = run(&["token", "--token-file", "token", "--peer", notebook.uri()]).await;
-    assert!(code != 0 && told.contains("TOKEN_NOT_FOR_PEER"), "{code} {told}");
+    assert!(code != 0 && told.contains("TOKEN_NOT_FOR_PEER") && told.contains("ml-staging/sa/*` alone"), "{code} {told}");
+    let (_, told) = run(&["token", "--token-file", "token", "--output", "json"]).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let url = format!("https://{}{SALES}", STAGE.host);
+    let asked = ["explain", "--token-file", "token", "--peer", trainer.uri(), "--method", "POST", "--url", &url, "--body", "{}", "--output", "json"];
+    let explained: Value = serde_json::from_str(&run(&asked).await.1).unwrap();
+    in_the_same_words(&told, &explained);
+    assert_eq!((&told["aud"], &told["token_digest"]), (&json!(["lakegate"]), &stolen_token["token_digest"]), "{told}");
     let url = format!("https://{}{SALES}", STAGE.host);
     let asked = |peer| ["explain", "--claims", "claims.json", "--peer", peer, "POST", &url, "{}"];
     let (_, told) = run(&asked("spiffe://cluster.local/ns/ci/sa/p")).await;

@@ -16,7 +16,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::asking::{SALES, options, outcome, query_as, send, until, world};
+use crate::asking::{PATIENCE, SALES, options, outcome, query_as, send, until, world};
 
 const SOCKET: &str = "lakegate.sock";
 const HOUR: i64 = 3600;
@@ -92,6 +92,12 @@ async fn what_is_revoked_is_refused_at_once_and_after_a_restart_until_it_is_lift
     assert_eq!((&made["kind"], &made["value"], &made["kept"], &made["issuer"]), (&json!("session"), &json!("s1"), &json!(true), &json!("corp")));
     let refused = send(&world, &query_as(SALES, &token)).await;
     assert_eq!(refused.header("x-should-retry"), Some("false"));
+    // the record says whose it is and by which revocation; the caller does not learn that
+    let record = world.audit.decision(refused.header("x-lakegate-decision").unwrap(), PATIENCE).await.unwrap();
+    let known = &record["refused_token"];
+    assert_eq!([&known["subject_name"], &known["token_id"], &known["session_id"]], [&json!("alice"), &json!("j1"), &json!("s1")], "{record}");
+    assert_eq!((&known["revocation_id"], &record["principal"]), (&made["id"], &Value::Null), "{record}");
+    assert!(!String::from_utf8_lossy(&refused.body).contains(made["id"].as_str().unwrap()));
 
     world.restart_lakegate().await.unwrap();
     assert_eq!((answered(&world, &token).await, answered(&world, &other).await), (revoked(), allowed()));
@@ -253,7 +259,7 @@ async fn what_was_acknowledged_survives_a_kill_in_the_middle() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         world.lakegate().process().signal(Signal::KILL).unwrap();
-        world.lakegate().process().wait(crate::asking::PATIENCE).await.unwrap();
+        world.lakegate().process().wait(PATIENCE).await.unwrap();
         stop.store(true, Ordering::Relaxed);
         for done in writers.join_all().await {
             acknowledged.extend(done);
@@ -283,7 +289,7 @@ async fn without_readable_revocations_nothing_starts() {
     let token = world.corp.token(&session("s1")).unwrap();
     revoke(&world, &["--session", "s1"]).await;
     world.lakegate().process().signal(Signal::TERM).unwrap();
-    world.lakegate().process().wait(crate::asking::PATIENCE).await.unwrap();
+    world.lakegate().process().wait(PATIENCE).await.unwrap();
     let journal = state.path().join("revocations.jsonl");
     let good = fs::read_to_string(&journal).unwrap();
     fs::write(&journal, good.replace("\"until\"", "\"untill\"")).unwrap();

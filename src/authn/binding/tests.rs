@@ -187,13 +187,15 @@ fn what_is_no_template_is_refused() {
 }
 
 #[test]
-fn a_refusal_names_the_workloads_and_the_mend() {
+fn a_refusal_names_the_workload_to_its_caller_and_the_right_ones_aside() {
     let patterns: Vec<SpiffePattern> = (0..5).map(|n| SpiffePattern::parse(&format!("spiffe://cluster.local/ns/ml/sa/x{n}")).unwrap()).collect();
     let peer = SpiffeId::parse("spiffe://cluster.local/ns/dev/sa/thief").unwrap();
     let refusal = admit(&patterns, Some(&peer)).unwrap_err();
     assert_eq!(refusal.reason, Reason::TokenNotForPeer);
-    for part in ["`spiffe://cluster.local/ns/ml/sa/x0`", "and others", "`spiffe://cluster.local/ns/dev/sa/thief`", "call from there"] {
-        assert!(refusal.detail.contains(part), "{}", refusal.detail);
+    let aside = refusal.aside.unwrap();
+    for (part, caller) in [("`spiffe://cluster.local/ns/ml/sa/x0`", false), ("and others", false), ("`spiffe://cluster.local/ns/dev/sa/thief`", true)]
+    {
+        assert_eq!((refusal.detail.contains(part), aside.contains(part)), (caller, !caller), "{}; {aside}", refusal.detail);
     }
     assert!(admit(&patterns, None).unwrap_err().detail.contains("no known workload"));
     assert!(admit(&[], Some(&peer)).is_err(), "nobody is not everybody");

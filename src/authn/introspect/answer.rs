@@ -52,6 +52,7 @@ pub(super) fn read(body: &[u8], issuer: &Arc<Issuer>, about: &About, asked_ms: i
             window: known.window,
             held: known.held.clone(),
             token: Arc::clone(&known.token),
+            audiences: known.audiences.clone(),
             asked_ms: Some(asked_ms),
         })),
         About::Opaque => opaque(&claims, issuer, asked_ms, now).map(Arc::new).map_err(Rejected::Token),
@@ -105,12 +106,5 @@ fn opaque(claims: &Claims<'_>, issuer: &Arc<Issuer>, asked_ms: i64, now: i64) ->
     };
     let facts = Facts::read(claims, &issuer.config, now, form)?;
     bound_as_typed(claims, facts.held.confirmation)?;
-    Ok(Verified {
-        issuer: Arc::clone(issuer),
-        key: None,
-        window: facts.window,
-        held: facts.held,
-        token: Arc::new(facts.token),
-        asked_ms: Some(asked_ms),
-    })
+    Ok(Verified::new(issuer, None, facts, Some(asked_ms)))
 }

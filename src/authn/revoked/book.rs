@@ -256,8 +256,8 @@ impl Book {
 }
 
 fn rules(revocation: &Revocation) -> impl Iterator<Item = (Mark, Rule)> {
-    let until = revocation.until;
-    revocation.whose.marks(&revocation.issuer, revocation.before).into_iter().map(move |(mark, before)| (mark, Rule { before, until }))
+    let (until, id) = (revocation.until, revocation.id.parse().ok());
+    revocation.whose.marks(&revocation.issuer, revocation.before).into_iter().map(move |(mark, before)| (mark, Rule { before, until, id }))
 }
 
 /// Takes the rules of `entry` away; of a lifted one they are gone.

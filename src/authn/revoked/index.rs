@@ -40,6 +40,8 @@ pub(super) struct Rule {
     /// Those without an `iat` or with an earlier one; `None` for all. Seconds since the epoch, like all times here.
     pub before: Option<i64>,
     pub until: i64,
+    /// The revocation's; `None` where its id is no UUID.
+    pub id: Option<uuid::Uuid>,
 }
 
 /// The rules by mark. Divided, so that a change copies a small part: with 100,000 marks about a hundred.
@@ -202,15 +204,15 @@ impl Index {
         }
     }
 
-    /// What of `marks` is revoked for a token that was issued then.
-    pub(super) fn revoked(&self, marks: &Marks, issued_at: Option<i64>, now: i64) -> Option<Kind> {
+    /// What of `marks` is revoked for a token that was issued then, and by which rule.
+    pub(super) fn revoked(&self, marks: &Marks, issued_at: Option<i64>, now: i64) -> Option<(Kind, Rule)> {
         if self.marks.load(Ordering::SeqCst) == 0 {
             return None;
         }
         let refuses = |mark: Mark| {
             let shard = self.shards.get(mark.shard())?.load();
-            shard.0.get(&mark).map(|rules| rules.iter().any(|rule| rule.refuses(issued_at, now)))
+            shard.0.get(&mark)?.iter().find(|rule| rule.refuses(issued_at, now)).copied()
         };
-        marks.0.iter().find(|(mark, _)| refuses(*mark) == Some(true)).map(|(_, kind)| *kind)
+        marks.0.iter().find_map(|(mark, kind)| Some((*kind, refuses(*mark)?)))
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::world::{CORP, Discovery, Forge, Idp, PEER, alice, ask, authenticator, b64, call, client, config, eventually, issuer, merged, reason};
 use crate::{
-    authn::{Authenticator, ClientAuth, IntrospectWhen, IntrospectionConfig, IssuerConfig, Provider, SecretSource},
+    authn::{Authenticator, ClientAuth, IntrospectWhen, IntrospectionConfig, IssuerConfig, Provider, SecretSource, Trail},
     clock::Clock,
     model::{PrincipalKind, Reason, Secret},
     net::Endpoint,
@@ -425,9 +425,9 @@ async fn what_is_no_opaque_token_is_asked_of_nobody() {
     for token in [jwe, foreign.as_str(), pretty.as_str(), spaced.as_str(), personal, "dapi", "tok\u{22}en", "<script>", "=", "a=b"] {
         idp.tell(token, &alice(&clock));
         assert!(ask(&authn, token).await.is_err(), "{token}");
-        assert!(authn.examine(token).await.is_err(), "{token}");
+        assert!(authn.examine(token, &mut Trail::default()).await.is_err(), "{token}");
     }
-    assert!(authn.examine(&"x".repeat(20_000)).await.is_err());
+    assert!(authn.examine(&"x".repeat(20_000), &mut Trail::default()).await.is_err());
     assert_eq!(idp.questions(), []);
 }
 

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::world::{CORP, FOREIGN, Forge, PEER, call, client, config, corp, issuer, reason};
 use crate::{
-    authn::{Authenticator, Belief, Binding, PeerConfig, PeerSource, PeerTemplate, Provider, ProxyConfig},
+    authn::{Authenticator, Belief, Binding, PeerConfig, PeerSource, PeerTemplate, Provider, ProxyConfig, Trail},
     clock::Clock,
     digest,
     model::{Call, Caller, PrincipalKind, Proxy, Reason, Refusal, SpiffeId, SpiffePattern},
@@ -81,7 +81,7 @@ async fn to_authenticate_is_to_find_the_peer_and_then_to_identify() {
             for authorization in [None, Some(good.as_str()), Some("Basic Og=="), Some("Bearer nonsense")] {
                 let call = call(principal, authorization);
                 let apart = match authn.peer(&call) {
-                    Ok(peer) => authn.identify(&call, peer).await,
+                    Ok(peer) => authn.identify(&call, peer, &mut Trail::default()).await,
                     Err(refusal) => Err(refusal),
                 };
                 let told = |result: Result<Caller, Refusal>| result.map_err(|refusal| (refusal.reason, refusal.detail));
@@ -97,9 +97,9 @@ async fn to_authenticate_is_to_find_the_peer_and_then_to_identify() {
 async fn to_identify_reads_no_peer() {
     let authn = without_idp(false);
     let peer = authn.peer(&call(PEER, None)).unwrap();
-    let caller = authn.identify(&call(b"not SPIFFE", None), peer.clone()).await.unwrap();
+    let caller = authn.identify(&call(b"not SPIFFE", None), peer.clone(), &mut Trail::default()).await.unwrap();
     assert_eq!(caller.peer, peer);
-    assert_eq!(reason(authn.identify(&call(PEER, None), None).await, "nobody"), Reason::CredentialMissing);
+    assert_eq!(reason(authn.identify(&call(PEER, None), None, &mut Trail::default()).await, "nobody"), Reason::CredentialMissing);
 }
 
 const GATEWAY: &str = "spiffe://cluster.local/ns/istio-egress/sa/egress";
@@ -271,9 +271,10 @@ async fn a_token_is_good_in_its_own_workload_alone() {
     }
     let hole = program.clone().claims(&json!({ "ns": "ml/sa/x" }));
     assert_eq!(as_peer(&hole, "spiffe://cluster.local/ns/ml/sa/x").await, "TOKEN_NOT_FOR_PEER");
-    let examined = authn.examine(&program.token()).await.unwrap();
-    assert_eq!(examined.peers().unwrap().iter().map(SpiffePattern::as_str).collect::<Vec<_>>(), [SIDECAR]);
-    assert!(examined.admit(Some(&SpiffeId::parse(NOTEBOOK).unwrap())).is_err() && !examined.wants_certificate());
+    let mut trail = Trail::default();
+    let examined = authn.examine(&program.token(), &mut trail).await.unwrap();
+    assert_eq!(trail.peers().unwrap().iter().map(SpiffePattern::as_str).collect::<Vec<_>>(), [SIDECAR]);
+    assert!(examined.admit(Some(&SpiffeId::parse(NOTEBOOK).unwrap())).is_err() && trail.bound_to().is_empty());
 
     // what is told of a token goes by the same bindings, as far as it is told
     let now = clock.now();
@@ -281,7 +282,7 @@ async fn a_token_is_good_in_its_own_workload_alone() {
     let of_claims = |peer: &str| authn.caller_from_claims_at(claims.as_bytes(), Some(SpiffeId::parse(peer).unwrap()), now).map(drop);
     assert!(of_claims(SIDECAR).is_ok());
     assert_eq!(reason(of_claims(NOTEBOOK), "claims"), Reason::TokenNotForPeer);
-    let user = authn.examine(&forge.token()).await.unwrap().token;
+    let user = authn.examine(&forge.token(), &mut Trail::default()).await.unwrap().token;
     let of_facts = |peer: &str| authn.caller_from_facts_at((*user).clone(), Some(SpiffeId::parse(peer).unwrap()), now).map(drop);
     assert!(of_facts(NOTEBOOK).is_ok());
     assert_eq!(reason(of_facts(SIDECAR), "facts"), Reason::TokenNotForPeer);
@@ -355,6 +356,6 @@ async fn a_bound_token_needs_its_certificate() {
         let got = authn.authenticate(&as_token(foreign.as_str())).await.map(drop).map_err(|refusal| refusal.reason);
         assert_eq!(got, if expected.is_ok() { Err(Reason::ProofInvalid) } else { *expected }, "{what}");
     }
-    let examined = authn.examine(bound.strip_prefix("Bearer ").unwrap()).await.unwrap();
-    assert!(examined.wants_certificate() && !examined.wants_key());
+    let mut trail = Trail::default();
+    assert!(authn.examine(bound.strip_prefix("Bearer ").unwrap(), &mut trail).await.is_ok() && trail.bound_to() == ["certificate"]);
 }

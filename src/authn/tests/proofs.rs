@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::{CORP, Forge, Key, KeyFile, PEER, authenticator, b64, call, merged, reason};
 use crate::{
-    authn::{Authenticator, IssuerConfig, Possession, Provider},
+    authn::{Authenticator, IssuerConfig, Possession, Provider, Trail},
     clock::Clock,
     digest,
     model::{Reason, Refusal},
@@ -214,8 +214,8 @@ async fn a_token_that_comes_counts_once() {
         send(&authn, "DPoP", &token, refused).await.unwrap_err();
     }
     // Nobody presents it.
-    authn.examine(&token).await.unwrap();
-    authn.examine("x").await.unwrap_err();
+    authn.examine(&token, &mut Trail::default()).await.unwrap();
+    authn.examine("x", &mut Trail::default()).await.unwrap_err();
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     for (result, count) in [("verified", 1), ("cached", 1), ("refused", 3)] {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::world::{Forge, Key, KeyFile, PEER, ask, authenticator, b64, call};
 use crate::{
-    authn::{Authenticator, Provider},
+    authn::{Authenticator, Provider, Trail},
     clock::Clock,
 };
 
@@ -39,7 +39,7 @@ fn no_bit_of_a_token_can_be_flipped() {
             let mut bytes = token.clone().into_bytes();
             bytes[at] ^= 1 << bit;
             let flipped = String::from_utf8(bytes).unwrap();
-            assert!(runtime.block_on(authn.examine(&flipped)).is_err(), "bit {bit} at {at}");
+            assert!(runtime.block_on(authn.examine(&flipped, &mut Trail::default())).is_err(), "bit {bit} at {at}");
         }
     }
 }
@@ -52,7 +52,7 @@ fn no_part_of_a_token_can_be_cut_or_lengthened() {
         let (head, tail) = token.split_at(at);
         let (_, behind) = tail.split_at(1);
         for changed in [head.to_owned(), behind.to_owned(), format!("{head}A{tail}"), format!("{head}{behind}"), format!("{head}.{tail}")] {
-            assert!(runtime.block_on(authn.examine(&changed)).is_err(), "{changed} at {at}");
+            assert!(runtime.block_on(authn.examine(&changed, &mut Trail::default())).is_err(), "{changed} at {at}");
         }
     }
 }
@@ -64,7 +64,7 @@ proptest! {
         let encoded = parts.map(b64).join(".");
         let header = b64(r#"{"alg":"EdDSA","kid":"ed"}"#);
         for candidate in [text.clone(), encoded.clone(), format!("{header}.{encoded}"), format!("{header}.{}", encoded.split_once('.').unwrap().1)] {
-            prop_assert!(runtime.block_on(authn.examine(&candidate)).is_err());
+            prop_assert!(runtime.block_on(authn.examine(&candidate, &mut Trail::default())).is_err());
             let header = format!("Bearer {candidate}");
             prop_assert!(runtime.block_on(authn.authenticate(&call(PEER, Some(&header)))).is_err());
             prop_assert!(runtime.block_on(authn.authenticate(&call(PEER, Some(&candidate)))).is_err());

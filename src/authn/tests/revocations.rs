@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::world::*;
 use crate::{
-    authn::{Authenticator, By, ClientAuth, IntrospectWhen, IntrospectionConfig, Order, Provider, RevokeError, SecretSource},
+    authn::{Authenticator, By, ClientAuth, IntrospectWhen, IntrospectionConfig, Order, Provider, RevokeError, SecretSource, Trail},
     clock::Clock,
     model::{Reason, Secret, SpiffeId},
 };
@@ -49,7 +49,7 @@ async fn a_revoked_token_is_refused_by_the_next_request() {
         }
         let note = authn.revoke(order, OPERATOR).unwrap();
         for (token, refused) in tokens.iter().zip(refused) {
-            let answers = [ask(&authn, token).await, authn.examine(token).await.map(|examined| examined.token)];
+            let answers = [ask(&authn, token).await, authn.examine(token, &mut Trail::default()).await.map(|examined| examined.token)];
             for answer in answers {
                 assert_eq!(answer.is_err(), refused, "{what}: {answer:?}");
                 if refused {

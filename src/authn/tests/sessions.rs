@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::*;
 use crate::{
-    authn::{Authenticator, Provider, SessionLimits},
+    authn::{Authenticator, Provider, SessionLimits, Trail},
     clock::Clock,
     model::Reason,
 };
@@ -60,7 +60,7 @@ async fn a_known_token_is_refused_once_its_session_is_too_old() {
     ask(&authn, &token).await.unwrap();
     clock.shift(HOUR * 1000);
     assert_eq!(reason(ask(&authn, &token).await, "old"), Reason::SessionTooOld);
-    assert_eq!(reason(authn.examine(&token).await, "old"), Reason::SessionTooOld);
+    assert_eq!(reason(authn.examine(&token, &mut Trail::default()).await, "old"), Reason::SessionTooOld);
     // Facts of a test of policies are held to the same
     let told = (*known).clone();
     authn.caller_from_facts_at(told.clone(), None, now).unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::{CORP, Forge, Idp, NEXT, ask, client, config, eventually, issuer, reason};
 use crate::{
-    authn::{Authenticator, Config, Provider},
+    authn::{Authenticator, Config, Provider, Trail},
     clock::Clock,
     model::Reason,
 };
@@ -92,7 +92,7 @@ async fn a_file_that_is_not_what_was_stored_is_of_no_use() {
 async fn what_does_not_serve_stores_nothing() {
     let (idp, folder, clock) = (Idp::start(&[&CORP]).await, tempfile::tempdir().unwrap(), Clock::default());
     let authn = stage(&idp, folder.path(), &clock);
-    assert!(authn.examine(&Forge::new(&idp.url, &CORP).token()).await.is_ok());
+    assert!(authn.examine(&Forge::new(&idp.url, &CORP).token(), &mut Trail::default()).await.is_ok());
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

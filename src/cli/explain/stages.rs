@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Args, Exit, Output};
 use crate::{
-    authn,
+    authn::{self, Trail},
     authz::Rights,
     cli::{token, told},
     clock::Clock,
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Offline<'a> {
 pub(in crate::cli) enum Failed {
     Faults(Vec<Fault>),
     Error(Exit, String),
-    Refused(Refusal),
+    Refused(Refusal, Box<Trail>),
 }
 
 pub(super) fn run(args: &Args, request: Request, output: &mut Output) -> Exit {
@@ -63,17 +63,19 @@ pub(in crate::cli) fn rights(config: &Path, asker: Offline<'_>) -> Result<Rights
     let snapshot = &compiled.snapshot;
     let peer = asker.peer.map(SpiffeId::parse).transpose().map_err(|error| Failed::Error(Exit::Invalid, format!("--peer: {error}")))?;
     let peer = peer.map_or(Ok(None), |peer| snapshot.authenticator.peer_told(peer.as_str().as_bytes()))?;
+    let mut trail = Box::<Trail>::default();
     let caller = match (asker.claims, asker.token_file) {
-        (Some(file), _) => snapshot.authenticator.caller_from_claims(&claims(file)?, peer)?,
+        (Some(file), _) => snapshot.authenticator.follow_claims(&claims(file)?, peer, &mut trail),
         (None, Some(file)) => {
             let text = read_token(file)?;
-            let examined = runtime()?.block_on(snapshot.authenticator.examine(&text))?;
-            examined.admit(peer.as_ref())?;
-            Caller { peer, token: Some(examined.token) }
+            let examined = runtime()?.block_on(snapshot.authenticator.examine(&text, &mut trail));
+            let examined = examined.and_then(|examined| examined.admit(peer.as_ref()).map(|()| examined));
+            examined.map(|examined| Caller { peer, token: Some(examined.token) })
         }
-        (None, None) => Caller { peer, token: None },
+        (None, None) => Ok(Caller { peer, token: None }),
     };
-    Ok(snapshot.authorizer.rights(&caller)?)
+    let rights = caller.and_then(|caller| snapshot.authorizer.rights(&caller));
+    rights.map_err(|refusal| Failed::Refused(refusal, trail))
 }
 
 fn compiled(config: &Path) -> Result<Compiled, Failed> {
@@ -114,13 +116,13 @@ impl Failed {
         match self {
             Self::Faults(faults) => output.faults(&faults),
             Self::Error(exit, error) => Output::error(exit, error),
-            Self::Refused(refusal) => token::refused(&refusal, output),
+            Self::Refused(refusal, trail) => token::refused(&refusal, &trail, output),
         }
     }
 }
 
 impl From<Refusal> for Failed {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, Box::default())
     }
 }

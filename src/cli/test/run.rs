@@ -137,7 +137,7 @@ fn understood(got: &mut Got, intent: &Intent) {
 
 fn refuse(got: &mut Got, refusal: &Refusal) {
     (got.decision, got.reason) = (Decision::Deny.as_str(), refusal.reason.code());
-    got.detail = refusal.detail.to_string();
+    got.detail = refusal.whole().into_owned();
     got.policies.clone_from(&refusal.policies);
 }
 
