@@ -204,7 +204,7 @@ mod tests {
         let sessions = Sessions::holding(100);
         let session =
             |number: u8| Session { limits: SessionLimits { longest_s: None, idle_s: Some(60) }, leeway: 0, started: None, key: [number; 32] };
-        let reason = |number: u8, now: i64| sessions.is_awake(&session(number), Some(1000), now).err().map(|refusal| refusal.reason);
+        let reason = |number: u8, now: i64| sessions.wake(&session(number), Some(1000), now).err().map(|refusal| refusal.reason);
         for now in [1050, 1100, 1150] {
             assert_eq!(reason(0, now), None, "it is used");
         }

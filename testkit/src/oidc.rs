@@ -18,8 +18,10 @@ use crate::ports;
 use crate::process::Process;
 
 /// It starts within a second on an idle machine.
-const PATIENCE: Duration = Duration::from_mins(5);
-const PORT_ATTEMPTS: usize = 3;
+const PATIENCE: Duration = Duration::from_secs(100);
+/// For one request until it has started: whoever else may have got its port need not answer.
+const ANSWER: Duration = Duration::from_secs(5);
+const ATTEMPTS: usize = 3;
 
 /// Where a login ends; nothing listens there.
 const SIGNED_IN: &str = "http://127.0.0.1/signed-in";
@@ -61,7 +63,7 @@ impl OidcProvider {
         let mut attempt = 1;
         loop {
             match Self::start_once(keys).await {
-                Err(e) if attempt < PORT_ATTEMPTS && e.to_string().contains("EADDRINUSE") => attempt += 1,
+                Err(e) if attempt < ATTEMPTS && ["EADDRINUSE", "not ready"].iter().any(|why| e.to_string().contains(why)) => attempt += 1,
                 other => return other,
             }
         }
@@ -85,7 +87,7 @@ impl OidcProvider {
         let mut process = Process::spawn("oidc", command, folder.path())?;
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build().map_err(io::Error::other)?;
         let url = format!("http://127.0.0.1:{port}/.well-known/openid-configuration");
-        process.wait_until(PATIENCE, async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())).await?;
+        process.wait_until(PATIENCE, async || http.get(&url).timeout(ANSWER).send().await.is_ok_and(|answer| answer.status().is_success())).await?;
         Ok(Self { port, tls_port, http, _process: process, _folder: folder })
     }
 

@@ -56,7 +56,7 @@ async fn an_issuer_that_is_down_for_half_an_hour_is_not_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_grow_too_old_while_the_issuer_is_down() {
     let world = world(options().test_clock()).await;
-    let token = world.corp.token(&TokenSpec::new().expires_in(90 * 24 * HOUR)).unwrap();
+    let token = world.corp.token(&TokenSpec::new().expires_in(20 * HOUR)).unwrap();
     let call = || query_as(SALES, &token);
     until(&world, (200, "OK"), call).await;
     world.corp.set_fault(Some(Fault::Unavailable));
@@ -70,7 +70,7 @@ async fn keys_grow_too_old_while_the_issuer_is_down() {
     assert_eq!((old.header("retry-after"), old.header("x-should-retry")), (None, Some("false")));
     assert_eq!(old.json()["error_code"], "PERMISSION_DENIED");
     // the other issuer's tokens are another matter
-    let other = world.other.token(&TokenSpec::new().expires_in(90 * 24 * HOUR)).unwrap();
+    let other = world.other.token(&TokenSpec::new().expires_in(20 * HOUR)).unwrap();
     until(&world, (403, "POLICY_NO_PERMIT"), || query_as(SALES, &other)).await;
     world.corp.set_fault(None);
     world.move_clock(3 * HOUR + 600).unwrap();

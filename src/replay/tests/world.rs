@@ -61,7 +61,7 @@ impl World {
             "listen": { "check": "127.0.0.1:0", "admin": "127.0.0.1:0" },
             "peers": { "trust_domains": ["cluster.local", "other.org"], "required": false },
             "issuers": [{ "name": "corp", "issuer": issuer.url(), "provider": "generic", "audiences": ["lakegate"], "jwks_file": "corp.jwks.json",
-                "roles_claim": "roles", "kind": "detect",
+                "roles_claim": "roles", "kind": "detect", "longest_token": "400d",
                 "actors": ["agent", "a/b"], "purpose_claim": "purpose",
                 "attributes": { "branch": { "claim": "git.ref", "type": "string" }, "checks": { "claim": "checks", "type": "long" },
                     "draft": { "claim": "draft", "type": "bool" }, "labels": { "claim": "labels", "type": "strings" } } }],
