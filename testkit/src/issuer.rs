@@ -37,6 +37,8 @@ pub enum Fault {
     Unavailable,
     /// No answer for a minute: longer than anybody should wait.
     Hang,
+    /// The answer comes 400 ms late: later than a check of keys that are there takes, and sooner than anybody stops waiting.
+    Slow,
     /// 200 with something that is not JSON.
     Garbage,
     /// 200 with a key set of 8 MiB.
@@ -214,6 +216,10 @@ async fn failing(fault: Option<Fault>) -> Option<Response> {
         Fault::Hang => {
             tokio::time::sleep(Duration::from_mins(1)).await;
             Some(StatusCode::GATEWAY_TIMEOUT.into_response())
+        }
+        Fault::Slow => {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            None
         }
         Fault::Garbage => Some("<html>sign in</html>".into_response()),
         Fault::Oversize | Fault::WrongIssuer | Fault::NoKeys => None,
