@@ -19,6 +19,7 @@ mod digest;
 mod facts;
 mod fetch;
 mod flight;
+mod foreign;
 mod introspect;
 mod issuer;
 mod jws;
@@ -155,6 +156,9 @@ impl Authenticator {
                     Arc::new(Introspector::new(asks, credentials, client.clone(), clock.clone(), metrics.introspections_of(name)))
                 });
                 let counters = metrics.fetches_of(name);
+                if issuer.logout_audience.is_some() {
+                    metrics.expect_logouts(name);
+                }
                 Arc::new(Issuer::new(issuer, keyring, client, clock, counters).asked_with(introspection))
             }));
         }
@@ -349,9 +353,8 @@ impl Authenticator {
     fn issuer(&self, claims: &Claims<'_>) -> Result<&Arc<Issuer>, Refusal> {
         let claimed = claims.get("iss").ok_or_else(|| claims::bad("the token has no `iss`"))?;
         let claimed = claimed.as_text().ok_or_else(|| claims::bad(format!("the claim `iss` is {}, not a string", claimed.kind())))?;
-        self.issuers.iter().find(|issuer| issuer.config.issuer == claimed).ok_or_else(|| {
-            Refusal::new(Reason::TokenUnknownIssuer, format!("the token's issuer `{}` is not one of those configured", shown(claimed)))
-        })
+        let found = self.issuers.iter().find(|issuer| issuer.config.issuer == claimed);
+        found.ok_or_else(|| foreign::refused(claimed, self.issuers.iter().map(|issuer| &issuer.config)))
     }
 
     /// How each issuer is doing, in the order of the configuration.

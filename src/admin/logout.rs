@@ -19,7 +19,10 @@ use axum::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{Sources, server::Hold};
-use crate::{authn::LogoutError, text::quoted};
+use crate::{
+    authn::{Authenticator, LogoutError},
+    text::quoted,
+};
 
 /// What the endpoint needs and may cost.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const KEPT: usize = 512;
 /// Fewer, since anyone can make up the name of a key.
 const KEPT_STRANGERS: usize = 128;
+const BUSY: &str = "too many at a time";
 /// Tokens of one second that are told, and logged, why they are no good. Only those that are no good count.
 const MOST: u32 = 100;
 
@@ -106,15 +110,22 @@ impl Door {
         let mut tokens = form_urlencoded::parse(&body).filter(|(name, _)| name == "logout_token").map(|(_, value)| value);
         let (Some(token), None) = (tokens.next(), tokens.next()) else { return Err(Refused::invalid("there is not one `logout_token`")) };
         let authenticator = Arc::clone(&self.sources.published.snapshot().authenticator);
-        let logout = authenticator.logout(issuer, &token)?;
+        let ended = self.end(&authenticator, issuer, &token, hold).await;
+        authenticator.count_logout(issuer, &ended);
+        Ok(ended?)
+    }
+
+    /// The id of the revocation that `token` has made.
+    async fn end(&self, authenticator: &Arc<Authenticator>, issuer: &str, token: &str, hold: &Hold) -> Result<String, LogoutError> {
+        let logout = authenticator.logout(issuer, token)?;
         let kept = if logout.names_known_key() { &self.kept } else { &self.kept_strangers };
         let _kept = kept.try_acquire().ok().map(|place| (place, hold.keep()));
         let keys = logout.keys().await?;
-        let Ok(Ok(_place)) = timeout(PATIENCE, self.places.acquire()).await else { return Err(Refused::busy(StatusCode::SERVICE_UNAVAILABLE)) };
+        let Ok(Ok(_place)) = timeout(PATIENCE, self.places.acquire()).await else { return Err(LogoutError::Unavailable(BUSY.to_owned())) };
         let revocation = logout.verified(&keys)?;
         let id = revocation.id.clone();
         let ended = {
-            let authenticator = Arc::clone(&authenticator);
+            let authenticator = Arc::clone(authenticator);
             tokio::task::spawn_blocking(move || authenticator.end(revocation)).await
         };
         ended.map_err(|error| LogoutError::Unavailable(error.to_string()))??;
@@ -144,7 +155,7 @@ impl Failures {
 
 impl Refused {
     fn busy(status: StatusCode) -> Self {
-        Self { status, error: "temporarily_unavailable", description: "too many at a time".to_owned() }
+        Self { status, error: "temporarily_unavailable", description: BUSY.to_owned() }
     }
 
     fn invalid(description: &str) -> Self {

@@ -1,6 +1,6 @@
 //! Logout tokens (OpenID Connect Back-Channel Logout 1.0): an issuer's signed word that a session, or all sessions of a subject, have ended.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
@@ -10,11 +10,13 @@ use super::{
     issuer::Issuer,
     jws::Jws,
     keyring::Published,
+    metrics::LogoutResult,
     revoked::{By, Revocation, RevokeError, Seen, Whose, fresh_id},
 };
 use crate::{
     json::Value,
     model::{Reason, Refusal},
+    text::shown,
 };
 
 /// Why a logout token is not followed.
@@ -89,6 +91,17 @@ impl Authenticator {
             error => LogoutError::Unavailable(error.to_string()),
         })
     }
+
+    /// Counts what became of a logout token that came for the issuer with this name; one for no issuer that sends any counts nowhere.
+    pub fn count_logout<T>(&self, issuer: &str, result: &Result<T, LogoutError>) {
+        let result = match result {
+            Ok(_) => LogoutResult::Ended,
+            Err(LogoutError::Invalid(_)) => LogoutResult::Refused,
+            Err(LogoutError::Unavailable(_)) => LogoutResult::Unavailable,
+            Err(LogoutError::UnknownIssuer) => return,
+        };
+        self.metrics.count_logout(issuer, result);
+    }
 }
 
 // === impl Logout ===
@@ -139,8 +152,10 @@ impl From<Refusal> for LogoutError {
 /// What `claims` ask for (section 2.6), with the issuer already known to be good.
 fn revocation(claims: &Claims<'_>, config: &IssuerConfig, audience: &str, now_ms: i64) -> Result<Revocation, Refusal> {
     let (now, leeway) = (now_ms.div_euclid(1000), config.leeway_s);
-    if !claims.one_or_many("aud")?.contains(&audience) {
-        return Err(wrong("the claim `aud` does not name the client of `logout.audience`"));
+    let audiences = claims.one_or_many("aud")?;
+    if !audiences.contains(&audience) {
+        let named = audiences.first().map_or_else(|| "nobody".to_owned(), |named| format!("`{}`", shown(named)));
+        return Err(wrong(format!("the claim `aud` names {named}, not the client of `logout.audience`")));
     }
     let issued = claims.time("iat")?.ok_or_else(|| wrong("there is no `iat`"))?;
     if issued > now.saturating_add(leeway) || issued < now.saturating_sub(WINDOW).saturating_sub(leeway) {
@@ -179,6 +194,6 @@ fn revocation(claims: &Claims<'_>, config: &IssuerConfig, audience: &str, now_ms
     })
 }
 
-fn wrong(detail: &'static str) -> Refusal {
+fn wrong(detail: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::new(Reason::TokenBadClaims, detail)
 }

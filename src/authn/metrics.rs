@@ -18,6 +18,7 @@ pub(super) struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     fetches: Family<FetchLabels, Counter>,
     introspections: Family<IntrospectionLabels, Counter>,
+    logouts: Family<LogoutLabels, Counter>,
     keys_fetched: Family<IssuerLabels, Gauge>,
     failing: Family<IssuerLabels, Gauge>,
     /// The issuers that the gauges show.
@@ -80,6 +81,23 @@ enum IntrospectionResult {
     Shed,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LogoutLabels {
+    issuer: String,
+    result: LogoutResult,
+}
+
+/// What became of a logout token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum LogoutResult {
+    /// What it ended counts no more.
+    Ended,
+    /// It is none that counts.
+    Refused,
+    /// It may be good, and could not be verified or kept.
+    Unavailable,
+}
+
 /// The counters of the questions to one issuer.
 #[derive(Clone, Debug)]
 pub(super) struct IntrospectionCounters {
@@ -111,6 +129,7 @@ impl Metrics {
             refused: counter(TokenResult::Refused),
             fetches: Family::default(),
             introspections: Family::default(),
+            logouts: Family::default(),
             keys_fetched: Family::default(),
             failing: Family::default(),
             shown: Arc::default(),
@@ -122,6 +141,7 @@ impl Metrics {
         registry.register("lakegate_authn_tokens", "Tokens that came with calls, bearer tokens and bound ones, each once: accepted as known from before, accepted as just verified or asked about, refused", self.tokens.clone());
         registry.register("lakegate_authn_key_fetches", "Fetches of an issuer's key set", self.fetches.clone());
         registry.register("lakegate_authn_introspections", "Questions to an issuer whether a token is active", self.introspections.clone());
+        registry.register("lakegate_authn_logouts", "Logout tokens that came in the name of an issuer: followed, refused, or not to be kept or verified now", self.logouts.clone());
         registry.register(
             "lakegate_authn_keys_fetched_timestamp_seconds",
             "When the key set in use was fetched from its issuer, in seconds since the epoch",
@@ -159,6 +179,17 @@ impl Metrics {
             TokenResult::Refused => &self.refused,
         };
         counter.inc();
+    }
+
+    /// Has the counters of the logout tokens of an issuer there before the first comes.
+    pub(super) fn expect_logouts(&self, issuer: &str) {
+        for result in [LogoutResult::Ended, LogoutResult::Refused, LogoutResult::Unavailable] {
+            drop(self.logouts.get_or_create(&LogoutLabels { issuer: issuer.to_owned(), result }));
+        }
+    }
+
+    pub(super) fn count_logout(&self, issuer: &str, result: LogoutResult) {
+        self.logouts.get_or_create(&LogoutLabels { issuer: issuer.to_owned(), result }).inc();
     }
 
     pub(super) fn introspections_of(&self, issuer: &str) -> IntrospectionCounters {
@@ -213,6 +244,19 @@ impl EncodeLabelValue for FetchResult {
         let name = match self {
             Self::Ok => "ok",
             Self::Failed => "failed",
+        };
+        name.encode(encoder)
+    }
+}
+
+// === impl LogoutResult ===
+
+impl EncodeLabelValue for LogoutResult {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        let name = match self {
+            Self::Ended => "ended",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
         };
         name.encode(encoder)
     }

@@ -188,6 +188,11 @@ fn issuer_url(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Str
         report.fault(path, format!("{} has a query", quoted(text)), "write the `iss` of its tokens, which has none");
         return None;
     }
+    if let Some(issuer) = url.strip_suffix(DISCOVERY) {
+        let help = format!("write the `iss` of its tokens, which is most likely {}", quoted(issuer));
+        report.fault(path, format!("{} is where its discovery document stands, not the issuer", quoted(text)), help);
+        return None;
+    }
     Some(url)
 }
 
@@ -220,5 +225,7 @@ fn token_type(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Str
     good.then(|| text.to_owned())
 }
 
+/// What is appended to an issuer identifier to find its metadata (`OpenID` Connect Discovery 1.0 §4).
+const DISCOVERY: &str = "/.well-known/openid-configuration";
 const LEEWAY_MAX: Duration = Duration::from_mins(5);
 const LIMITS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(400 * 24);

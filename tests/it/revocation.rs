@@ -369,6 +369,9 @@ async fn an_issuer_ends_a_session() {
     }
     assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 405);
 
+    let metrics = world.admin("/metrics").await.unwrap().1;
+    let counted = |result: &str| metrics.contains(&format!("lakegate_authn_logouts_total{{issuer=\"corp\",result=\"{result}\"}} "));
+    assert!(counted("ended") && counted("refused") && !metrics.contains("lakegate_authn_logouts_total{issuer=\"none\""), "{metrics}");
     // Over a restart the session stays ended, and its logout token taken
     world.restart_lakegate().await.unwrap();
     assert_eq!((answered(&world, &token).await, answered(&world, &other).await), (revoked(), allowed()));

@@ -96,14 +96,14 @@ impl Flight {
         let now = introspector.clock.now_ms();
         let unanswered = match answer.map(|(body, asked_ms)| answer::read(&body, &self.issuer, &self.about, asked_ms, now.div_euclid(1000))) {
             Ok(Ok(verified)) => {
-                introspector.health().succeeded();
+                self.answered(now);
                 introspector.counters.active.inc();
                 self.give_back();
                 self.cache.insert(self.digest, Arc::clone(&verified));
                 return Ok(verified);
             }
             Ok(Err(Rejected::Token(refusal))) => {
-                introspector.health().succeeded();
+                self.answered(now);
                 introspector.counters.inactive.inc();
                 self.cache.remove(&self.digest);
                 introspector.refusals.insert(self.digest, refusal.clone(), now, introspector.window_ms());
@@ -116,6 +116,15 @@ impl Flight {
             self.give_back();
         }
         Err(self.came_to_nothing(unanswered, now))
+    }
+
+    /// Notes that the issuer answers, and says so where it was said that it does not.
+    fn answered(&self, now: i64) {
+        let since = self.introspector.health().succeeded();
+        if let Some(since) = since {
+            let (issuer, failed_s) = (&self.issuer.config.name, now.saturating_sub(since).div_euclid(1000));
+            tracing::info!(%issuer, failed_s, "an issuer can be asked about tokens again");
+        }
     }
 
     /// Notes that nothing is known of the token now, and says so.

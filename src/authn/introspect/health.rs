@@ -37,8 +37,12 @@ impl Health {
         true
     }
 
-    pub(super) fn succeeded(&mut self) {
+    /// Notes an answer that is of use. Since when there was none, where that was said.
+    pub(super) fn succeeded(&mut self) -> Option<i64> {
+        let said = self.is_open() || self.unusable > 0;
+        let since = self.failing_since.filter(|_| said);
         *self = Self::default();
+        since
     }
 
     /// Notes a fault of the endpoint itself; whether the endpoint is left alone from now on.
@@ -107,7 +111,7 @@ mod tests {
             assert!(health.allows(now) && health.allows(now));
             assert!(!health.failed("down".to_owned(), now));
         }
-        health.succeeded();
+        assert_eq!(health.succeeded(), None, "nothing was said of single faults");
         for _ in 1..THRESHOLD {
             assert!(!health.failed("down".to_owned(), now));
         }
@@ -124,7 +128,7 @@ mod tests {
         now += 10_000;
         assert!(health.allows(now));
         assert!(!health.allows(now + TRIAL - 1) && health.allows(now + TRIAL), "one that died holds it open for ever");
-        health.succeeded();
+        assert_eq!(health.succeeded(), Some(1_000_000));
         assert!(health.allows(now) && health.allows(now) && health.last_error().is_none());
     }
 
@@ -140,7 +144,7 @@ mod tests {
             assert!(!health.answered_badly("it answered with status 400".to_owned(), 1_002_000), "it is said again");
         }
         assert!(health.is_failing() && !health.is_open());
-        health.succeeded();
+        assert_eq!(health.succeeded(), Some(1_000_000));
         assert!(!health.is_failing() && health.failing_since().is_none());
     }
 

@@ -244,9 +244,13 @@ impl Book {
             let lift = entry.lifted.map(|lifted| Line::Lift { id: entry.revocation.id.clone(), lifted });
             [Line::Revoke(Box::new(entry.revocation.clone()))].into_iter().chain(lift)
         });
+        let broken = journal.broken.clone();
         if let Err(error) = journal.rewrite(lines) {
             journal.fail(&error, now);
             return Err(error.to_string());
+        }
+        if let Some(broken) = broken {
+            tracing::info!(failed_s = now.saturating_sub(broken.since), "all revocations are in their file again");
         }
         for entry in self.all.values_mut() {
             entry.kept = true;

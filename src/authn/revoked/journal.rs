@@ -94,12 +94,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
     let mut lines = good.split_inclusive(|&byte| byte == b'\n');
     let foreign = || format!("is no file of revocations of version {VERSION}; move it away if none of its revocations counts any more");
     let header: Header = lines.next().and_then(|line| serde_json::from_slice(line).ok()).ok_or_else(foreign)?;
-    if header.lakegate != "revocations" || header.version != VERSION {
+    if header.lakegate != "revocations" {
         return Err(foreign());
+    }
+    if header.version != VERSION {
+        return Err(format!("is of version {}, which a later lakegate wrote; run that one, since this one reads version {VERSION} alone", header.version));
     }
     let read = |(index, line): (usize, &[u8])| {
         let number = index + 2;
-        serde_json::from_slice(line).map_err(|error| format!("cannot be read in line {number}, so that a revocation may be lost: {error}"))
+        let mend = "restore the file from a copy, or remove the line and revoke anew what it said";
+        serde_json::from_slice(line).map_err(|error| format!("cannot be read in line {number}, so that a revocation may be lost: {error}; {mend}"))
     };
     Ok(Contents { lines: lines.enumerate().map(read).collect::<Result<_, _>>()?, length: whole as u64, torn: !rest.is_empty() })
 }
@@ -112,7 +116,14 @@ impl Journal {
     /// # Errors
     /// In words: another process has it, it cannot be read, or the system's.
     pub(super) fn open(dir: &Path) -> Result<(Self, Vec<Line>), String> {
-        let said = |error: io::Error| format!("`{}`: {error}", dir.display());
+        let said = |error: io::Error| {
+            let mend = match error.kind() {
+                io::ErrorKind::PermissionDenied => "; let the user that lakegate runs as write there",
+                io::ErrorKind::ReadOnlyFilesystem => "; mount a volume there that can be written to",
+                _ => "",
+            };
+            format!("`{}`: {error}{mend}", dir.display())
+        };
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join(LOCK)).map_err(said)?;
         locked(&lock, PATIENCE).map_err(said)?;
         let Contents { lines, length, torn } = read(dir)?;
@@ -262,7 +273,7 @@ mod tests {
         for (text, said) in [
             (String::new(), "is no file of revocations"),
             ("{\"lakegate\":\"revocations\",\"version\":1}".to_owned(), "is no file of revocations"),
-            ("{\"lakegate\":\"revocations\",\"version\":2}\n".to_owned(), "of version 1"),
+            ("{\"lakegate\":\"revocations\",\"version\":2}\n".to_owned(), "is of version 2"),
             ("{\"lakegate\":\"keys\",\"version\":1}\n".to_owned(), "is no file of revocations"),
             (format!("{good}\n"), "line 2"),
             (format!("{good}{{\"revoke\":{{}}}}\n"), "line 2"),

@@ -293,3 +293,26 @@ fn what_no_token_could_say_is_named() {
         assert!(got.as_deref().unwrap_or_default().starts_with(want.unwrap_or_default()) && got.is_some() == want.is_some(), "{got:?}");
     }
 }
+
+#[test]
+fn an_issuer_that_is_almost_one_of_those_configured_is_named_aside() {
+    const TENANT: &str = "6babcaad-604b-40ac-a9d7-9fd97c0b779f";
+    let v1 = format!("https://sts.windows.net/{TENANT}/");
+    let v2 = format!("https://login.microsoftonline.com/{TENANT}/v2.0");
+    let authn = authenticator(vec![issuer("corp", URL, Provider::Generic), issuer("azure", &v2, Provider::Entra)], &Clock::default());
+    for (claimed, said) in [
+        (format!("{URL}/"), Some("issuer `corp` differs from it by `/` at the end alone")),
+        (URL.to_uppercase(), Some("issuer `corp` differs from it by capitals alone")),
+        (v1.clone(), Some("issuer `azure` is the other version of the same Entra tenant")),
+        (v1.replace('6', "7"), None),
+        ("https://other.example".to_owned(), None),
+    ] {
+        let refusal = token_of(&authn, &json!({ "iss": claimed })).unwrap_err();
+        assert_eq!(refusal.reason, Reason::TokenUnknownIssuer, "{claimed}");
+        assert!(!refusal.detail.contains("corp") && !refusal.detail.contains("azure"), "{}", refusal.detail);
+        match said {
+            Some(said) => assert!(refusal.aside.as_deref().is_some_and(|aside| aside.starts_with(said)), "{claimed}: {:?}", refusal.aside),
+            None => assert!(refusal.aside.is_none(), "{claimed}: {:?}", refusal.aside),
+        }
+    }
+}

@@ -293,6 +293,11 @@ fn peers_and_issuers() {
         ("https://corp.example.com", "https://a@corp.example.com", &["is not a URL that can be used here"]),
         ("https://corp.example.com", "\"https://corp.example.com#x\"", &["is not a URL that can be used here"]),
         ("https://corp.example.com", "https://corp.example.com?a=b", &["has a query"]),
+        (
+            "https://corp.example.com",
+            "https://corp.example.com/.well-known/openid-configuration",
+            &["is where its discovery document stands, not the issuer; write the `iss` of its tokens, which is most likely `https://corp.example.com`"],
+        ),
         ("https://corp.example.com", "http://127.0.0.1.example.com", &["is not encrypted"]),
         ("[lakegate]", "[]", &["`issuers[0].audiences` is empty; name at least one"]),
         ("[lakegate]", "[\"\"]", &["can stand in no token"]),

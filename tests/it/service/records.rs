@@ -92,7 +92,11 @@ async fn metrics_are_named_once() {
     fs::write(folder.path().join("introspection.secret"), "s3cret\n").unwrap();
     let options = options().folder(folder.path().to_owned());
     let asking = json!({ "when": "opaque", "client_id": "lakegate", "secret_file": "introspection.secret" });
-    let world = world(options.configure(move |config| config["issuers"][0]["introspection"] = asking.clone())).await;
+    let options = options.configure(move |config| {
+        config["issuers"][0]["introspection"] = asking.clone();
+        config["issuers"][0]["logout"] = json!({ "audience": "lakegate-client" });
+    });
+    let world = world(options).await;
     for listener in [Listener::Istio, Listener::Bare] {
         for target in [SALES, CLOSED, "/no/such/call"] {
             world.client(listener, &world.workloads.trainer).unwrap().send(&query(&world, target)).await.unwrap();
