@@ -26,8 +26,9 @@ fn likely(claimed: &str, config: &IssuerConfig) -> Option<String> {
         return Some(format!("issuer `{name}` differs from it by capitals alone; {mend}"));
     }
     let tenant = tenant(claimed)?;
-    (config.provider == Provider::Entra && self::tenant(issuer) == Some(tenant))
-        .then(|| format!("issuer `{name}` is the other version of the same Entra tenant, and the application registration says which one signs; {mend}"))
+    (config.provider == Provider::Entra && self::tenant(issuer) == Some(tenant)).then(|| {
+        format!("issuer `{name}` is the other version of the same Entra tenant, and the application registration says which one signs; {mend}")
+    })
 }
 
 fn bare(issuer: &str) -> &str {

@@ -141,7 +141,11 @@ impl Metrics {
         registry.register("lakegate_authn_tokens", "Tokens that came with calls, bearer tokens and bound ones, each once: accepted as known from before, accepted as just verified or asked about, refused", self.tokens.clone());
         registry.register("lakegate_authn_key_fetches", "Fetches of an issuer's key set", self.fetches.clone());
         registry.register("lakegate_authn_introspections", "Questions to an issuer whether a token is active", self.introspections.clone());
-        registry.register("lakegate_authn_logouts", "Logout tokens that came in the name of an issuer: followed, refused, or not to be kept or verified now", self.logouts.clone());
+        registry.register(
+            "lakegate_authn_logouts",
+            "Logout tokens that came in the name of an issuer: followed, refused, or not to be kept or verified now",
+            self.logouts.clone(),
+        );
         registry.register(
             "lakegate_authn_keys_fetched_timestamp_seconds",
             "When the key set in use was fetched from its issuer, in seconds since the epoch",

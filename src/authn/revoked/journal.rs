@@ -98,7 +98,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
         return Err(foreign());
     }
     if header.version != VERSION {
-        return Err(format!("is of version {}, which a later lakegate wrote; run that one, since this one reads version {VERSION} alone", header.version));
+        return Err(format!(
+            "is of version {}, which a later lakegate wrote; run that one, since this one reads version {VERSION} alone",
+            header.version
+        ));
     }
     let read = |(index, line): (usize, &[u8])| {
         let number = index + 2;

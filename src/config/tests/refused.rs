@@ -296,7 +296,9 @@ fn peers_and_issuers() {
         (
             "https://corp.example.com",
             "https://corp.example.com/.well-known/openid-configuration",
-            &["is where its discovery document stands, not the issuer; write the `iss` of its tokens, which is most likely `https://corp.example.com`"],
+            &[
+                "is where its discovery document stands, not the issuer; write the `iss` of its tokens, which is most likely `https://corp.example.com`",
+            ],
         ),
         ("https://corp.example.com", "http://127.0.0.1.example.com", &["is not encrypted"]),
         ("[lakegate]", "[]", &["`issuers[0].audiences` is empty; name at least one"]),
