@@ -15,6 +15,7 @@ pub mod model;
 pub mod clock;
 pub mod digest;
 pub mod json;
+pub mod signer;
 pub mod yaml;
 
 pub mod lifecycle;

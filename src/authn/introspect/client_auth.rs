@@ -1,27 +1,21 @@
 //! How lakegate proves to an issuer's endpoint who asks (RFC 6749, section 2.3.1; RFC 7523, section 2.2).
 
 use std::{
-    fmt, fs,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use aws_lc_rs::{
-    rand::{self, SystemRandom},
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, RSA_PKCS1_SHA256, RsaKeyPair,
-    },
-};
+use aws_lc_rs::rand;
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use form_urlencoded::{Serializer, byte_serialize};
-use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use serde_json::json;
 
 use super::config::{AssertionAudience, ClientAuth, SecretSource};
-use crate::model::Secret;
+use crate::{model::Secret, signer::SigningKey};
 
 /// What proves it, read from where the configuration says.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,22 +23,15 @@ pub(in crate::authn) enum Credentials {
     /// The whole `authorization` header.
     Basic(Secret),
     Post(Secret),
-    Key(Arc<SigningKey>),
+    Key(Arc<ClientKey>),
 }
 
 /// A private key that signs assertions.
-pub(in crate::authn) struct SigningKey {
-    pair: Pair,
+#[derive(Debug, PartialEq)]
+pub(in crate::authn) struct ClientKey {
+    key: SigningKey,
     key_id: Option<String>,
     audience: AssertionAudience,
-    /// SHA-256 of the file, by which keys are compared.
-    digest: [u8; 32],
-}
-
-enum Pair {
-    Rsa(RsaKeyPair),
-    P256(EcdsaKeyPair),
-    P384(EcdsaKeyPair),
 }
 
 /// Who asks whom.
@@ -73,7 +60,7 @@ impl Credentials {
             ClientAuth::Basic(source) => Ok(Self::Basic(basic(client_id, &secret(source)?))),
             ClientAuth::Post(source) => Ok(Self::Post(secret(source)?)),
             ClientAuth::PrivateKeyJwt { key, key_id, audience } => {
-                let signing = SigningKey::read(key, key_id.clone(), *audience).map_err(|message| (key.clone(), message))?;
+                let signing = ClientKey::read(key, key_id.clone(), *audience).map_err(|message| (key.clone(), message))?;
                 Ok(Self::Key(Arc::new(signing)))
             }
         }
@@ -121,24 +108,17 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     fs::read(file).map_err(|error| format!("the file cannot be read: {error}"))
 }
 
-// === impl SigningKey ===
+// === impl ClientKey ===
 
-impl SigningKey {
+impl ClientKey {
     fn read(file: &Path, key_id: Option<String>, audience: AssertionAudience) -> Result<Self, String> {
-        let pem = read(file)?;
-        let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| "the file holds no private key in PEM".to_owned())?;
-        let pair = Pair::read(&der).ok_or("the file's key is not one that signs here: RSA of 2048 bits and more, or EC on P-256 or P-384")?;
-        Ok(Self { pair, key_id, audience, digest: crate::digest::of(&pem) })
+        Ok(Self { key: SigningKey::read(file)?, key_id, audience })
     }
 
     /// A JWT of its own for each question, since servers take each `jti` once (RFC 7523, section 3).
     fn assertion(&self, asking: &Asking<'_>) -> Result<String, String> {
         let mut id = [0; 16];
         rand::fill(&mut id).map_err(|_| "there is no randomness for an assertion".to_owned())?;
-        let mut header = json!({"alg": self.pair.algorithm(), "typ": "JWT"});
-        if let (Some(key_id), Some(members)) = (&self.key_id, header.as_object_mut()) {
-            members.insert("kid".to_owned(), key_id.as_str().into());
-        }
         let audience = match self.audience {
             AssertionAudience::Issuer => asking.issuer,
             AssertionAudience::Endpoint => asking.endpoint,
@@ -147,60 +127,7 @@ impl SigningKey {
             "iss": asking.client_id, "sub": asking.client_id, "aud": audience, "jti": URL_SAFE_NO_PAD.encode(id),
             "iat": asking.now, "exp": asking.now.saturating_add(ASSERTION_LIFETIME),
         });
-        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let signature = self.pair.sign(signed.as_bytes()).ok_or("an assertion cannot be signed")?;
-        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
-    }
-}
-
-/// Says nothing of the key.
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("key_id", &self.key_id).finish_non_exhaustive()
-    }
-}
-
-impl PartialEq for SigningKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.key_id == other.key_id && self.audience == other.audience
-    }
-}
-
-// === impl Pair ===
-
-impl Pair {
-    fn read(der: &PrivateKeyDer<'_>) -> Option<Self> {
-        let ec = |algorithm: &'static EcdsaSigningAlgorithm| match der {
-            PrivateKeyDer::Sec1(key) => EcdsaKeyPair::from_private_key_der(algorithm, key.secret_sec1_der()).ok(),
-            PrivateKeyDer::Pkcs8(key) => EcdsaKeyPair::from_pkcs8(algorithm, key.secret_pkcs8_der()).ok(),
-            _ => None,
-        };
-        let rsa = match der {
-            PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()).ok(),
-            PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).ok(),
-            _ => None,
-        };
-        let rsa = rsa.filter(|pair| pair.public_modulus_len() >= 256).map(Self::Rsa);
-        rsa.or_else(|| ec(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Self::P256)).or_else(|| ec(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Self::P384))
-    }
-
-    fn algorithm(&self) -> &'static str {
-        match self {
-            Self::Rsa(_) => "RS256",
-            Self::P256(_) => "ES256",
-            Self::P384(_) => "ES384",
-        }
-    }
-
-    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        let random = SystemRandom::new();
-        match self {
-            Self::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).ok().map(|()| signature)
-            }
-            Self::P256(pair) | Self::P384(pair) => pair.sign(&random, message).ok().map(|signature| signature.as_ref().to_vec()),
-        }
+        self.key.sign("JWT", self.key_id.as_deref(), &claims).ok_or_else(|| "an assertion cannot be signed".to_owned())
     }
 }
 
