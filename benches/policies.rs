@@ -86,6 +86,7 @@ fn alice(asked: u64) -> Caller {
         actors: Vec::new(),
         claims: Vec::new(),
         purpose: None,
+        email: None,
         digest,
     };
     let peer = SpiffeId::parse("spiffe://cluster.local/ns/ml-staging/sa/trainer").expect("an id");

@@ -6,7 +6,6 @@
 
 mod admit;
 mod attributes;
-mod backoff;
 mod binding;
 mod cache;
 mod claim_path;

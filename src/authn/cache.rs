@@ -92,7 +92,7 @@ impl Cache {
 
 fn weight(token: &Token) -> usize {
     let lists = [&token.groups, &token.roles, &token.scopes, &token.actors];
-    let texts = [&token.client, &token.acr, &token.id, &token.session, &token.purpose];
+    let texts = [&token.client, &token.acr, &token.id, &token.session, &token.purpose, &token.email];
     let listed: usize = lists.into_iter().map(|list| self::texts(list)).sum();
     let claimed = token.claims.iter().map(|claim| size_of_val(claim).saturating_add(self::texts(claim.value.texts()))).sum();
     let single: usize = texts.into_iter().flatten().map(String::len).sum();

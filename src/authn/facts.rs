@@ -113,6 +113,7 @@ impl Facts {
             acr: claims.name("acr")?.map(str::to_owned),
             id: id(claims, config)?,
             session: claims.name("sid")?.map(str::to_owned),
+            email: verified_email(claims)?,
             actors: delegation::actors(claims, config)?,
             claims: attributes::read(claims, config)?,
             purpose: delegation::purpose(claims, config)?,
@@ -200,6 +201,12 @@ fn subject(claims: &Claims<'_>, config: &IssuerConfig) -> Result<String, Refusal
         return Err(bad("the token's `email` is not verified"));
     }
     Ok(subject.to_owned())
+}
+
+/// The address, where the issuer has verified that it is the subject's (`OpenID` Connect Core 1.0, section 5.1): anybody can have any other written there.
+fn verified_email(claims: &Claims<'_>) -> Result<Option<String>, Refusal> {
+    let verified = claims.get("email_verified") == Some(&Value::Bool(true));
+    if verified { Ok(claims.name("email")?.map(str::to_owned)) } else { Ok(None) }
 }
 
 /// Group names exactly as the token has them: a path that begins with `/` (Keycloak with *full group path*) keeps it, or a group that is named like

@@ -2,8 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::backoff::Backoff;
-use crate::clock::apart;
+use crate::{clock::apart, net::Backoff};
 
 /// The fetches of one issuer. Times are in milliseconds since the epoch.
 #[derive(Debug, Default)]

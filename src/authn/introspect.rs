@@ -9,7 +9,6 @@ mod answer;
 mod client_auth;
 mod config;
 mod flight;
-mod health;
 mod place;
 mod refusals;
 
@@ -25,7 +24,6 @@ pub use self::config::{AssertionAudience, ClientAuth, IntrospectWhen, Introspect
 use self::{
     allowance::Allowance,
     flight::{Arrival, Flight},
-    health::Health,
     place::Place,
     refusals::Refusals,
 };
@@ -37,7 +35,7 @@ use super::{
 use crate::{
     clock::{Clock, apart},
     model::{Reason, Refusal, Secret, SpiffeId},
-    net::Client,
+    net::{Breaker, Client},
 };
 
 /// The questions to one issuer's endpoint.
@@ -51,7 +49,7 @@ pub(super) struct Introspector {
     place: Arc<Place>,
     /// Those under way, by the SHA-256 of the token.
     flights: Mutex<HashMap<[u8; 32], Arrival>>,
-    health: Mutex<Health>,
+    health: Mutex<Breaker>,
     allowance: Allowance,
     /// Places for tokens that were active when last asked about; and for others, which cannot take those places.
     known: Semaphore,
@@ -230,7 +228,7 @@ impl Introspector {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn health(&self) -> MutexGuard<'_, Health> {
+    fn health(&self) -> MutexGuard<'_, Breaker> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

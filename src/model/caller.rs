@@ -35,6 +35,8 @@ pub struct Token {
     pub id: Option<String>,
     /// `sid`
     pub session: Option<String>,
+    /// `email`, where the issuer says that it has verified it (`email_verified`).
+    pub email: Option<String>,
     /// Subjects of the RFC 8693 `act` chain, outermost (who acts now) first.
     pub actors: Vec<String>,
     /// The claims that policies read as `context.token.claims.<name>`, in order of name; absent ones are left out. Of a list the members are sorted,

@@ -22,6 +22,15 @@ pub struct Client {
     max_bytes: usize,
 }
 
+/// What was answered, good or not.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// `Retry-After` in seconds (RFC 9110, section 10.2.3); one that is a date is not read.
+    pub retry_after_s: Option<u64>,
+    pub body: Bytes,
+}
+
 /// Why there is no answer. Messages name no byte of the answer.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -100,6 +109,22 @@ impl Client {
     /// # Errors
     /// [`NetError`] for every other end, a redirect among them: what is in a form goes nowhere but where it was sent.
     pub async fn post_form(&self, url: &Endpoint, authorization: Option<&Secret>, form: String) -> Result<Bytes, NetError> {
+        self.good(self.form(url, authorization, form)?).await
+    }
+
+    /// The same, and returns what is answered whatever the status.
+    ///
+    /// # Errors
+    /// [`NetError`] where there is no answer, or one that cannot be read.
+    pub async fn exchange_form(&self, url: &Endpoint, authorization: Option<&Secret>, form: String) -> Result<Answer, NetError> {
+        let response = self.form(url, authorization, form)?.send().await.map_err(failure)?;
+        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let status = response.status().as_u16();
+        plain(&response)?;
+        Ok(Answer { status, retry_after_s: retry_after, body: self.read(response).await? })
+    }
+
+    fn form(&self, url: &Endpoint, authorization: Option<&Secret>, form: String) -> Result<reqwest::RequestBuilder, NetError> {
         let request = self.http.post(url.url()).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let request = match authorization {
             Some(secret) => {
@@ -110,7 +135,7 @@ impl Client {
             }
             None => request,
         };
-        self.good(request.header(header::ACCEPT, "application/json")).await
+        Ok(request.header(header::ACCEPT, "application/json"))
     }
 
     /// The body of a 200.
@@ -119,9 +144,7 @@ impl Client {
         if response.status() != StatusCode::OK {
             return Err(NetError::Status(response.status().as_u16()));
         }
-        if response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            return Err(NetError::Encoded);
-        }
+        plain(&response)?;
         self.read(response).await
     }
 
@@ -139,9 +162,7 @@ impl Client {
         }
         let response = request.header(header::ACCEPT, "application/json").send().await.map_err(failure)?;
         let status = response.status().as_u16();
-        if response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            return Err(NetError::Encoded);
-        }
+        plain(&response)?;
         Ok((status, self.read(response).await?))
     }
 
@@ -156,6 +177,11 @@ impl Client {
         }
         Ok(body.freeze())
     }
+}
+
+fn plain(response: &reqwest::Response) -> Result<(), NetError> {
+    let coded = response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    if coded { Err(NetError::Encoded) } else { Ok(()) }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]

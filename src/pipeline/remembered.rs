@@ -219,6 +219,7 @@ mod tests {
                 actors: Vec::new(),
                 claims: Vec::new(),
                 purpose: None,
+                email: None,
                 digest: [0; 32],
             })
         });

@@ -54,6 +54,7 @@ fn caller() -> Caller {
         actors: vec![],
         claims: Vec::new(),
         purpose: None,
+        email: None,
         digest: [0; 32],
     };
     Caller { peer: Some(SpiffeId::parse("spiffe://cluster.local/ns/ml/sa/t").unwrap()), token: Some(Arc::new(token)) }

@@ -71,6 +71,7 @@ fn person(actor: Option<&str>) -> Token {
         actors: actor.map(str::to_owned).into_iter().collect(),
         claims: Vec::new(),
         purpose: None,
+        email: None,
         digest: [u8::from(actor.is_some()); 32],
     }
 }

@@ -44,6 +44,7 @@ fn token() -> Token {
         actors: vec![],
         claims: vec![],
         purpose: None,
+        email: None,
         groups_elsewhere: false,
         digest: [0; 32],
     }

@@ -151,6 +151,7 @@ pub(in crate::authz) fn token(subject: &str, groups: &[&str]) -> Token {
         actors: Vec::new(),
         claims: Vec::new(),
         purpose: None,
+        email: None,
         digest: [0; 32],
     };
     seal(&mut token);

@@ -1,12 +1,13 @@
-//! How long an issuer that fails is left alone.
+//! How long an endpoint that fails is left alone.
 
 use crate::clock::apart;
 
-/// Failures in a row, and the pause after the last of them: 1, 2, 4, 8, then 10 s. Times are in milliseconds since the epoch.
-#[derive(Debug, Default)]
-pub(super) struct Backoff {
+/// Failures in a row, and the pause after the last of them: 1, 2, 4, 8, then 10 s, or less where that is said. Times are in milliseconds since the epoch.
+#[derive(Debug)]
+pub struct Backoff {
     failures: u32,
     failed_at: Option<i64>,
+    longest: i64,
 }
 
 const FIRST_PAUSE: i64 = 1000;
@@ -15,23 +16,42 @@ const MAX_PAUSE: i64 = 10_000;
 // === impl Backoff ===
 
 impl Backoff {
+    /// With pauses of at most `longest` milliseconds.
+    #[must_use]
+    pub fn of(longest: i64) -> Self {
+        Self { failures: 0, failed_at: None, longest }
+    }
+
+    /// As if there had been no failure.
+    pub fn reset(&mut self) {
+        *self = Self::of(self.longest);
+    }
+
     /// Counts a failure, and says how many there are in a row.
-    pub(super) fn failed(&mut self, now: i64) -> u32 {
+    pub fn failed(&mut self, now: i64) -> u32 {
         self.failures = self.failures.saturating_add(1);
         self.failed_at = Some(now);
         self.failures
     }
 
     /// How many have failed in a row.
-    pub(super) fn failures(&self) -> u32 {
+    #[must_use]
+    pub fn failures(&self) -> u32 {
         self.failures
     }
 
     /// Whether the pause is over; the first `spared` failures make none.
-    pub(super) fn is_over(&self, spared: u32, now: i64) -> bool {
+    #[must_use]
+    pub fn is_over(&self, spared: u32, now: i64) -> bool {
         let Some(doublings) = self.failures.checked_sub(spared.saturating_add(1)) else { return true };
-        let pause = MAX_PAUSE.min(FIRST_PAUSE << doublings.min(10));
+        let pause = self.longest.min(FIRST_PAUSE << doublings.min(10));
         self.failed_at.is_none_or(|failed| apart(failed, now) >= pause)
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::of(MAX_PAUSE)
     }
 }
 

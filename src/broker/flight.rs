@@ -1,0 +1,232 @@
+//! One exchange, under way as a task of its own, on which requests only wait: it outlives the check that began it and serves the retry.
+
+use std::{sync::Arc, time::Duration};
+
+use form_urlencoded::Serializer;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    answer::{self, Declined},
+    config::Exchange,
+    desk::{Counter, Desk},
+    metrics::Counters,
+    minted::{Bound, Minted},
+    subject::{SHORTEST, Whom},
+};
+use crate::{
+    json,
+    model::{Reason, Refusal, Target},
+    net::{Answer, NetError},
+    text::shown,
+};
+
+/// One exchange with all it needs.
+pub(super) struct Flight {
+    pub desk: Arc<Desk>,
+    pub counter: Arc<Counter>,
+    pub counters: Counters,
+    pub exchange: Arc<Exchange>,
+    pub target: Arc<Target>,
+    /// What the credential is kept under.
+    pub key: [u8; 32],
+    pub whom: Whom,
+    /// When the caller's token ends, in seconds since the epoch; `None` without one.
+    pub caller_until: Option<i64>,
+}
+
+/// What those who wait for the end of an exchange hold; nothing is in it until then.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival(watch::Receiver<Option<Result<Arc<Minted>, Refusal>>>);
+
+/// Why there is no credential.
+enum Failed {
+    /// The endpoint is at fault, whoever asks.
+    Endpoint {
+        error: String,
+        /// How long it wants to be left alone, in seconds.
+        retry_after_s: Option<u64>,
+    },
+    /// It answered, with what is of no use.
+    Answer(String),
+    /// It has refused this caller.
+    Declined(Declined, u16),
+    /// It was not asked.
+    Unasked(&'static str),
+}
+
+/// The time of one exchange with all it needs, its place in the queue and a second try too.
+const FLIGHT: Duration = Duration::from_secs(8);
+/// Before the one other try, where the first did not reach the endpoint: a connection may have been closed on the other side.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long what an exchange came to is told again without another, in milliseconds: a refusal, which somebody has to mend, and an answer of no use.
+const REFUSED_FOR: i64 = 5_000;
+const UNUSABLE_FOR: i64 = 1_000;
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+// === impl Flight ===
+
+impl Flight {
+    pub(super) fn begin(self) -> Arrival {
+        let (landing, landed) = watch::channel(None);
+        tokio::spawn(async move {
+            let failed = || Failed::Endpoint { error: "it took too long".to_owned(), retry_after_s: None };
+            let result = match timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(failed())) {
+                Ok(minted) => Ok(self.landed(minted)),
+                Err(failed) => Err(self.came_to_nothing(failed)),
+            };
+            self.desk.ended(&self.key);
+            landing.send_replace(Some(result));
+        });
+        Arrival(landed)
+    }
+
+    async fn exchange(&self) -> Result<Minted, Failed> {
+        let _place = self.counter.places.acquire().await.map_err(|_| Failed::Unasked("it cannot be asked any more"))?;
+        let now = self.desk.clock.now();
+        let caller_until = self.caller_until.map(|end| end.max(now.saturating_add(SHORTEST)));
+        let subject = self.whom.subject_token(&self.exchange, caller_until, now).ok_or(Failed::Unasked("an assertion cannot be signed"))?;
+        let form = Zeroizing::new(
+            Serializer::new(String::new())
+                .append_pair("grant_type", GRANT)
+                .append_pair("subject_token", subject.expose())
+                .append_pair("subject_token_type", JWT)
+                .append_pair("scope", &self.exchange.scope)
+                .finish(),
+        );
+        let answer = self.ask(&form).await?;
+        match answer.status {
+            200 => {}
+            429 | 500.. => {
+                let error = format!("it answered with status {}", answer.status);
+                return Err(Failed::Endpoint { error, retry_after_s: answer.retry_after_s });
+            }
+            400 | 401 | 403 => return Err(Failed::Declined(answer::declined(&answer.body), answer.status)),
+            status => return Err(Failed::Answer(format!("it answered with status {status}"))),
+        }
+        let value = json::read(&answer.body).map_err(|_| Failed::Answer("its answer is not strict JSON".to_owned()))?;
+        let issued = answer::issued(&value, &self.exchange, now).map_err(Failed::Answer)?;
+        Ok(Minted::new(&issued, Bound { window_s: self.exchange.window_s, caller_until, now }))
+    }
+
+    /// Asks once, and once more where the endpoint was not reached, as far as such tries are few among all.
+    async fn ask(&self, form: &str) -> Result<Answer, Failed> {
+        let endpoint = &self.exchange.endpoint;
+        match self.desk.client.exchange_form(endpoint, None, form.to_owned()).await {
+            Err(NetError::Unreachable(_)) if self.counter.may_retry() => sleep(PAUSE).await,
+            answer => {
+                self.counter.asked();
+                return answer.map_err(Failed::from);
+            }
+        }
+        self.desk.client.exchange_form(endpoint, None, form.to_owned()).await.map_err(Failed::from)
+    }
+
+    fn landed(&self, minted: Minted) -> Arc<Minted> {
+        let minted = Arc::new(minted);
+        self.counters.ok.inc();
+        let (now, target) = (self.desk.clock.now_ms(), &self.target.name);
+        if let Some(since) = self.counter.breaker().succeeded() {
+            let failed_s = now.saturating_sub(since).div_euclid(1000);
+            tracing::info!(%target, failed_s, "a token endpoint exchanges tokens again");
+        }
+        self.desk.shelf.put(self.key, Arc::clone(&minted));
+        minted
+    }
+
+    /// Notes that there is no credential now, and says so.
+    fn came_to_nothing(&self, failed: Failed) -> Refusal {
+        let (now, target) = (self.desk.clock.now_ms(), &self.target.name);
+        match failed {
+            Failed::Endpoint { error, retry_after_s } => {
+                self.counters.failed.inc();
+                if let Some(seconds) = retry_after_s {
+                    self.counter.leave_alone(now, seconds);
+                }
+                if self.counter.breaker().failed(error.clone(), now) {
+                    tracing::warn!(%target, endpoint = %self.exchange.endpoint, error, "a token endpoint cannot be asked");
+                }
+                self.counter.unavailable(&self.target, "cannot be asked").with_aside(error)
+            }
+            Failed::Unasked(error) => {
+                self.counter.breaker().not_asked();
+                self.counters.failed.inc();
+                tracing::error!(%target, error, "a credential cannot be asked for");
+                self.counter.unavailable(&self.target, "cannot be asked").with_aside(error.to_owned())
+            }
+            Failed::Answer(error) => {
+                self.counters.failed.inc();
+                if self.counter.breaker().answered_badly(error.clone(), now) {
+                    tracing::warn!(%target, endpoint = %self.exchange.endpoint, error, "the answer of a token endpoint cannot be used");
+                }
+                let refusal = self.counter.unavailable(&self.target, "gives no answer that can be used").with_aside(error);
+                self.desk.refusals.insert(self.key, refusal.clone(), now, UNUSABLE_FOR);
+                refusal
+            }
+            Failed::Declined(declined, status) => {
+                self.counters.refused.inc();
+                // It is there, and answers: what it says is of this caller alone.
+                let _ = self.counter.breaker().succeeded();
+                let refusal = self.refused(&declined, status);
+                tracing::warn!(%target, detail = %refusal.whole(), "a token endpoint refuses a caller");
+                self.desk.refusals.insert(self.key, refusal.clone(), now, REFUSED_FOR);
+                refusal
+            }
+        }
+    }
+
+    fn refused(&self, declined: &Declined, status: u16) -> Refusal {
+        let code = declined.code.as_deref().map_or_else(|| format!("status {status}"), |code| format!("`{code}`"));
+        let whom = match &self.whom {
+            Whom::Named(name) => format!("`{}`", shown(name)),
+            Whom::Bearer(_) => "the caller's token".to_owned(),
+        };
+        let detail = format!("Databricks gives no token for {whom} ({code}); {}", mend(declined.code.as_deref()));
+        let refusal = Refusal::new(Reason::CredentialRefused, detail);
+        match &declined.description {
+            Some(description) => refusal.with_aside(format!("the token endpoint says: {description}")),
+            None => refusal,
+        }
+    }
+}
+
+/// What to do about an `error` (RFC 6749, section 5.2; RFC 8693, section 2.2.2), for whoever reads the denial.
+fn mend(code: Option<&str>) -> &'static str {
+    match code {
+        Some("invalid_scope") => "the scope of the workspace's `credentials` is not one that its federation policy or principal has",
+        Some("invalid_client" | "unauthorized_client") => "ask whoever runs lakegate to look at the client of the workspace's `credentials`",
+        _ => "ask for a Databricks user or service principal of this name in the workspace, and a federation policy that trusts the issuer",
+    }
+}
+
+// === impl Failed ===
+
+impl From<NetError> for Failed {
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::TimedOut | NetError::Unreachable(_) | NetError::Status(_) => Self::Endpoint { error: error.to_string(), retry_after_s: None },
+            NetError::Encoded | NetError::TooLong(_) => Self::Answer(error.to_string()),
+            NetError::Setup(_) => Self::Unasked("the form cannot be sent"),
+        }
+    }
+}
+
+// === impl Arrival ===
+
+impl Arrival {
+    /// Whether the end is still to come: it never does where the task died.
+    pub(super) fn is_to_come(&self) -> bool {
+        self.0.has_changed().is_ok()
+    }
+
+    /// How the exchange ended, however long that takes; `None` where the task died.
+    pub(super) async fn wait(mut self) -> Option<Result<Arc<Minted>, Refusal>> {
+        let landed = self.0.wait_for(Option::is_some).await.ok()?;
+        landed.clone()
+    }
+}

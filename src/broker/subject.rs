@@ -1,0 +1,112 @@
+//! Whom an exchange is for, and what is exchanged.
+
+use serde_json::Map;
+
+use super::{
+    Wanted,
+    config::{Exchange, Identity, Subject},
+};
+use crate::{
+    digest::{self, Fields},
+    model::{Caller, Principal, PrincipalKind, Reason, Refusal, Secret},
+    signer::{Statement, TokenIssuer},
+    text::shown,
+};
+
+/// Whose credential it is, known before anything is signed or sent.
+#[derive(Debug)]
+pub(super) enum Whom {
+    /// As Databricks knows the caller.
+    Named(String),
+    /// As the token says that is sent.
+    Bearer(Secret),
+}
+
+/// The `typ` of an assertion that is exchanged, as token endpoints know it; that of the assertion that services in the mesh read is another.
+const TYP: &str = "JWT";
+/// How long an assertion is good at least, in seconds: what a caller's token has left is rounded up to what an exchange takes.
+const SHORTEST: i64 = 60;
+
+// === impl Whom ===
+
+impl Whom {
+    /// # Errors
+    /// `IdentityUnknown` where it cannot be told as whom Databricks knows the caller.
+    pub(super) fn of(exchange: &Exchange, wanted: &Wanted<'_>) -> Result<Self, Refusal> {
+        from_one_of(exchange, wanted.caller)?;
+        match &exchange.subject {
+            Subject::Assertion { identity, .. } => identity.of(wanted.caller).map(Self::Named),
+            Subject::Caller => {
+                let token = wanted.token.ok_or_else(|| unknown("the call has no token that could be exchanged".to_owned()))?;
+                Ok(Self::Bearer(Secret::new(token)))
+            }
+        }
+    }
+
+    /// What is sent as the subject of the exchange. Times are in seconds since the epoch; `None` where it cannot be signed.
+    pub(super) fn subject_token(&self, exchange: &Exchange, expires_at: Option<i64>, now: i64) -> Option<Secret> {
+        match (self, &exchange.subject) {
+            (Self::Named(name), Subject::Assertion { issuer, audience, .. }) => assertion(issuer, audience, name, expires_at, exchange.window_s, now),
+            (Self::Bearer(token), Subject::Caller) => Some(token.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn assertion(issuer: &TokenIssuer, audience: &str, subject: &str, expires_at: Option<i64>, window_s: i64, now: i64) -> Option<Secret> {
+    let end = now.saturating_add(window_s);
+    let expires_at = expires_at.map_or(end, |expires| expires.min(end)).max(now.saturating_add(SHORTEST));
+    let statement = Statement { typ: TYP, subject, audience, now, expires_at };
+    issuer.mint(&statement, Map::new()).map(|token| Secret::new(&token))
+}
+
+fn from_one_of(exchange: &Exchange, caller: &Caller) -> Result<(), Refusal> {
+    let (Some(issuers), Some(token)) = (&exchange.issuers, &caller.token) else { return Ok(()) };
+    if issuers.contains(&token.issuer) {
+        return Ok(());
+    }
+    Err(unknown(format!("tokens of issuer `{}` are exchanged for no credential of this target", token.issuer)))
+}
+
+fn unknown(detail: String) -> Refusal {
+    Refusal::new(Reason::IdentityUnknown, detail)
+}
+
+// === impl Identity ===
+
+impl Identity {
+    /// As whom Databricks knows `caller`.
+    fn of(self, caller: &Caller) -> Result<String, Refusal> {
+        let nobody = || unknown("the call has neither a token nor a mesh identity".to_owned());
+        let token = match (self, caller.principal().ok_or_else(nobody)?) {
+            (Self::Subject, Principal::Token(token)) => return Ok(token.subject.clone()),
+            (Self::Subject, Principal::Workload(peer)) => return Ok(peer.as_str().to_owned()),
+            (_, Principal::Workload(_)) => return Err(unknown("Databricks knows no workload by its mesh identity alone; send a token".to_owned())),
+            (_, Principal::Token(token)) => token,
+        };
+        let application = || token.client.clone().filter(|_| token.kind == PrincipalKind::ServicePrincipal);
+        match self {
+            Self::Email if token.kind == PrincipalKind::User => {
+                let missing = || unknown("the token has no `email` that its issuer has verified, by which Databricks would know its subject".to_owned());
+                token.email.clone().ok_or_else(missing)
+            }
+            _ => application().ok_or_else(|| {
+                unknown(format!("`{}` is no program with a client id, by which Databricks would know it", shown(&token.subject)))
+            }),
+        }
+    }
+}
+
+/// What tells the credential of this caller from every other: the facts of the token that the exchange is made for, not the token, so that a renewed one
+/// finds what the last one had; of a token that is itself exchanged, the token.
+pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
+    let mut fields = Fields::new();
+    fields.text("lakegate credential 1");
+    exchange.fingerprint(&mut fields);
+    let caller = wanted.caller;
+    fields.option(caller.token.as_ref().map(|token| &token.digest)).option(caller.peer.as_ref().map(crate::model::SpiffeId::as_str));
+    if matches!(exchange.subject, Subject::Caller) {
+        fields.option(wanted.token.map(|token| digest::of(token.as_bytes())).as_ref());
+    }
+    fields.finish()
+}
