@@ -2,6 +2,7 @@
 //! state belongs to the control listener, but for logout tokens, which are their issuers' signed word.
 
 mod control;
+mod keys;
 mod logout;
 mod server;
 mod status;
@@ -70,6 +71,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/status", get(status))
             .with_state(Arc::clone(&self.sources))
+            .merge(keys::router(Arc::clone(&self.sources)))
             .merge(logout::router(self.sources));
         server::serve(self.listener, router, Limits::ADMIN, drain).await;
         Ok(())

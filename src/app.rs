@@ -101,6 +101,7 @@ pub async fn build(file: &Path, clock: Clock) -> Result<Bound, StartError> {
     // Only a service that has its ports asks anybody for anything.
     snapshot.authenticator.register(&mut registry);
     snapshot.authorizer.register(&mut registry);
+    snapshot.broker.register(&mut registry);
     snapshot.authenticator.refresh();
     let (auditor, writer) = Auditor::start(&audit(&config), clock.clone(), &mut registry).map_err(|error| failed("audit.file", error))?;
     let published = Arc::new(Published::new(snapshot, warnings, clock.clone(), &mut registry));

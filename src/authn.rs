@@ -51,7 +51,7 @@ pub use claim_path::{ClaimPath, ClaimPathError};
 pub use config::{Algorithm, Attribute, Config, IssuerConfig, KeySource, KindRule, Overage, Possession, Purpose, Requirement, SessionLimits};
 pub use credential::bare;
 pub use digest::of_facts;
-pub use introspect::{AssertionAudience, ClientAuth, IntrospectWhen, IntrospectionConfig, IntrospectionStatus, SecretSource};
+pub use introspect::{AssertionAudience, ClientAuth, IntrospectWhen, IntrospectionConfig, IntrospectionStatus};
 pub use logout::{Logout, LogoutError, LogoutKeys};
 pub use peer::{Belief, PeerConfig, PeerSource, ProxyConfig};
 use prometheus_client::registry::Registry;

@@ -1,22 +1,40 @@
 //! With which credential an authorized call goes on.
 //!
-//! A [`Grant`] owns the [`Permit`] it was made for, so that no credential exists without a decision. A mode that mints adds an arm to [`Mode`] and to
-//! `grant`; what it may not do is fall back to the caller's token when minting fails.
+//! A [`Grant`] owns the [`Permit`] it was made for, so that no credential exists without a decision. Where a mode mints and cannot, the call ends: the caller's
+//! token never goes on in place of what could not be had. A credential is kept in memory alone, for the caller whose it is, and each request that it travels with
+//! has been authenticated and permitted anew.
 
-use std::collections::HashMap;
+mod answer;
+mod config;
+mod desk;
+mod flight;
+mod metrics;
+mod minted;
+mod subject;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+
+pub use self::{
+    config::{Config, Exchange, Identity, Mode, PrincipalRule, Subject},
+    desk::EndpointStatus,
+};
+use self::{desk::Desk, subject::Whom};
 use crate::{
     authz::Permit,
-    model::{Name, Reason, Refusal, Secret, Target, TargetKind},
+    clock::Clock,
+    model::{Caller, Reason, Refusal, Target},
+    net::Client,
 };
 
-/// What becomes of the caller's token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It travels on as it came.
-    Passthrough,
-    /// It is removed.
-    Strip,
+/// What is known of the caller for whom a credential is wanted.
+#[derive(Clone, Copy)]
+pub struct Wanted<'w> {
+    pub caller: &'w Caller,
+    /// The token that came with the call, as it was sent.
+    pub token: Option<&'w str>,
 }
 
 /// What stands in `authorization` when the call goes on.
@@ -26,8 +44,8 @@ pub enum Credential {
     Passthrough,
     /// Nothing.
     Strip,
-    /// A bearer token in place of what the caller sent.
-    Bearer(Secret),
+    /// This value in place of what the caller sent. It is a secret.
+    Replace(Bytes),
 }
 
 /// An authorized call with its credential. Only the broker makes one; it cannot be copied.
@@ -40,42 +58,82 @@ pub struct Grant {
 /// The modes of all configured targets.
 #[derive(Debug)]
 pub struct Broker {
-    modes: HashMap<(TargetKind, Name), Mode>,
+    config: Config,
+    desk: Arc<Desk>,
 }
 
 // === impl Broker ===
 
 impl Broker {
+    /// Makes the stage. Credentials, exchanges under way and what is known of token endpoints come from `previous`.
     #[must_use]
-    pub fn new(modes: HashMap<(TargetKind, Name), Mode>) -> Self {
-        Self { modes }
+    pub fn new(config: Config, client: Client, clock: Clock, previous: Option<&Self>) -> Self {
+        let kept = previous.filter(|previous| previous.config.cache_bytes == config.cache_bytes).map(|previous| Arc::clone(&previous.desk));
+        let desk = kept.unwrap_or_else(|| Arc::new(Desk::new(client, clock, config.cache_bytes)));
+        Self { config, desk }
+    }
+
+    /// Enters the metrics. Once for the life of the process.
+    pub fn register(&self, registry: &mut Registry) {
+        self.desk.metrics.register(registry);
     }
 
     /// The credential for the call that `permit` is for. Awaits only where a mode mints and nothing is at hand.
     ///
     /// # Errors
-    /// [`Reason::CredentialUnavailable`] where the target has no mode: nothing is guessed.
-    #[expect(clippy::unused_async, reason = "the seam of the modes that mint")]
-    pub async fn grant(&self, permit: Permit) -> Result<Grant, Refusal> {
+    /// `CredentialUnavailable` where the target has no mode, since nothing is guessed, or where its token endpoint is at fault; `IdentityUnknown` and
+    /// `CredentialRefused` of this caller.
+    pub async fn grant(&self, permit: Permit, wanted: &Wanted<'_>) -> Result<Grant, Refusal> {
         let credential = match self.mode(&permit)? {
             Mode::Passthrough => Credential::Passthrough,
             Mode::Strip => Credential::Strip,
+            Mode::Exchange(exchange) => {
+                let key = subject::key(exchange, wanted);
+                let minted = match self.desk.at_hand(exchange, permit.target(), wanted, &key) {
+                    Some(minted) => minted,
+                    None => self.desk.fetch(exchange, permit.target(), wanted, &key).await?,
+                };
+                Credential::Replace(minted.value())
+            }
         };
         Ok(Grant { permit, credential })
     }
 
-    /// Whether `grant` would have a mode to go by; shadow mode asks no more, since it mints nothing.
+    /// Whether `grant` would have a mode to go by, and could say whose credential it is; shadow mode asks no more, since it mints nothing.
     ///
     /// # Errors
     /// As [`grant`](Self::grant).
-    pub fn rehearse(&self, permit: &Permit) -> Result<(), Refusal> {
-        self.mode(permit).map(|_| ())
+    pub fn rehearse(&self, permit: &Permit, wanted: &Wanted<'_>) -> Result<(), Refusal> {
+        match self.mode(permit)? {
+            Mode::Passthrough | Mode::Strip => Ok(()),
+            Mode::Exchange(exchange) => Whom::of(exchange, wanted).map(|_| ()),
+        }
     }
 
-    fn mode(&self, permit: &Permit) -> Result<Mode, Refusal> {
-        let Target { kind, name, .. } = permit.target();
+    fn mode(&self, permit: &Permit) -> Result<&Mode, Refusal> {
+        let Target { kind, name, .. } = &**permit.target();
         let missing = || Refusal::new(Reason::CredentialUnavailable, "no credential mode is configured for the target");
-        self.modes.get(&(*kind, name.clone())).copied().ok_or_else(missing)
+        self.config.modes.get(&(*kind, name.clone())).ok_or_else(missing)
+    }
+
+    /// What a call is told whose time is over while its credential is being fetched: the exchange goes on, and serves the next.
+    #[must_use]
+    pub fn late(&self, target: &Target) -> Refusal {
+        let detail = format!("the token endpoint of {} `{}` has not answered yet", target.kind.type_name().to_lowercase(), target.name);
+        Refusal::new(Reason::CredentialUnavailable, detail)
+    }
+
+    /// How each token endpoint is doing, by target.
+    #[must_use]
+    pub fn status(&self) -> Vec<EndpointStatus> {
+        let exchanges = self.config.modes.iter().filter_map(|((_, name), mode)| match mode {
+            Mode::Exchange(exchange) => Some(self.desk.status(name, exchange)),
+            Mode::Passthrough | Mode::Strip => None,
+        });
+        let mut all: Vec<EndpointStatus> = exchanges.collect();
+        all.sort_by(|one, other| one.target.cmp(&other.target));
+        self.desk.metrics.show(self.desk.shelf.len(), all.iter().map(|status| (status.target.clone(), status.degraded)));
+        all
     }
 }
 

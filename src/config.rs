@@ -10,12 +10,12 @@
 mod bindings;
 mod catalog;
 mod claims;
+mod credentials;
 mod document;
 mod files;
 mod forms;
 mod introspection;
 mod issuers;
-mod later;
 mod listen;
 mod path;
 mod peers;
@@ -24,6 +24,7 @@ pub mod raw;
 mod reference;
 mod report;
 mod schema;
+mod secrets;
 mod service;
 mod targets;
 pub mod units;
@@ -44,19 +45,21 @@ pub use self::{
     bindings::{Binding, Bindings},
     catalog::{Api, CatalogFiles},
     claims::Claims,
+    credentials::{Assertion, Credentials, Minted, MintedFor, PrincipalRule},
     document::{Document, document_schema},
-    introspection::{ClientProof, Introspection, SecretPlace},
+    introspection::{ClientProof, Introspection},
     issuers::Issuer,
     listen::{Listen, Tls},
     path::KeyPath,
     peers::{PeerProxy, Peers},
     reference::reference,
     schema::json_schema,
+    secrets::SecretPlace,
     service::{Audit, AuditSink, Grants, Limits, Policy, Telemetry},
     targets::{TargetEntry, Trust},
     words::{
-        Algorithm, AssertionAudience, BoundKind, ClaimType, CredentialMode, Explain, Fsync, IntrospectWhen, Kind, LogFormat, LogLevel, Mode,
-        OnFailure, Overage, PeerSource, Possession, Provider, TrustHeader,
+        Algorithm, AssertionAudience, BoundKind, ClaimType, CredentialMode, Explain, Fsync, Identity, IntrospectWhen, Kind, LogFormat, LogLevel,
+        Mode, OnFailure, Overage, PeerSource, Possession, Provider, TrustHeader,
     },
 };
 use self::{raw::Raw, report::Report};
@@ -79,6 +82,8 @@ pub struct Config {
     pub policy: Policy,
     /// `x-`…`-`, in lower case.
     pub trust_prefix: String,
+    /// `None` where nothing is signed.
+    pub assertion: Option<Assertion>,
     pub audit: Audit,
     pub explain_to_caller: Explain,
     /// May hold `{decision}`.
@@ -143,6 +148,8 @@ impl Config {
         paths.extend(self.targets.iter().filter_map(|entry| if let Api::Own(file) = &entry.api { Some(file.clone()) } else { None }));
         paths.extend(self.issuers.iter().filter_map(|issuer| issuer.jwks_file.clone()));
         paths.extend(self.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref()?.file().cloned()));
+        paths.extend(self.assertion.iter().flat_map(|assertion| assertion.keys.iter().cloned()));
+        paths.extend(self.targets.iter().filter_map(|entry| entry.credentials.file().cloned()));
         paths.extend(self.listen.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone(), tls.client_ca.clone()]));
         paths
     }
@@ -163,6 +170,8 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
     let catalog = catalog::files(raw.catalog.as_ref().unwrap_or(&raw::CatalogFiles::default()), &at("catalog"), report);
     let policy = raw.policy.as_ref().and_then(|raw| service::policy(raw, peers.as_ref(), &at("policy"), report));
     let trust_prefix = service::trust_prefix(raw.trust.as_ref().unwrap_or(&raw::TrustHeaders::default()), &at("trust"), report);
+    let assertion = raw.trust.as_ref().and_then(|trust| trust.assertion.as_ref());
+    let assertion = assertion.map(|raw| credentials::assertion(raw, &at("trust").key("assertion"), report));
     let audit = service::audit(raw.audit.as_ref().unwrap_or(&raw::Audit::default()), &at("audit"), report);
     let help_url = raw.help_url.as_deref().and_then(|text| service::help_url(text, &at("help_url"), report));
     let telemetry = service::telemetry(raw.telemetry.as_ref().unwrap_or(&raw::Telemetry::default()), &at("telemetry"), report);
@@ -178,6 +187,7 @@ fn check(raw: &Raw, file: &Path, report: &mut Report<'_>) -> Option<Config> {
         catalog: catalog?,
         policy: policy?,
         trust_prefix: trust_prefix?,
+        assertion: assertion.flatten(),
         audit: audit?,
         explain_to_caller: raw.explain_to_caller.unwrap_or_default(),
         help_url,

@@ -5,16 +5,22 @@
 //! unspecified, multicast, loopback behind an outside name) are refused after the name has been resolved, so that no answer of DNS opens them
 //! (server-side request forgery, e.g. CVE-2026-41413). Certificates are checked against the roots of the system (`SSL_CERT_FILE` names others).
 
+mod arrival;
 mod backoff;
 mod breaker;
 mod client;
 mod dial;
 mod endpoint;
+mod refusals;
+mod secret;
 
 #[cfg(test)]
 mod tests;
 
+pub use arrival::{Arrival, Landing};
 pub use backoff::Backoff;
 pub use breaker::Breaker;
 pub use client::{Answer, Client, Config, NetError};
 pub use endpoint::{Endpoint, EndpointError};
+pub use refusals::Refusals;
+pub use secret::{SecretSource, basic};

@@ -21,7 +21,8 @@ use tokio::time::Instant;
 
 use crate::{
     audit::{Auditor, Decision, Record, Response},
-    broker::Grant,
+    authn,
+    broker::{Grant, Wanted},
     clock::Clock,
     model::{Call, Caller, DecisionId, RawCall, Reason, Refusal, RequestFacts, Target, Verdict},
     normalize,
@@ -90,10 +91,10 @@ impl Pipeline {
         let stages = AssertUnwindSafe(stages(&snapshot, &self.refusals, raw, &mut found)).catch_unwind();
         let outcome = match tokio::time::timeout_at(deadline, stages).await {
             // What never awaits is not broken off by the timer: a body may take its time to read.
-            Ok(Ok(_)) if Instant::now() > deadline => late(),
+            Ok(Ok(_)) if Instant::now() > deadline => Outcome::Refused(late(&snapshot, &found)),
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Outcome::Refused(Refusal::new(Reason::Internal, "lakegate failed while it decided")),
-            Err(_) => late(),
+            Err(_) => Outcome::Refused(late(&snapshot, &found)),
         };
         let took = found.started.elapsed();
         if let Some(entry) = record.entry() {
@@ -206,8 +207,12 @@ impl Pipeline {
     }
 }
 
-fn late() -> Outcome {
-    Outcome::Refused(Refusal::new(Reason::DeadlineExceeded, "the decision took longer than its caller waits"))
+/// What a call is told whose time is over: what it waited for, where that is known.
+fn late(snapshot: &Snapshot, found: &Found<'_>) -> Refusal {
+    match &found.intent {
+        Some(intent) if found.stage == Stage::Broker => snapshot.broker.late(&intent.target),
+        _ => Refusal::new(Reason::DeadlineExceeded, "the decision took longer than its caller waits"),
+    }
 }
 
 /// Every stage in order; what each found is kept in `found`, for the answer and the record.
@@ -250,11 +255,12 @@ async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, 
     let permit = permit?;
     found.policies = permit.policies().to_vec();
     found.stage = Stage::Broker;
+    let wanted = Wanted { caller, token: call.headers.authorization.map(authn::bare) };
     if found.shadow {
-        snapshot.broker.rehearse(&permit)?;
+        snapshot.broker.rehearse(&permit, &wanted)?;
         return Ok(Outcome::Observed);
     }
-    let grant = snapshot.broker.grant(permit).await?;
+    let grant = snapshot.broker.grant(permit, &wanted).await?;
     found.stage = Stage::Respond;
     Ok(Outcome::Granted(grant))
 }

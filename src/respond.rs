@@ -2,6 +2,7 @@
 //!
 //! The only stage that matches on [`Reason`]; whatever it emits is visible ASCII (CVE-2023-27493: a CR LF in a header of ours splits the answer).
 
+mod assertion;
 mod deny;
 mod discovery;
 mod headers;
@@ -14,11 +15,14 @@ mod tests;
 
 use std::collections::HashMap;
 
+use self::assertion::Assertions;
 use crate::{
     broker::Grant,
     model::{Call, Caller, DecisionId, Intent, Name, RawCall, Reason, Refusal, SpiffeId, Target, TargetKind, Verdict},
+    signer::TokenIssuer,
 };
 
+pub use assertion::AssertionConfig;
 pub use headers::{TrustHeader, Trusted};
 pub use reasons::reference;
 
@@ -34,6 +38,8 @@ pub struct Config {
     pub faults_visible_after_ms: i64,
     /// Which trust headers may leave the mesh with a call to a target; none where it is not named.
     pub trust: HashMap<(TargetKind, Name), Trusted>,
+    /// `None` where nothing is signed.
+    pub assertion: Option<AssertionConfig>,
 }
 
 /// How much a deny tells its caller.
@@ -68,6 +74,7 @@ pub struct Scene<'s, 'r> {
 pub struct Responder {
     config: Config,
     names: headers::Names,
+    assertions: Option<Assertions>,
 }
 
 // === impl Responder ===
@@ -76,14 +83,24 @@ impl Responder {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let names = headers::Names::new(&config.prefix);
-        Self { config, names }
+        let assertions = config.assertion.clone().map(Assertions::new);
+        Self { config, names, assertions }
+    }
+
+    /// lakegate as an issuer of tokens; `None` where it signs none.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&TokenIssuer> {
+        self.assertions.as_ref().map(Assertions::issuer)
     }
 
     /// The answer to a call that went through all stages, or was refused by one.
     #[must_use]
     pub fn respond(&self, scene: &Scene<'_, '_>, outcome: Result<Grant, Refusal>) -> Verdict {
         match (outcome, scene.caller, scene.intent) {
-            (Ok(grant), Some(caller), Some(intent)) => headers::allow(&self.config, &self.names, scene, caller, intent, grant.credential()),
+            (Ok(grant), Some(caller), Some(intent)) => {
+                let trust = headers::Trust { config: &self.config, names: &self.names, assertions: self.assertions.as_ref() };
+                headers::allow(&trust, scene, caller, intent, grant.credential())
+            }
             (Ok(_), _, _) => self.deny(scene, &Refusal::new(Reason::Internal, "a call was granted without a caller or an intent")),
             (Err(refusal), _, _) => self.deny(scene, &refusal),
         }

@@ -6,6 +6,7 @@ use super::Sources;
 use crate::{
     audit::AuditStatus,
     authn::{IssuerStatus, RevocationStatus},
+    broker::EndpointStatus,
     model::Fault,
     pipeline::{Candidate, Snapshot},
     reload::ReloadStatus,
@@ -29,6 +30,8 @@ pub(super) struct Status {
     candidate: Option<CandidateStatus>,
     issuers: Vec<IssuerStatus>,
     revocations: RevocationStatus,
+    /// The token endpoints of targets with minted credentials.
+    credentials: Vec<EndpointStatus>,
     audit: AuditStatus,
 }
 
@@ -62,10 +65,15 @@ pub(super) fn tell(sources: &Sources) -> Status {
     let snapshot = sources.published.snapshot();
     let (configuration, issuers, audit) = (sources.published.status(), snapshot.authenticator.status(), sources.auditor.status());
     let revocations = snapshot.authenticator.revocation_status();
+    let credentials = snapshot.broker.status();
     Status {
         version: env!("CARGO_PKG_VERSION"),
         ready: sources.readiness.is_ready(),
-        degraded: configuration.degraded || audit.degraded || revocations.degraded || issuers.iter().any(|issuer| issuer.degraded),
+        degraded: configuration.degraded
+            || audit.degraded
+            || revocations.degraded
+            || issuers.iter().any(|issuer| issuer.degraded)
+            || credentials.iter().any(|endpoint| endpoint.degraded),
         shadow: snapshot.shadow.observed(),
         shadow_namespaces: snapshot.shadow.observed_namespaces(),
         candidate: candidate(&snapshot),
@@ -77,6 +85,7 @@ pub(super) fn tell(sources: &Sources) -> Status {
         configuration,
         issuers,
         revocations,
+        credentials,
         audit,
     }
 }

@@ -10,22 +10,20 @@ mod client_auth;
 mod config;
 mod flight;
 mod place;
-mod refusals;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 pub(super) use self::client_auth::Credentials;
-pub use self::config::{AssertionAudience, ClientAuth, IntrospectWhen, IntrospectionConfig, SecretSource};
+pub use self::config::{AssertionAudience, ClientAuth, IntrospectWhen, IntrospectionConfig};
 use self::{
     allowance::Allowance,
-    flight::{Arrival, Flight},
+    flight::{Asked, Flight, PATIENCE},
     place::Place,
-    refusals::Refusals,
 };
 use super::{
     cache::{Cache, Verified},
@@ -35,7 +33,7 @@ use super::{
 use crate::{
     clock::{Clock, apart},
     model::{Reason, Refusal, Secret, SpiffeId},
-    net::{Breaker, Client},
+    net::{Arrival, Breaker, Client, Refusals},
 };
 
 /// The questions to one issuer's endpoint.
@@ -48,7 +46,7 @@ pub(super) struct Introspector {
     counters: IntrospectionCounters,
     place: Arc<Place>,
     /// Those under way, by the SHA-256 of the token.
-    flights: Mutex<HashMap<[u8; 32], Arrival>>,
+    flights: Mutex<HashMap<[u8; 32], Arrival<Asked>>>,
     health: Mutex<Breaker>,
     allowance: Allowance,
     /// Places for tokens that were active when last asked about; and for others, which cannot take those places.
@@ -138,7 +136,7 @@ impl Introspector {
             return Err(refusal);
         }
         let arrival = self.flight(issuer, question, about, now)?;
-        match arrival.wait().await {
+        match timeout(PATIENCE, arrival.wait()).await.ok().flatten().map(|Asked(result)| result) {
             // One that was long under way when this request came may be older than an answer may be.
             Some(Ok(verified)) if verified.asked_ms < Some(now) && !self.is_fresh(verified.asked_ms) => None,
             landed => landed,
@@ -147,7 +145,7 @@ impl Introspector {
     }
 
     /// The question about this token that is under way, or a new one.
-    fn flight(self: &Arc<Self>, issuer: &Arc<Issuer>, question: Question<'_>, about: About, now: i64) -> Result<Arrival, Refusal> {
+    fn flight(self: &Arc<Self>, issuer: &Arc<Issuer>, question: Question<'_>, about: About, now: i64) -> Result<Arrival<Asked>, Refusal> {
         let mut flights = self.flights();
         // One of which the task died is none.
         if let Some(arrival) = flights.get(&question.digest).filter(|arrival| arrival.is_to_come()) {
@@ -224,7 +222,7 @@ impl Introspector {
     }
 
     /// A panic elsewhere leaves what is good enough to go on with, here and below.
-    fn flights(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arrival>> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arrival<Asked>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

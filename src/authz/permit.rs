@@ -39,7 +39,7 @@ impl Permit {
 
     /// Where the permitted call goes: a credential is for this target, whatever else is known of the call.
     #[must_use]
-    pub fn target(&self) -> &Target {
+    pub fn target(&self) -> &Arc<Target> {
         &self.target
     }
 }

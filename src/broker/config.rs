@@ -1,8 +1,9 @@
 use std::{collections::HashMap, sync::Arc};
 
+use super::Wanted;
 use crate::{
-    digest::Fields,
-    model::{Name, TargetKind},
+    digest::{self, Fields},
+    model::{Caller, Name, Secret, SpiffePattern, TargetKind},
     net::Endpoint,
     signer::TokenIssuer,
 };
@@ -49,6 +50,20 @@ pub enum Subject {
     Assertion { issuer: Arc<TokenIssuer>, audience: String, identity: Identity },
     /// The caller's own token. Whoever holds that can make the same exchange without us.
     Caller,
+    /// What lakegate says of a service principal, the first whose rule holds for the caller.
+    ServicePrincipal { issuer: Arc<TokenIssuer>, audience: String, rules: Vec<PrincipalRule> },
+    /// Nothing: the secret of one service principal, whoever calls (RFC 6749, section 4.4).
+    Client { client_id: String, authorization: Secret },
+}
+
+/// Which service principal some callers have; without role and peer, everyone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrincipalRule {
+    /// Its application id.
+    pub client_id: String,
+    /// Of an issuer's.
+    pub role: Option<(Name, String)>,
+    pub peer: Option<SpiffePattern>,
 }
 
 /// As whom Databricks knows a caller.
@@ -79,6 +94,28 @@ impl Exchange {
                 fields.text("assertion").text(issuer.name()).text(audience).text(identity);
             }
             Subject::Caller => drop(fields.text("caller")),
+            Subject::ServicePrincipal { issuer, audience, .. } => drop(fields.text("service-principal").text(issuer.name()).text(audience)),
+            Subject::Client { client_id, authorization } => {
+                fields.text("client").text(client_id).bytes(&digest::of(authorization.expose().as_bytes()));
+            }
         }
+    }
+
+    /// When a credential ends because the caller's token does, in seconds since the epoch; `None` of one that is not the caller's, or without a token.
+    pub(super) fn bound(&self, wanted: &Wanted<'_>) -> Option<i64> {
+        let own = !matches!(self.subject, Subject::Client { .. });
+        wanted.caller.token.as_ref().filter(|_| own).map(|token| token.expires_at)
+    }
+}
+
+// === impl PrincipalRule ===
+
+impl PrincipalRule {
+    pub(super) fn holds(&self, caller: &Caller) -> bool {
+        let has = |(issuer, role): &(Name, String)| {
+            caller.token.as_ref().is_some_and(|token| token.issuer == *issuer && token.roles.binary_search(role).is_ok())
+        };
+        let is = |pattern: &SpiffePattern| caller.peer.as_ref().is_some_and(|peer| pattern.matches(peer));
+        self.role.as_ref().is_none_or(has) && self.peer.as_ref().is_none_or(is)
     }
 }

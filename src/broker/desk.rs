@@ -15,16 +15,15 @@ use tower::retry::budget::{Budget, TpsBudget};
 use super::{
     Wanted,
     config::Exchange,
-    flight::{Arrival, Flight},
+    flight::{Exchanged, Flight},
     metrics::Metrics,
     minted::{Minted, Shelf},
-    refusals::Refusals,
-    subject::{self, Whom},
+    subject::Whom,
 };
 use crate::{
     clock::Clock,
     model::{Name, Reason, Refusal, Target},
-    net::{Breaker, Client, Endpoint},
+    net::{Arrival, Breaker, Client, Endpoint, Refusals},
 };
 
 /// One for the life of the process.
@@ -36,7 +35,7 @@ pub(super) struct Desk {
     pub refusals: Refusals,
     pub metrics: Metrics,
     /// Those under way, by what their credential is kept under.
-    flights: Mutex<HashMap<[u8; 32], Arrival>>,
+    flights: Mutex<HashMap<[u8; 32], Arrival<Exchanged>>>,
     counters: Mutex<HashMap<Endpoint, Arc<Counter>>>,
 }
 
@@ -53,7 +52,7 @@ pub(super) struct Counter {
 /// How an endpoint is doing. Times are in seconds since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct EndpointStatus {
-    pub target: Name,
+    pub target: String,
     pub endpoint: String,
     pub failing_since: Option<i64>,
     /// Why it could not be asked last; `None` once it can.
@@ -93,10 +92,16 @@ impl Desk {
     }
 
     /// The credential that is kept for this caller, where there is one that counts; another is fetched where it is due.
-    pub(super) fn at_hand(self: &Arc<Self>, exchange: &Arc<Exchange>, target: &Arc<Target>, wanted: &Wanted<'_>, key: &[u8; 32]) -> Option<Arc<Minted>> {
+    pub(super) fn at_hand(
+        self: &Arc<Self>,
+        exchange: &Arc<Exchange>,
+        target: &Arc<Target>,
+        wanted: &Wanted<'_>,
+        key: &[u8; 32],
+    ) -> Option<Arc<Minted>> {
         let now = self.clock.now_ms();
         let minted = self.shelf.get(key, now)?;
-        if minted.is_due(now, wanted.caller_until()) {
+        if minted.is_due(now, exchange.bound(wanted)) {
             // What comes of it is for the requests that follow.
             let _ = self.flight(exchange, target, wanted, key, now);
         }
@@ -120,7 +125,7 @@ impl Desk {
         }
         let arrival = self.flight(exchange, target, wanted, key, now)?;
         let died = || Err(Refusal::new(Reason::CredentialUnavailable, "the exchange of the caller's token ended early"));
-        let minted = arrival.wait().await.unwrap_or_else(died)?;
+        let minted = arrival.wait().await.map_or_else(died, |Exchanged(result)| result)?;
         // One that was long under way when this request came may have been for a token that ends now.
         if minted.counts(self.clock.now_ms()) {
             Ok(minted)
@@ -130,7 +135,14 @@ impl Desk {
     }
 
     /// The exchange for this caller that is under way, or a new one.
-    fn flight(self: &Arc<Self>, exchange: &Arc<Exchange>, target: &Arc<Target>, wanted: &Wanted<'_>, key: &[u8; 32], now: i64) -> Result<Arrival, Refusal> {
+    fn flight(
+        self: &Arc<Self>,
+        exchange: &Arc<Exchange>,
+        target: &Arc<Target>,
+        wanted: &Wanted<'_>,
+        key: &[u8; 32],
+        now: i64,
+    ) -> Result<Arrival<Exchanged>, Refusal> {
         let whom = Whom::of(exchange, wanted)?;
         let counter = self.counter(&exchange.endpoint);
         let counters = self.metrics.exchanges_of(&target.name);
@@ -155,7 +167,7 @@ impl Desk {
             target: Arc::clone(target),
             key: *key,
             whom,
-            caller_until: wanted.caller_until(),
+            caller_until: exchange.bound(wanted),
         };
         // It cannot end before it is entered, which it takes the lock for.
         let arrival = flight.begin();
@@ -171,7 +183,7 @@ impl Desk {
         let counter = self.counter(&exchange.endpoint);
         let breaker = counter.breaker();
         EndpointStatus {
-            target: target.clone(),
+            target: target.to_string(),
             endpoint: exchange.endpoint.to_string(),
             failing_since: breaker.failing_since().map(|since| since.div_euclid(1000)),
             last_error: breaker.last_error().map(str::to_owned),
@@ -186,13 +198,9 @@ impl Desk {
     }
 
     /// A panic elsewhere leaves what is good enough to go on with, here and below.
-    fn flights(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arrival>> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arrival<Exchanged>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
-    subject::key(exchange, wanted)
 }
 
 // === impl Counter ===

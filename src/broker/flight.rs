@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use form_urlencoded::Serializer;
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
-use zeroize::Zeroizing;
+use tokio::time::{sleep, timeout};
 
 use super::{
     answer::{self, Declined},
@@ -15,12 +10,12 @@ use super::{
     desk::{Counter, Desk},
     metrics::Counters,
     minted::{Bound, Minted},
-    subject::{SHORTEST, Whom},
+    subject::{Order, SHORTEST, Whom},
 };
 use crate::{
     json,
     model::{Reason, Refusal, Target},
-    net::{Answer, NetError},
+    net::{Answer, Arrival, Landing, NetError},
     text::shown,
 };
 
@@ -38,9 +33,9 @@ pub(super) struct Flight {
     pub caller_until: Option<i64>,
 }
 
-/// What those who wait for the end of an exchange hold; nothing is in it until then.
+/// What came of an exchange.
 #[derive(Clone, Debug)]
-pub(super) struct Arrival(watch::Receiver<Option<Result<Arc<Minted>, Refusal>>>);
+pub(super) struct Exchanged(pub Result<Arc<Minted>, Refusal>);
 
 /// Why there is no credential.
 enum Failed {
@@ -66,14 +61,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 const REFUSED_FOR: i64 = 5_000;
 const UNUSABLE_FOR: i64 = 1_000;
 
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-
 // === impl Flight ===
 
 impl Flight {
-    pub(super) fn begin(self) -> Arrival {
-        let (landing, landed) = watch::channel(None);
+    pub(super) fn begin(self) -> Arrival<Exchanged> {
+        let (landing, arrival) = Landing::new();
         tokio::spawn(async move {
             let failed = || Failed::Endpoint { error: "it took too long".to_owned(), retry_after_s: None };
             let result = match timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(failed())) {
@@ -81,25 +73,17 @@ impl Flight {
                 Err(failed) => Err(self.came_to_nothing(failed)),
             };
             self.desk.ended(&self.key);
-            landing.send_replace(Some(result));
+            landing.arrive(Exchanged(result));
         });
-        Arrival(landed)
+        arrival
     }
 
     async fn exchange(&self) -> Result<Minted, Failed> {
         let _place = self.counter.places.acquire().await.map_err(|_| Failed::Unasked("it cannot be asked any more"))?;
         let now = self.desk.clock.now();
         let caller_until = self.caller_until.map(|end| end.max(now.saturating_add(SHORTEST)));
-        let subject = self.whom.subject_token(&self.exchange, caller_until, now).ok_or(Failed::Unasked("an assertion cannot be signed"))?;
-        let form = Zeroizing::new(
-            Serializer::new(String::new())
-                .append_pair("grant_type", GRANT)
-                .append_pair("subject_token", subject.expose())
-                .append_pair("subject_token_type", JWT)
-                .append_pair("scope", &self.exchange.scope)
-                .finish(),
-        );
-        let answer = self.ask(&form).await?;
+        let order = self.whom.order(&self.exchange, caller_until, now).ok_or(Failed::Unasked("an assertion cannot be signed"))?;
+        let answer = self.ask(&order).await?;
         match answer.status {
             200 => {}
             429 | 500.. => {
@@ -115,16 +99,17 @@ impl Flight {
     }
 
     /// Asks once, and once more where the endpoint was not reached, as far as such tries are few among all.
-    async fn ask(&self, form: &str) -> Result<Answer, Failed> {
+    async fn ask(&self, order: &Order) -> Result<Answer, Failed> {
         let endpoint = &self.exchange.endpoint;
-        match self.desk.client.exchange_form(endpoint, None, form.to_owned()).await {
+        let ask = || self.desk.client.exchange_form(endpoint, order.authorization.as_ref(), order.form.to_string());
+        match ask().await {
             Err(NetError::Unreachable(_)) if self.counter.may_retry() => sleep(PAUSE).await,
             answer => {
                 self.counter.asked();
                 return answer.map_err(Failed::from);
             }
         }
-        self.desk.client.exchange_form(endpoint, None, form.to_owned()).await.map_err(Failed::from)
+        ask().await.map_err(Failed::from)
     }
 
     fn landed(&self, minted: Minted) -> Arc<Minted> {
@@ -185,6 +170,8 @@ impl Flight {
         let whom = match &self.whom {
             Whom::Named(name) => format!("`{}`", shown(name)),
             Whom::Bearer(_) => "the caller's token".to_owned(),
+            Whom::Principal(client_id) => format!("the service principal `{client_id}`"),
+            Whom::Client => "the service principal of the target".to_owned(),
         };
         let detail = format!("Databricks gives no token for {whom} ({code}); {}", mend(declined.code.as_deref()));
         let refusal = Refusal::new(Reason::CredentialRefused, detail);
@@ -213,20 +200,5 @@ impl From<NetError> for Failed {
             NetError::Encoded | NetError::TooLong(_) => Self::Answer(error.to_string()),
             NetError::Setup(_) => Self::Unasked("the form cannot be sent"),
         }
-    }
-}
-
-// === impl Arrival ===
-
-impl Arrival {
-    /// Whether the end is still to come: it never does where the task died.
-    pub(super) fn is_to_come(&self) -> bool {
-        self.0.has_changed().is_ok()
-    }
-
-    /// How the exchange ended, however long that takes; `None` where the task died.
-    pub(super) async fn wait(mut self) -> Option<Result<Arc<Minted>, Refusal>> {
-        let landed = self.0.wait_for(Option::is_some).await.ok()?;
-        landed.clone()
     }
 }

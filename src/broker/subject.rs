@@ -1,6 +1,8 @@
 //! Whom an exchange is for, and what is exchanged.
 
+use form_urlencoded::Serializer;
 use serde_json::Map;
+use zeroize::Zeroizing;
 
 use super::{
     Wanted,
@@ -20,12 +22,26 @@ pub(super) enum Whom {
     Named(String),
     /// As the token says that is sent.
     Bearer(Secret),
+    /// A service principal, by its application id.
+    Principal(String),
+    /// The service principal whose secret is sent.
+    Client,
+}
+
+/// What is sent to a token endpoint. Nothing of it is shown.
+pub(super) struct Order {
+    pub form: Zeroizing<String>,
+    pub authorization: Option<Secret>,
 }
 
 /// The `typ` of an assertion that is exchanged, as token endpoints know it; that of the assertion that services in the mesh read is another.
 const TYP: &str = "JWT";
 /// How long an assertion is good at least, in seconds: what a caller's token has left is rounded up to what an exchange takes.
-const SHORTEST: i64 = 60;
+pub(super) const SHORTEST: i64 = 60;
+
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const CLIENT: &str = "client_credentials";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 // === impl Whom ===
 
@@ -40,16 +56,38 @@ impl Whom {
                 let token = wanted.token.ok_or_else(|| unknown("the call has no token that could be exchanged".to_owned()))?;
                 Ok(Self::Bearer(Secret::new(token)))
             }
+            Subject::ServicePrincipal { rules, .. } => {
+                let rule = rules.iter().find(|rule| rule.holds(wanted.caller));
+                let none = || unknown("no service principal of the target is for this caller's roles and workload".to_owned());
+                rule.map(|rule| Self::Principal(rule.client_id.clone())).ok_or_else(none)
+            }
+            Subject::Client { .. } => Ok(Self::Client),
         }
     }
 
-    /// What is sent as the subject of the exchange. Times are in seconds since the epoch; `None` where it cannot be signed.
-    pub(super) fn subject_token(&self, exchange: &Exchange, expires_at: Option<i64>, now: i64) -> Option<Secret> {
-        match (self, &exchange.subject) {
-            (Self::Named(name), Subject::Assertion { issuer, audience, .. }) => assertion(issuer, audience, name, expires_at, exchange.window_s, now),
+    /// What is sent for a token (RFC 8693, section 2.1; RFC 6749, section 4.4.2). Times are in seconds since the epoch; `None` where it cannot be signed.
+    pub(super) fn order(&self, exchange: &Exchange, expires_at: Option<i64>, now: i64) -> Option<Order> {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", if matches!(self, Self::Client) { CLIENT } else { EXCHANGE }).append_pair("scope", &exchange.scope);
+        let mut authorization = None;
+        let signed = |issuer: &TokenIssuer, audience: &str, name: &str| assertion(issuer, audience, name, expires_at, exchange.window_s, now);
+        let subject = match (self, &exchange.subject) {
+            (Self::Named(name), Subject::Assertion { issuer, audience, .. }) => Some(signed(issuer, audience, name)?),
             (Self::Bearer(token), Subject::Caller) => Some(token.clone()),
-            _ => None,
+            (Self::Principal(client_id), Subject::ServicePrincipal { issuer, audience, .. }) => {
+                form.append_pair("client_id", client_id);
+                Some(signed(issuer, audience, client_id)?)
+            }
+            (Self::Client, Subject::Client { authorization: secret, .. }) => {
+                authorization = Some(secret.clone());
+                None
+            }
+            _ => return None,
+        };
+        if let Some(subject) = subject {
+            form.append_pair("subject_token", subject.expose()).append_pair("subject_token_type", JWT);
         }
+        Some(Order { form: Zeroizing::new(form.finish()), authorization })
     }
 }
 
@@ -87,23 +125,29 @@ impl Identity {
         let application = || token.client.clone().filter(|_| token.kind == PrincipalKind::ServicePrincipal);
         match self {
             Self::Email if token.kind == PrincipalKind::User => {
-                let missing = || unknown("the token has no `email` that its issuer has verified, by which Databricks would know its subject".to_owned());
+                let missing =
+                    || unknown("the token has no `email` that its issuer has verified, by which Databricks would know its subject".to_owned());
                 token.email.clone().ok_or_else(missing)
             }
-            _ => application().ok_or_else(|| {
-                unknown(format!("`{}` is no program with a client id, by which Databricks would know it", shown(&token.subject)))
-            }),
+            _ => application()
+                .ok_or_else(|| unknown(format!("`{}` is no program with a client id, by which Databricks would know it", shown(&token.subject)))),
         }
     }
 }
 
 /// What tells the credential of this caller from every other: the facts of the token that the exchange is made for, not the token, so that a renewed one
-/// finds what the last one had; of a token that is itself exchanged, the token.
+/// finds what the last one had; of a token that is itself exchanged, the token. The one of a client's secret is everybody's.
 pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
     let mut fields = Fields::new();
     fields.text("lakegate credential 1");
     exchange.fingerprint(&mut fields);
     let caller = wanted.caller;
+    if let Subject::Client { .. } = &exchange.subject {
+        return fields.finish();
+    }
+    if let Ok(Whom::Principal(client_id)) = Whom::of(exchange, wanted) {
+        fields.text(&client_id);
+    }
     fields.option(caller.token.as_ref().map(|token| &token.digest)).option(caller.peer.as_ref().map(crate::model::SpiffeId::as_str));
     if matches!(exchange.subject, Subject::Caller) {
         fields.option(wanted.token.map(|token| digest::of(token.as_bytes())).as_ref());

@@ -5,9 +5,10 @@ use super::{
     path::KeyPath,
     raw,
     report::Report,
+    secrets::{self, SecretPlace},
     words::{AssertionAudience, ClientAuth, IntrospectWhen},
 };
-use crate::{authn::IntrospectionConfig, model::Secret, text::quoted};
+use crate::authn::IntrospectionConfig;
 
 /// How an issuer is asked about its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +31,6 @@ pub enum ClientProof {
     PrivateKeyJwt { key: PathBuf, key_id: Option<String>, audience: AssertionAudience },
 }
 
-/// Where a client secret is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretPlace {
-    File(PathBuf),
-    /// It was in the environment.
-    Known(Secret),
-}
-
 // === impl Introspection ===
 
 impl Introspection {
@@ -45,10 +38,8 @@ impl Introspection {
     #[must_use]
     pub fn file(&self) -> Option<&PathBuf> {
         match &self.proof {
-            ClientProof::Basic(SecretPlace::File(file))
-            | ClientProof::Post(SecretPlace::File(file))
-            | ClientProof::PrivateKeyJwt { key: file, .. } => Some(file),
-            ClientProof::Basic(SecretPlace::Known(_)) | ClientProof::Post(SecretPlace::Known(_)) => None,
+            ClientProof::Basic(place) | ClientProof::Post(place) => place.file(),
+            ClientProof::PrivateKeyJwt { key, .. } => Some(key),
         }
     }
 }
@@ -90,8 +81,8 @@ fn proof(raw: &raw::Introspection, path: &KeyPath, report: &mut Report<'_>) -> O
         report.fault(&path.key(key), format!("`{key}` does not go with this `auth`: {other}"), "remove it, or say another `auth`");
     }
     match auth {
-        ClientAuth::Basic => secret(raw, path, report).map(ClientProof::Basic),
-        ClientAuth::Post => secret(raw, path, report).map(ClientProof::Post),
+        ClientAuth::Basic => secrets::secret(raw.secret_file.as_deref(), raw.secret_env.as_deref(), path, report).map(ClientProof::Basic),
+        ClientAuth::Post => secrets::secret(raw.secret_file.as_deref(), raw.secret_env.as_deref(), path, report).map(ClientProof::Post),
         ClientAuth::PrivateKeyJwt => {
             let key_id = raw.key_id.as_deref().map(|text| forms::token_text(text, &path.key("key_id"), report));
             let Some(written) = raw.key.as_deref() else {
@@ -100,42 +91,6 @@ fn proof(raw: &raw::Introspection, path: &KeyPath, report: &mut Report<'_>) -> O
             };
             let key = files::file(written, &path.key("key"), report);
             Some(ClientProof::PrivateKeyJwt { key: key?, key_id: key_id.flatten(), audience: raw.assertion_audience.unwrap_or_default() })
-        }
-    }
-}
-
-fn secret(raw: &raw::Introspection, path: &KeyPath, report: &mut Report<'_>) -> Option<SecretPlace> {
-    match (raw.secret_file.as_deref(), raw.secret_env.as_deref()) {
-        (Some(_), Some(_)) => {
-            report.fault(&path.key("secret_env"), "`secret_file` and `secret_env` exclude each other", "remove one of them");
-            None
-        }
-        (Some(written), None) => files::file(written, &path.key("secret_file"), report).map(SecretPlace::File),
-        (None, Some(variable)) => environment(variable, &path.key("secret_env"), report).map(SecretPlace::Known),
-        (None, None) => {
-            report.fault(path, "the client has no secret", "name `secret_file` or `secret_env`; a secret never stands in this file");
-            None
-        }
-    }
-}
-
-/// The text of an environment variable, which no message shows.
-#[expect(clippy::disallowed_methods, reason = "secrets are named by file or variable, and this is where the environment is read")]
-fn environment(variable: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<Secret> {
-    let named = !variable.is_empty() && variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !named {
-        report.fault(path, format!("{} is not the name of an environment variable", quoted(variable)), "write letters, digits and `_`");
-        return None;
-    }
-    match std::env::var(variable) {
-        Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => Some(Secret::new(&text)),
-        Ok(_) => {
-            report.fault(path, format!("the environment variable {} holds no secret", quoted(variable)), "set it to one line that is not empty");
-            None
-        }
-        Err(_) => {
-            report.fault(path, format!("the environment variable {} is not set", quoted(variable)), "set it, or name `secret_file`");
-            None
         }
     }
 }

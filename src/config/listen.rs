@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{files, forms, later, path::KeyPath, raw, report::Report};
+use super::{files, forms, path::KeyPath, raw, report::Report};
 use crate::text::quoted;
 
 /// Where lakegate listens, and who may ask it.
@@ -59,7 +59,7 @@ pub(super) fn listen(raw: &raw::Listen, path: &KeyPath, report: &mut Report<'_>)
 /// A Unix socket that lakegate makes.
 fn socket(written: &Path, path: &KeyPath, report: &mut Report<'_>) -> Option<PathBuf> {
     let text = written.to_string_lossy();
-    if let Some(help) = later::control_help(&text) {
+    if let Some(help) = control_help(&text) {
         report.fault(path, format!("an address as {}, {}, is not available in this version", quoted(&path.to_string()), quoted(&text)), help);
         return None;
     }
@@ -93,3 +93,10 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 const SOCKET_MAX: usize = 107;
 
 const ADMIN: &str = "127.0.0.1:9192";
+
+/// What to write in place of `text` as `listen.control`, where it is an address, which this version does not have there.
+fn control_help(text: &str) -> Option<&'static str> {
+    let (host, port) = text.rsplit_once(':')?;
+    let address = !host.contains('/') && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    address.then_some("name a Unix socket, as `lakegate.sock`; `kubectl exec` reaches it in a pod")
+}

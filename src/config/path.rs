@@ -28,30 +28,20 @@ impl KeyPath {
         self.0.iter().rev().find_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None })
     }
 
-    /// The path with every index left out: `issuers[].audiences[]`, the same for all items of a list.
-    pub(super) fn pattern(&self) -> String {
-        self.written(|_| String::new())
-    }
-
     fn with(&self, step: Step) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())
-    }
-
-    fn written(&self, index: impl Fn(usize) -> String) -> String {
-        let mut text = String::new();
-        for step in &self.0 {
-            match step {
-                Step::Item(item) => text.extend(["[", &index(*item), "]"]),
-                Step::Key(key) if text.is_empty() => text.push_str(key),
-                Step::Key(key) => text.extend([".", key]),
-            }
-        }
-        text
     }
 }
 
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written(|index| index.to_string()))
+        for (index, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Item(item) => write!(f, "[{item}]")?,
+                Step::Key(key) if index == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+            }
+        }
+        Ok(())
     }
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub use self::{
     issuers::{Attribute, Binding, Bindings, Introspection, Issuer, OneOrMany, When},
     listen::{Listen, PeerProxy, Peers, Tls},
-    targets::{Account, Credentials, Service, Trust, TrustWord, Workspace},
+    targets::{Account, Credentials, PrincipalRule, Service, Trust, TrustWord, Workspace},
 };
 use super::{
     units::{Size, Span},
@@ -140,6 +140,23 @@ pub struct TrustHeaders {
     /// What the name of every trust header begins with: `x-`, then `a-z`, `0-9` and `-`, ending in `-`. Whatever a caller sends below it is removed.
     #[schemars(extend("default" = "x-lakegate-"))]
     pub prefix: Option<String>,
+    /// What lakegate signs of callers: for services in the mesh, and for Databricks' token endpoints.
+    pub assertion: Option<Assertion>,
+}
+
+/// What lakegate signs of callers.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assertion {
+    /// Files with a private key each, in PEM: EC on P-256 or Ed25519. The first signs, all verify: `/.well-known/jwks.json` on the admin port has them. Watched.
+    #[schemars(required, example = ["assertion.pem"])]
+    pub keys: Option<Vec<PathBuf>>,
+    /// How long an assertion in a trust header may be believed; 10s to 10m.
+    #[schemars(extend("default" = "60s"))]
+    pub lifetime: Option<Span>,
+    /// Its `iss`: the URL below which others reach `/.well-known/openid-configuration`. Without one it is `lakegate`, and keys have to be handed over.
+    #[schemars(example = &"https://lakegate.example.com")]
+    pub issuer: Option<String>,
 }
 
 /// Where every decision is recorded.

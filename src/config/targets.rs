@@ -2,11 +2,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     catalog::{self, Api},
+    credentials::{self, Credentials, Means},
     forms,
     path::KeyPath,
     raw::{self, TrustWord},
     report::Report,
-    words::{CredentialMode, Mode, TrustHeader},
+    words::{Mode, TrustHeader},
 };
 use crate::{
     model::{Environment, Target, TargetKind},
@@ -20,7 +21,7 @@ pub struct TargetEntry {
     /// In canonical form; never empty. A host that several workspaces share is followed by the workspace id of each.
     pub hosts: Vec<String>,
     pub api: Api,
-    pub credentials: CredentialMode,
+    pub credentials: Credentials,
     /// `None`: as the policy has it.
     pub mode: Option<Mode>,
     pub trust: Trust,
@@ -50,14 +51,18 @@ pub(super) fn targets(raw: &raw::Raw, report: &mut Report<'_>) -> Option<Vec<Tar
     if workspaces.is_empty() && accounts.is_empty() && services.is_empty() && report.is_clean() {
         report.fault(&KeyPath::default(), "no host is guarded", "add `workspaces:` with at least one");
     }
+    let means = Means {
+        signs: raw.trust.as_ref().is_some_and(|trust| trust.assertion.is_some()),
+        insecure: raw.listen.as_ref().is_some_and(|listen| listen.insecure == Some(true)),
+    };
     let at = |key: &str, index: usize| KeyPath::default().key(key).item(index);
     let mut claims: Vec<_> = workspaces.iter().enumerate().map(|(index, raw)| Claims::of_workspace(raw, at("workspaces", index))).collect();
     claims.extend(accounts.iter().enumerate().map(|(index, raw)| Claims::of_account(raw, at("accounts", index))));
     claims.extend(services.iter().enumerate().map(|(index, raw)| Claims::of_service(raw, at("services", index))));
     unique(&claims, report);
-    let mut entries: Vec<_> = workspaces.iter().enumerate().map(|(index, raw)| workspace(raw, &at("workspaces", index), report)).collect();
-    entries.extend(accounts.iter().enumerate().map(|(index, raw)| account(raw, &at("accounts", index), report)));
-    entries.extend(services.iter().enumerate().map(|(index, raw)| service(raw, &at("services", index), report)));
+    let mut entries: Vec<_> = workspaces.iter().enumerate().map(|(index, raw)| workspace(raw, means, &at("workspaces", index), report)).collect();
+    entries.extend(accounts.iter().enumerate().map(|(index, raw)| account(raw, means, &at("accounts", index), report)));
+    entries.extend(services.iter().enumerate().map(|(index, raw)| service(raw, means, &at("services", index), report)));
     entries.into_iter().collect()
 }
 
@@ -104,7 +109,7 @@ fn unique(all: &[Claims<'_>], report: &mut Report<'_>) {
     }
 }
 
-fn workspace(raw: &raw::Workspace, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
+fn workspace(raw: &raw::Workspace, means: Means, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
     let name = raw.name.as_deref().and_then(|text| forms::name(text, &path.key("name"), report));
     let hosts = raw.hosts.as_deref().and_then(|texts| forms::some(texts, &path.key("hosts"), report, forms::host));
     let environment = raw.environment.as_deref().and_then(|text| forms::name(text, &path.key("environment"), report));
@@ -112,21 +117,23 @@ fn workspace(raw: &raw::Workspace, path: &KeyPath, report: &mut Report<'_>) -> O
     let account_id = raw.account_id.as_deref().and_then(|text| account_id(text, &path.key("account_id"), report));
     let trust = trust(raw.trust.as_ref(), &path.key("trust"), report);
     let target = Target { kind: TargetKind::Workspace, name: name?, workspace_id, account_id, environment: Some(Environment(environment?)) };
-    let credentials = credentials(raw.credentials.as_ref());
-    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, api: Api::Workspace, credentials, mode: raw.mode, trust })
+    let hosts = hosts?;
+    let credentials = credentials::credentials(raw.credentials.as_ref(), &target, &hosts, means, &path.key("credentials"), report)?;
+    Some(TargetEntry { target: Arc::new(target), hosts, api: Api::Workspace, credentials, mode: raw.mode, trust })
 }
 
-fn account(raw: &raw::Account, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
+fn account(raw: &raw::Account, means: Means, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
     let name = raw.name.as_deref().and_then(|text| forms::name(text, &path.key("name"), report));
     let hosts = raw.hosts.as_deref().and_then(|texts| forms::some(texts, &path.key("hosts"), report, forms::host));
     let account_id = raw.account_id.as_deref().and_then(|text| account_id(text, &path.key("account_id"), report));
     let trust = trust(raw.trust.as_ref(), &path.key("trust"), report);
     let target = Target { kind: TargetKind::Account, name: name?, workspace_id: None, account_id: Some(account_id?), environment: None };
-    let credentials = credentials(raw.credentials.as_ref());
-    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, api: Api::Account, credentials, mode: raw.mode, trust })
+    let hosts = hosts?;
+    let credentials = credentials::credentials(raw.credentials.as_ref(), &target, &hosts, means, &path.key("credentials"), report)?;
+    Some(TargetEntry { target: Arc::new(target), hosts, api: Api::Account, credentials, mode: raw.mode, trust })
 }
 
-fn service(raw: &raw::Service, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
+fn service(raw: &raw::Service, means: Means, path: &KeyPath, report: &mut Report<'_>) -> Option<TargetEntry> {
     let name = raw.name.as_deref().and_then(|text| forms::name(text, &path.key("name"), report));
     let hosts = raw.hosts.as_deref().and_then(|texts| forms::some(texts, &path.key("hosts"), report, forms::host));
     let environment = raw.environment.as_deref().and_then(|text| forms::name(text, &path.key("environment"), report));
@@ -134,12 +141,9 @@ fn service(raw: &raw::Service, path: &KeyPath, report: &mut Report<'_>) -> Optio
     let trust = trust(raw.trust.as_ref(), &path.key("trust"), report);
     let environment = Some(Environment(environment?));
     let target = Target { kind: TargetKind::Service, name: name?, workspace_id: None, account_id: None, environment };
-    let credentials = credentials(raw.credentials.as_ref());
-    Some(TargetEntry { target: Arc::new(target), hosts: hosts?, api: api?, credentials, mode: raw.mode, trust })
-}
-
-fn credentials(raw: Option<&raw::Credentials>) -> CredentialMode {
-    raw.and_then(|raw| raw.mode).unwrap_or_default()
+    let hosts = hosts?;
+    let credentials = credentials::credentials(raw.credentials.as_ref(), &target, &hosts, means, &path.key("credentials"), report)?;
+    Some(TargetEntry { target: Arc::new(target), hosts, api: api?, credentials, mode: raw.mode, trust })
 }
 
 fn trust(raw: Option<&raw::Trust>, path: &KeyPath, report: &mut Report<'_>) -> Trust {

@@ -142,7 +142,7 @@ fn the_least_configuration_has_the_defaults_of_the_design() {
     assert_eq!(config.limits, limits);
     assert_eq!(config.faults_visible_after, Duration::from_secs(20));
     let [stage] = config.targets.as_slice() else { panic!("one target") };
-    assert_eq!((stage.credentials, stage.mode, &stage.trust), (CredentialMode::Strip, None, &Trust::All));
+    assert_eq!((&stage.credentials, stage.mode, &stage.trust), (&Credentials::Strip, None, &Trust::All));
     assert_eq!((stage.target.kind, stage.target.workspace_id.as_deref()), (TargetKind::Workspace, Some("1111111111111111")));
 }
 
@@ -174,12 +174,12 @@ fn every_key_is_read() {
     };
     assert_eq!(config.peers, peers);
     holds_every_key(&config.issuers, folder.path());
-    let treated: Vec<_> = config.targets.iter().map(|entry| (entry.target.kind, entry.credentials, entry.mode, &entry.trust)).collect();
+    let treated: Vec<_> = config.targets.iter().map(|entry| (entry.target.kind, &entry.credentials, entry.mode, &entry.trust)).collect();
     let only = Trust::Only(vec![TrustHeader::Subject, TrustHeader::Peer]);
     let expected = [
-        (TargetKind::Workspace, CredentialMode::Passthrough, None, &Trust::None),
-        (TargetKind::Workspace, CredentialMode::Strip, Some(Mode::Shadow), &only),
-        (TargetKind::Account, CredentialMode::Strip, None, &Trust::All),
+        (TargetKind::Workspace, &Credentials::Passthrough, None, &Trust::None),
+        (TargetKind::Workspace, &Credentials::Strip, Some(Mode::Shadow), &only),
+        (TargetKind::Account, &Credentials::Strip, None, &Trust::All),
     ];
     assert_eq!(treated, expected);
     let policy = Policy {
@@ -286,7 +286,7 @@ audit:
   file: audit.jsonl
 ";
     let config = parse(text).unwrap();
-    assert_eq!(config.targets.iter().map(|entry| entry.credentials).collect::<Vec<_>>(), [CredentialMode::Passthrough, CredentialMode::Strip]);
+    assert_eq!(config.targets.iter().map(|entry| &entry.credentials).collect::<Vec<_>>(), [&Credentials::Passthrough, &Credentials::Strip]);
     let report = faults(&text.replace("listen:", "listn:").replace("audiences:", "audiencs:"));
     assert!(
         report.contains("2:1 unknown key `listn`; did you mean `listen`?")

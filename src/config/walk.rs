@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    later,
     path::KeyPath,
     quote::choices,
     report::Report,
@@ -82,7 +81,7 @@ impl Walk<'_, '_> {
                         read.insert(key.text.clone(), value);
                     }
                 }
-                None => self.unknown(key, entries, properties, path),
+                None => self.unknown(key, entries, properties),
             }
         }
         let required = schema.get("required").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -99,12 +98,7 @@ impl Walk<'_, '_> {
         Json::Object(read)
     }
 
-    fn unknown(&mut self, key: &Key, entries: &[(Key, Node)], properties: &Map<String, Json>, path: &KeyPath) {
-        let full = path.key(&key.text);
-        if let Some(help) = later::key_help(&full.pattern()) {
-            let message = format!("{} is not available in this version", quoted(&full.pattern().replace("[]", "")));
-            return self.report.fault_at(key.place, message, Some(help.to_owned()));
-        }
+    fn unknown(&mut self, key: &Key, entries: &[(Key, Node)], properties: &Map<String, Json>) {
         let free = || properties.keys().map(String::as_str).filter(|name| entries.iter().all(|(have, _)| have.text != *name));
         let help = nearest(&key.text, free()).map(|word| format!("did you mean `{word}`?"));
         let help = help.unwrap_or_else(|| format!("known here: {}", properties.keys().cloned().collect::<Vec<_>>().join(", ")));
@@ -121,10 +115,6 @@ impl Walk<'_, '_> {
         let Value::Text(text) = &node.value else { return self.mistyped(node, path, &choices(words)) };
         if words.contains(&text.as_str()) {
             return Some(Json::String(text.clone()));
-        }
-        let key = path.last_key().unwrap_or_default();
-        if let Some(help) = later::word_help(&path.pattern(), text) {
-            return self.wrong(node, path, &format!("{key} {} is not available in this version", quoted(text)), help.to_owned());
         }
         let help = nearest(text, words.iter().copied()).map_or_else(|| format!("write {}", choices(words)), |word| format!("did you mean `{word}`?"));
         self.wrong(node, path, &format!("{} is not a value of `{path}`", quoted(text)), help)

@@ -23,6 +23,36 @@ pub enum CredentialMode {
     /// No credential goes on.
     #[default]
     Strip,
+    /// A Databricks token of the caller's own, had by token exchange (RFC 8693) under an account-wide federation policy.
+    Exchange,
+    /// A Databricks token of a service principal that the caller's role or workload has, by workload identity federation.
+    ServicePrincipal,
+    /// A Databricks token of one service principal, had by its secret.
+    ClientCredentials,
+}
+
+/// What is exchanged for a Databricks token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// What lakegate signs of the caller, so that Databricks trusts lakegate alone.
+    #[default]
+    Assertion,
+    /// The caller's own token. Whoever holds it can exchange it without lakegate, from anywhere.
+    Caller,
+}
+
+/// As whom Databricks knows a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// People by the `email` that their issuer has verified, programs by the client id of their token.
+    Email,
+    /// By the subject of the token; a workload without a token by its SPIFFE ID.
+    #[default]
+    Subject,
+    /// By the client id of the token; programs alone.
+    ApplicationId,
 }
 
 /// Whose token an issuer's is; decides the defaults of everything an issuer does not say itself.
@@ -181,6 +211,7 @@ pub enum TrustHeader {
     Peer,
     Actor,
     Decision,
+    Assertion,
 }
 
 /// What happens to a call whose record cannot be kept.
@@ -258,6 +289,22 @@ impl LogLevel {
 }
 
 // === impl Provider ===
+
+// === impl CredentialMode ===
+
+impl CredentialMode {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passthrough => "passthrough",
+            Self::Strip => "strip",
+            Self::Exchange => "exchange",
+            Self::ServicePrincipal => "service-principal",
+            Self::ClientCredentials => "client-credentials",
+        }
+    }
+}
 
 impl From<Provider> for authn::Provider {
     fn from(word: Provider) -> Self {

@@ -50,6 +50,9 @@ pub enum Reason {
     PolicyError,
     PolicyHides,
     DecisionUnknown,
+    // permitted, and no credential goes with it
+    IdentityUnknown,
+    CredentialRefused,
     // a fault of ours or of an upstream
     KeysUnavailable,
     IntrospectionUnavailable,
@@ -80,7 +83,7 @@ pub struct Refusal {
 // === impl Reason ===
 
 impl Reason {
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 52] = [
         Self::RequestMalformed,
         Self::PathAmbiguous,
         Self::HostAmbiguous,
@@ -123,6 +126,8 @@ impl Reason {
         Self::PolicyError,
         Self::PolicyHides,
         Self::DecisionUnknown,
+        Self::IdentityUnknown,
+        Self::CredentialRefused,
         Self::KeysUnavailable,
         Self::IntrospectionUnavailable,
         Self::CredentialUnavailable,
@@ -181,6 +186,8 @@ impl Reason {
             Self::DecisionUnknown => "DECISION_UNKNOWN",
             Self::KeysUnavailable => "KEYS_UNAVAILABLE",
             Self::IntrospectionUnavailable => "INTROSPECTION_UNAVAILABLE",
+            Self::IdentityUnknown => "IDENTITY_UNKNOWN",
+            Self::CredentialRefused => "CREDENTIAL_REFUSED",
             Self::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
             Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
             Self::NotReady => "NOT_READY",

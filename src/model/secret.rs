@@ -1,15 +1,17 @@
 use std::{fmt, sync::Arc};
 
-/// A credential. Neither `Debug` nor `Display` shows it.
+use zeroize::Zeroizing;
+
+/// A credential. Neither `Debug` nor `Display` shows it, and its memory is overwritten when nothing holds it any more.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
+pub struct Secret(Arc<Zeroizing<Box<str>>>);
 
 // === impl Secret ===
 
 impl Secret {
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(text.into())
+        Self(Arc::new(Zeroizing::new(text.into())))
     }
 
     /// The text itself, for the one place that sends it.

@@ -77,17 +77,20 @@ impl Compiler {
             .map(|source| Source { claims, ..source })
             .and_then(|source| Authorizer::load(catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer)));
         let mut faults = Vec::new();
+        let issuer = keep(compose::token_issuer(&config), &mut faults).flatten().map(Arc::new);
         let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults));
         let (Some(authenticator), Some(classifier), Some(authorizer)) = parts else { return Err(faults) };
         let classifier = classifier.naming(Arc::clone(authorizer.second_names()));
+        let broker = compose::broker(&config, issuer.as_ref())?;
+        let broker = Broker::new(broker, self.client.clone(), self.clock.clone(), previous.map(|set| &set.broker));
         let snapshot = Snapshot {
             generation: previous.map_or(1, |set| set.generation + 1),
             normalize: compose::normalize(&config),
             authenticator: Arc::new(authenticator),
             classifier,
             authorizer,
-            broker: Broker::new(compose::modes(&config)),
-            responder: Responder::new(compose::respond(&config)),
+            broker,
+            responder: Responder::new(compose::respond(&config, issuer.as_ref())),
             shadow: compose::shadow(&config),
             candidate: config.policy.candidate.is_some().then(OnceLock::new),
         };

@@ -1,21 +1,23 @@
 //! Each stage's own configuration, taken out of the whole; no stage ever sees the whole.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    authn::{self, ClientAuth, IntrospectionConfig, IssuerConfig, KeySource, KindRule, SecretSource, SessionLimits},
+    authn::{self, ClientAuth, IntrospectionConfig, IssuerConfig, KeySource, KindRule, SessionLimits},
     authz::Scope,
     broker,
     classify::{CatalogFile, TargetConfig},
     config::{
-        Api, AssertionAudience, Binding, Bindings, BoundKind, ClientProof, Config, CredentialMode, Explain, IntrospectWhen, Introspection, Issuer,
-        Kind, Mode, Overage, PeerProxy, PeerSource, Peers, Possession, SecretPlace, TargetEntry, Trust, TrustHeader,
+        Api, AssertionAudience, Binding, Bindings, BoundKind, ClientProof, Config, Credentials, Explain, Identity, IntrospectWhen, Introspection,
+        Issuer, Kind, Minted, MintedFor, Mode, Overage, PeerProxy, PeerSource, Peers, Possession, PrincipalRule, SecretPlace, TargetEntry, Trust,
+        TrustHeader,
     },
-    model::{Fault, Name, PrincipalKind, TargetKind},
-    net::Endpoint,
+    model::{Fault, Name, PrincipalKind, SpiffePattern},
+    net::{self, Endpoint, SecretSource},
     normalize,
     pipeline::ShadowTargets,
-    respond::{self, Trusted},
+    respond::{self, AssertionConfig, Trusted},
+    signer::{KeySet, TokenIssuer},
 };
 
 /// Bytes of decisions that are remembered.
@@ -23,6 +25,9 @@ pub(super) const DECISION_CACHE: u64 = 32 << 20;
 
 /// Bytes of verified tokens that are remembered.
 const TOKEN_CACHE: u64 = 32 << 20;
+
+/// Bytes of credentials that are kept.
+const CREDENTIAL_CACHE: u64 = 16 << 20;
 
 /// Bytes of path and query together.
 const PATH_LIMIT: usize = 8192;
@@ -152,10 +157,6 @@ fn limits(issuer: &mut IssuerConfig, from: &Issuer) {
 }
 
 fn introspection(from: &Introspection) -> Result<IntrospectionConfig, String> {
-    let secret = |place: &SecretPlace| match place {
-        SecretPlace::File(file) => SecretSource::File(file.clone()),
-        SecretPlace::Known(secret) => SecretSource::Given(secret.clone()),
-    };
     Ok(IntrospectionConfig {
         when: match from.when {
             IntrospectWhen::Opaque => authn::IntrospectWhen::Opaque,
@@ -165,8 +166,8 @@ fn introspection(from: &Introspection) -> Result<IntrospectionConfig, String> {
         endpoint: from.endpoint.as_deref().map(Endpoint::parse).transpose().map_err(|error| error.to_string())?,
         client_id: from.client_id.clone(),
         auth: match &from.proof {
-            ClientProof::Basic(place) => ClientAuth::Basic(secret(place)),
-            ClientProof::Post(place) => ClientAuth::Post(secret(place)),
+            ClientProof::Basic(place) => ClientAuth::Basic(secret_source(place)),
+            ClientProof::Post(place) => ClientAuth::Post(secret_source(place)),
             ClientProof::PrivateKeyJwt { key, key_id, audience } => ClientAuth::PrivateKeyJwt {
                 key: key.clone(),
                 key_id: key_id.clone(),
@@ -179,6 +180,13 @@ fn introspection(from: &Introspection) -> Result<IntrospectionConfig, String> {
         window_s: i64::try_from(from.window.as_secs()).unwrap_or(i64::MAX),
         audience_optional: from.audience_optional,
     })
+}
+
+fn secret_source(place: &SecretPlace) -> SecretSource {
+    match place {
+        SecretPlace::File(file) => SecretSource::File(file.clone()),
+        SecretPlace::Known(secret) => SecretSource::Given(secret.clone()),
+    }
 }
 
 pub(super) fn scope(config: &Config) -> Scope {
@@ -208,15 +216,88 @@ pub(super) fn api(config: &Config, api: &Api) -> Arc<str> {
     }
 }
 
-pub(super) fn modes(config: &Config) -> HashMap<(TargetKind, Name), broker::Mode> {
-    let mode = |mode| match mode {
-        CredentialMode::Passthrough => broker::Mode::Passthrough,
-        CredentialMode::Strip => broker::Mode::Strip,
-    };
-    config.targets.iter().map(|entry| ((entry.target.kind, entry.target.name.clone()), mode(entry.credentials))).collect()
+/// lakegate as an issuer of tokens; `None` where it signs none.
+///
+/// # Errors
+/// Every key file that cannot be used.
+pub(super) fn token_issuer(config: &Config) -> Result<Option<TokenIssuer>, Vec<Fault>> {
+    let Some(assertion) = &config.assertion else { return Ok(None) };
+    let fault = |(file, message)| Fault { file, line: None, column: None, message, help: None };
+    let keys = KeySet::read(&assertion.keys).map_err(|faults| faults.into_iter().map(fault).collect::<Vec<_>>())?;
+    Ok(Some(TokenIssuer::new(assertion.issuer.clone(), keys)))
 }
 
-pub(super) fn respond(config: &Config) -> respond::Config {
+/// # Errors
+/// Every fault of a mode that mints.
+pub(super) fn broker(config: &Config, issuer: Option<&Arc<TokenIssuer>>) -> Result<broker::Config, Vec<Fault>> {
+    let (mut modes, mut faults) = (HashMap::new(), Vec::new());
+    for entry in &config.targets {
+        let mode = match &entry.credentials {
+            Credentials::Passthrough => Ok(broker::Mode::Passthrough),
+            Credentials::Strip => Ok(broker::Mode::Strip),
+            Credentials::Minted(minted) => exchange(minted, issuer).map(|exchange| broker::Mode::Exchange(Arc::new(exchange))),
+        };
+        match mode {
+            Ok(mode) => drop(modes.insert((entry.target.kind, entry.target.name.clone()), mode)),
+            Err((file, message)) => {
+                let file = file.unwrap_or_else(|| config.file.clone());
+                faults.push(Fault { file, line: None, column: None, message: format!("target `{}`: {message}", entry.target.name), help: None });
+            }
+        }
+    }
+    if faults.is_empty() { Ok(broker::Config { modes, cache_bytes: CREDENTIAL_CACHE }) } else { Err(faults) }
+}
+
+fn exchange(minted: &Minted, issuer: Option<&Arc<TokenIssuer>>) -> Result<broker::Exchange, (Option<PathBuf>, String)> {
+    let signer = || issuer.cloned().ok_or((None, "lakegate has no key to sign with".to_owned()));
+    let subject = match &minted.grant {
+        MintedFor::Caller => broker::Subject::Caller,
+        MintedFor::Assertion { audience, identity } => {
+            let identity = match identity {
+                Identity::Email => broker::Identity::Email,
+                Identity::Subject => broker::Identity::Subject,
+                Identity::ApplicationId => broker::Identity::ApplicationId,
+            };
+            broker::Subject::Assertion { issuer: signer()?, audience: audience.clone(), identity }
+        }
+        MintedFor::ServicePrincipal { audience, principals } => {
+            let rules = principals.iter().map(principal).collect::<Result<_, _>>().map_err(|message| (None, message))?;
+            broker::Subject::ServicePrincipal { issuer: signer()?, audience: audience.clone(), rules }
+        }
+        MintedFor::Client { client_id, secret } => {
+            let secret = secret_source(secret).read().map_err(|(file, message)| (Some(file), message))?;
+            broker::Subject::Client { client_id: client_id.clone(), authorization: net::basic(client_id, &secret) }
+        }
+    };
+    Ok(broker::Exchange {
+        endpoint: Endpoint::parse(&minted.token_endpoint).map_err(|error| (None, error.to_string()))?,
+        subject,
+        scope: minted.scope.clone(),
+        window_s: i64::try_from(minted.window.as_secs()).unwrap_or(i64::MAX),
+        issuers: minted.issuers.clone(),
+        audiences: minted.token_audiences.clone(),
+    })
+}
+
+fn principal(rule: &PrincipalRule) -> Result<broker::PrincipalRule, String> {
+    let read = |text: &String| {
+        let (of, name) = text.split_once('/')?;
+        Some((Name::parse(of).ok()?, name.to_owned()))
+    };
+    let of_role = rule.role.as_ref().map(|text| read(text).ok_or_else(|| format!("`{text}` is not a role"))).transpose()?;
+    let peer = rule.peer.as_deref().map(SpiffePattern::parse).transpose().map_err(|error| error.to_string())?;
+    Ok(broker::PrincipalRule { client_id: rule.client_id.clone(), role: of_role, peer })
+}
+
+/// What lakegate signs for services; each target is known by its first host.
+fn assertion(config: &Config, issuer: Option<&Arc<TokenIssuer>>) -> Option<AssertionConfig> {
+    let lifetime = config.assertion.as_ref()?.lifetime;
+    let audience = |entry: &TargetEntry| Some(((entry.target.kind, entry.target.name.clone()), format!("https://{}", entry.hosts.first()?)));
+    let audiences = config.targets.iter().filter_map(audience).collect();
+    Some(AssertionConfig { issuer: Arc::clone(issuer?), lifetime_s: i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX), audiences })
+}
+
+pub(super) fn respond(config: &Config, issuer: Option<&Arc<TokenIssuer>>) -> respond::Config {
     respond::Config {
         prefix: config.trust_prefix.clone(),
         help_url: config.help_url.clone(),
@@ -227,6 +308,7 @@ pub(super) fn respond(config: &Config) -> respond::Config {
         },
         faults_visible_after_ms: i64::try_from(config.faults_visible_after.as_millis()).unwrap_or(i64::MAX),
         trust: config.targets.iter().map(|entry| ((entry.target.kind, entry.target.name.clone()), trusted(&entry.trust))).collect(),
+        assertion: assertion(config, issuer),
     }
 }
 
@@ -238,6 +320,7 @@ fn trusted(trust: &Trust) -> Trusted {
         TrustHeader::Peer => respond::TrustHeader::Peer,
         TrustHeader::Actor => respond::TrustHeader::Actor,
         TrustHeader::Decision => respond::TrustHeader::Decision,
+        TrustHeader::Assertion => respond::TrustHeader::Assertion,
     };
     match trust {
         Trust::All => Trusted::All,

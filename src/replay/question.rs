@@ -179,6 +179,7 @@ fn caller(record: &Recorded, facts: &RecordedFacts, read: Vec<Field>) -> Option<
                 acr: claims.acr.clone(),
                 id: None,
                 session: record.session_id.clone(),
+                email: None,
                 actors: record.actor.clone(),
                 claims: read,
                 purpose: record.purpose.clone(),

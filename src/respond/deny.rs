@@ -87,7 +87,9 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         | Reason::UpgradeRefused
         | Reason::PolicyNoPermit
         | Reason::PolicyForbids
-        | Reason::PolicyError => DenyStatus::Forbidden,
+        | Reason::PolicyError
+        | Reason::IdentityUnknown
+        | Reason::CredentialRefused => DenyStatus::Forbidden,
         Reason::PolicyHides | Reason::DecisionUnknown => DenyStatus::NotFound,
         Reason::KeysUnavailable
         | Reason::IntrospectionUnavailable
@@ -151,6 +153,8 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::PolicyError => "a policy that applies could not be evaluated",
         Reason::PolicyHides => "a policy hides that the object exists",
         Reason::DecisionUnknown => "no refusal of the caller's own is remembered under this id",
+        Reason::IdentityUnknown => "it is permitted, and as whom Databricks knows the caller is not known",
+        Reason::CredentialRefused => "it is permitted, and Databricks gives no token for this caller",
         Reason::KeysUnavailable => "the issuer's keys cannot be had",
         Reason::IntrospectionUnavailable => "the issuer cannot be asked whether the token is active",
         Reason::CredentialUnavailable => "the upstream credential cannot be had",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{Config, Scene, text};
+use super::{Config, Scene, assertion::Assertions, text};
 use crate::{
     broker::Credential,
     model::{Allow, Caller, DecisionId, HeaderEdit, Intent, Verdict, header},
@@ -88,7 +88,7 @@ impl TrustHeader {
 // === impl Trusted ===
 
 impl Trusted {
-    fn allows(&self, header: TrustHeader) -> bool {
+    pub(super) fn allows(&self, header: TrustHeader) -> bool {
         match self {
             Self::All => true,
             Self::None => false,
@@ -121,12 +121,25 @@ impl Names {
     }
 }
 
+/// What trust headers are made with.
+#[derive(Clone, Copy)]
+pub(super) struct Trust<'t> {
+    pub config: &'t Config,
+    pub names: &'t Names,
+    pub assertions: Option<&'t Assertions>,
+}
+
 /// An allow with what the caller is known by; `credential` says what becomes of its token.
-pub(super) fn allow(config: &Config, names: &Names, scene: &Scene<'_, '_>, caller: &Caller, intent: &Intent, credential: &Credential) -> Verdict {
+pub(super) fn allow(trust: &Trust<'_>, scene: &Scene<'_, '_>, caller: &Caller, intent: &Intent, credential: &Credential) -> Verdict {
+    let Trust { config, names, assertions } = *trust;
     let trusted = config.trust.get(&(intent.target.kind, intent.target.name.clone())).unwrap_or(&Trusted::None);
     let mut set = Vec::with_capacity(8);
     for header in TrustHeader::ALL.into_iter().filter(|header| trusted.allows(*header)) {
-        if let Some(value) = value(header, caller, scene.decision) {
+        let value = match header {
+            TrustHeader::Assertion => assertions.and_then(|made| made.of(caller, &intent.target, trusted, scene.now_ms.div_euclid(1000))),
+            header => value(header, caller, scene.decision),
+        };
+        if let Some(value) = value {
             set.push(HeaderEdit { name: names.of(header), value });
         }
     }
@@ -134,9 +147,7 @@ pub(super) fn allow(config: &Config, names: &Names, scene: &Scene<'_, '_>, calle
     match credential {
         Credential::Passthrough => {}
         Credential::Strip => remove.push(Cow::Borrowed("authorization")),
-        Credential::Bearer(secret) => {
-            set.push(HeaderEdit { name: Cow::Borrowed("authorization"), value: Bytes::from(format!("Bearer {}", secret.expose())) });
-        }
+        Credential::Replace(value) => set.push(HeaderEdit { name: Cow::Borrowed("authorization"), value: value.clone() }),
     }
     names.remove_forged(scene, &set, &mut remove);
     for name in self::names(scene) {

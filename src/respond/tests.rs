@@ -8,8 +8,7 @@ use super::*;
 use crate::{
     broker::Credential,
     model::{
-        Action, Allow, Deny, DenyStatus, EntityRef, Environment, Level, PrincipalKind, RawFields, Reason, Resource, Secret, Span, SpiffeId, Token,
-        TypeName,
+        Action, Allow, Deny, DenyStatus, EntityRef, Environment, Level, PrincipalKind, RawFields, Reason, Resource, Span, SpiffeId, Token, TypeName,
     },
 };
 
@@ -19,6 +18,7 @@ fn config() -> Config {
         help_url: Some("https://wiki.example.com/lakegate?decision={decision}".to_owned()),
         explain: Explain::Own,
         faults_visible_after_ms: 20_000,
+        assertion: None,
         trust: HashMap::from([((TargetKind::Workspace, Name::parse("stage").unwrap()), Trusted::All)]),
     }
 }
@@ -109,10 +109,12 @@ fn allowed(config: Config, credential: &Credential, headers: &[&str]) -> Allow {
         remembered: false,
     };
     let responder = Responder::new(config);
-    let Verdict::Allow(allow) = headers::allow(&responder.config, &responder.names, &scene, &caller, &intent, credential) else {
-        panic!("not an allow")
-    };
+    let Verdict::Allow(allow) = headers::allow(&trust(&responder), &scene, &caller, &intent, credential) else { panic!("not an allow") };
     allow
+}
+
+fn trust(responder: &Responder) -> headers::Trust<'_> {
+    headers::Trust { config: &responder.config, names: &responder.names, assertions: responder.assertions.as_ref() }
 }
 
 fn set<'a>(allow: &'a Allow, name: &str) -> Option<&'a str> {
@@ -340,7 +342,7 @@ fn no_second_credential_override_or_mark_of_the_mesh_leaves() {
 fn the_token_travels_only_where_the_mode_says_so() {
     let strip = allowed(config(), &Credential::Strip, &["authorization"]);
     assert!(strip.remove.contains(&Cow::Borrowed("authorization")));
-    let bearer = allowed(config(), &Credential::Bearer(Secret::new("dbx")), &["authorization"]);
+    let bearer = allowed(config(), &Credential::Replace("Bearer dbx".into()), &["authorization"]);
     assert_eq!(set(&bearer, "authorization"), Some("Bearer dbx"));
     assert!(!bearer.remove.contains(&Cow::Borrowed("authorization")));
 }
@@ -374,7 +376,7 @@ fn a_list_too_long_for_a_header_is_left_out_whole() {
         remembered: false,
     };
     let responder = Responder::new(config());
-    let Verdict::Allow(allow) = headers::allow(&responder.config, &responder.names, &scene, &caller, &intent, &Credential::Passthrough) else {
+    let Verdict::Allow(allow) = headers::allow(&trust(&responder), &scene, &caller, &intent, &Credential::Passthrough) else {
         panic!("not an allow")
     };
     assert_eq!(set(&allow, "x-lakegate-groups"), None);

@@ -41,7 +41,8 @@ impl SigningKey {
     /// As [`read`](Self::read).
     pub fn parse(pem: &[u8]) -> Result<Self, String> {
         let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| "the file holds no private key in PEM".to_owned())?;
-        let pair = Pair::read(&der).ok_or("the file's key is not one that signs here: RSA of 2048 bits and more, EC on P-256 or P-384, or Ed25519")?;
+        let pair =
+            Pair::read(&der).ok_or("the file's key is not one that signs here: RSA of 2048 bits and more, EC on P-256 or P-384, or Ed25519")?;
         let public = pair.public();
         let id = public.as_ref().map(|jwk| URL_SAFE_NO_PAD.encode(crate::digest::of(jwk.to_string().as_bytes()))).unwrap_or_default();
         Ok(Self { pair, id, public, digest: crate::digest::of(pem) })

@@ -24,7 +24,9 @@ impl KeySet {
                     let message = "an issuer's key is EC on P-256 or Ed25519 here: make one with `lakegate keys new`".to_owned();
                     faults.push((file.clone(), message));
                 }
-                Ok(key) if keys.iter().any(|known| known.id() == key.id()) => faults.push((file.clone(), "it is the key of an earlier file too".to_owned())),
+                Ok(key) if keys.iter().any(|known| known.id() == key.id()) => {
+                    faults.push((file.clone(), "it is the key of an earlier file too".to_owned()));
+                }
                 Ok(key) => keys.push(Arc::new(key)),
             }
         }

@@ -1,21 +1,17 @@
 //! How lakegate proves to an issuer's endpoint who asks (RFC 6749, section 2.3.1; RFC 7523, section 2.2).
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use aws_lc_rs::rand;
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
-use form_urlencoded::{Serializer, byte_serialize};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use form_urlencoded::Serializer;
 use serde_json::json;
 
-use super::config::{AssertionAudience, ClientAuth, SecretSource};
-use crate::{model::Secret, signer::SigningKey};
+use super::config::{AssertionAudience, ClientAuth};
+use crate::{model::Secret, net::basic, signer::SigningKey};
 
 /// What proves it, read from where the configuration says.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +42,6 @@ pub(super) struct Asking<'a> {
 
 /// How long an assertion is good, in seconds: long enough for clocks that differ, short for whoever finds one.
 const ASSERTION_LIFETIME: i64 = 60;
-const LONGEST_SECRET: usize = 4096;
 
 // === impl Credentials ===
 
@@ -57,8 +52,8 @@ impl Credentials {
     /// The file and what is wrong with it; never a part of what is in it.
     pub(in crate::authn) fn read(auth: &ClientAuth, client_id: &str) -> Result<Self, (PathBuf, String)> {
         match auth {
-            ClientAuth::Basic(source) => Ok(Self::Basic(basic(client_id, &secret(source)?))),
-            ClientAuth::Post(source) => Ok(Self::Post(secret(source)?)),
+            ClientAuth::Basic(source) => Ok(Self::Basic(basic(client_id, &source.read()?))),
+            ClientAuth::Post(source) => Ok(Self::Post(source.read()?)),
             ClientAuth::PrivateKeyJwt { key, key_id, audience } => {
                 let signing = ClientKey::read(key, key_id.clone(), *audience).map_err(|message| (key.clone(), message))?;
                 Ok(Self::Key(Arc::new(signing)))
@@ -81,31 +76,6 @@ impl Credentials {
         };
         Ok((None, form.finish()))
     }
-}
-
-/// Id and secret are form-encoded before they are joined, so that neither can hold the colon between them (RFC 6749, section 2.3.1).
-fn basic(client_id: &str, secret: &Secret) -> Secret {
-    let [id, secret] = [client_id, secret.expose()].map(|text| byte_serialize(text.as_bytes()).collect::<String>());
-    Secret::new(&format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
-}
-
-fn secret(source: &SecretSource) -> Result<Secret, (PathBuf, String)> {
-    let (file, text) = match source {
-        SecretSource::Given(secret) => return Ok(secret.clone()),
-        SecretSource::File(file) => (file, read(file).map_err(|message| (file.clone(), message))?),
-    };
-    let wrong = |message: &str| (file.clone(), message.to_owned());
-    let text = String::from_utf8(text).map_err(|_| wrong("the client secret is not UTF-8"))?;
-    // Editors end a file with a line break, which is no part of the secret.
-    let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-    if text.is_empty() || text.len() > LONGEST_SECRET || text.chars().any(char::is_control) {
-        return Err(wrong("the file does not hold a client secret: one line of 1 to 4096 bytes"));
-    }
-    Ok(Secret::new(text))
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| format!("the file cannot be read: {error}"))
 }
 
 // === impl ClientKey ===
@@ -133,7 +103,12 @@ impl ClientKey {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
+    use crate::net::SecretSource;
 
     const ASKING: Asking<'static> = Asking { client_id: "lake gate", issuer: "https://idp", endpoint: "https://idp/introspect", now: 1_000 };
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{model::Secret, net::Endpoint};
+use crate::net::{Endpoint, SecretSource};
 
 /// How an issuer is asked whether its tokens are active (RFC 7662).
 #[derive(Clone, Debug, PartialEq)]
@@ -43,14 +43,6 @@ pub enum ClientAuth {
         key_id: Option<String>,
         audience: AssertionAudience,
     },
-}
-
-/// Where a client secret is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretSource {
-    /// Read when the stage is made; a change needs a new one.
-    File(PathBuf),
-    Given(Secret),
 }
 
 /// What the assertion names as its audience.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::{sync::watch, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     About, Introspector,
@@ -17,7 +17,7 @@ use crate::{
         issuer::Issuer,
     },
     model::{Refusal, Secret},
-    net::NetError,
+    net::{Arrival, Landing, NetError},
 };
 
 /// One question with all it needs.
@@ -36,9 +36,9 @@ pub(super) struct Flight {
     pub account: Option<Arc<Account>>,
 }
 
-/// What those who wait for the end of a question hold; nothing is in it until then.
+/// What came of a question.
 #[derive(Clone, Debug)]
-pub(super) struct Arrival(watch::Receiver<Option<Result<Arc<Verified>, Refusal>>>);
+pub(super) struct Asked(pub Result<Arc<Verified>, Refusal>);
 
 /// Why there is no answer about the token.
 enum Unanswered {
@@ -55,7 +55,7 @@ enum Unanswered {
 }
 
 /// How long a request waits for the end.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// The time of one question with all it needs, its place in the queue too.
 const FLIGHT: Duration = Duration::from_secs(8);
 /// How long a token is not asked about again after an answer that cannot be used, in milliseconds.
@@ -66,15 +66,15 @@ const DENIED: &str = "it does not take lakegate's own credentials";
 // === impl Flight ===
 
 impl Flight {
-    pub(super) fn begin(self) -> Arrival {
-        let (landing, landed) = watch::channel(None);
+    pub(super) fn begin(self) -> Arrival<Asked> {
+        let (landing, arrival) = Landing::new();
         tokio::spawn(async move {
             let answer = timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(Unanswered::Endpoint("it took too long".to_owned())));
             let result = self.land(answer);
             self.introspector.flights().remove(&self.digest);
-            landing.send_replace(Some(result));
+            landing.arrive(Asked(result));
         });
-        Arrival(landed)
+        arrival
     }
 
     /// The answer, and when the question was put, in milliseconds since the epoch.
@@ -167,21 +167,6 @@ impl Flight {
         if let Some(account) = &self.account {
             account.give_back();
         }
-    }
-}
-
-// === impl Arrival ===
-
-impl Arrival {
-    /// Whether the end is still to come: it never does where the task died.
-    pub(super) fn is_to_come(&self) -> bool {
-        self.0.has_changed().is_ok()
-    }
-
-    /// How the question ended; `None` where the task died, or goes on behind the caller.
-    pub(super) async fn wait(mut self) -> Option<Result<Arc<Verified>, Refusal>> {
-        let landed = timeout(PATIENCE, self.0.wait_for(Option::is_some)).await.ok()?.ok()?;
-        landed.clone()
     }
 }
 

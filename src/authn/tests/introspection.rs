@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::world::{CORP, Discovery, Forge, Idp, PEER, alice, ask, authenticator, b64, call, client, config, eventually, issuer, merged, reason};
 use crate::{
-    authn::{Authenticator, ClientAuth, IntrospectWhen, IntrospectionConfig, IssuerConfig, Provider, SecretSource, Trail},
+    authn::{Authenticator, ClientAuth, IntrospectWhen, IntrospectionConfig, IssuerConfig, Provider, Trail},
     clock::Clock,
     model::{PrincipalKind, Reason, Secret},
-    net::Endpoint,
+    net::{Endpoint, SecretSource},
 };
 
 const OPAQUE: &str = "9f86d081-884c7d65.9a2f_eaa0~c55a+d015/a3bf4f1b2b0b822cd15d6c15b0f00a08==";

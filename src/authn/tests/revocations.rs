@@ -5,9 +5,10 @@ use serde_json::json;
 
 use super::world::*;
 use crate::{
-    authn::{Authenticator, By, ClientAuth, IntrospectWhen, IntrospectionConfig, Order, Provider, RevokeError, SecretSource, Trail},
+    authn::{Authenticator, By, ClientAuth, IntrospectWhen, IntrospectionConfig, Order, Provider, RevokeError, Trail},
     clock::Clock,
     model::{Reason, Secret, SpiffeId},
+    net::SecretSource,
 };
 
 const OPERATOR: By = By::Operator { uid: 0, pid: Some(7) };

@@ -152,6 +152,7 @@ fn facts(raw: &raw::Caller, key: &'static str, kind: PrincipalKind, id: &str, au
         id: None,
         session: None,
         actors,
+        email: None,
         claims,
         purpose: raw.purpose.clone(),
         digest: [0; 32],

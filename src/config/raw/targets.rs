@@ -1,7 +1,12 @@
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::words::{CredentialMode, Mode, TrustHeader};
+use super::super::{
+    units::Span,
+    words::{CredentialMode, Identity, Mode, Subject, TrustHeader},
+};
 
 /// A guarded Databricks workspace.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -88,6 +93,56 @@ pub struct Credentials {
     /// How the credential is had.
     #[schemars(extend("default" = "strip"))]
     pub mode: Option<CredentialMode>,
+    /// Where Databricks gives out tokens; unless given, `https://<first host>/oidc/v1/token`, and of an account `…/oidc/accounts/<account id>/v1/token`.
+    #[schemars(example = &"https://dbc-1a2b3c4d-5e6f.cloud.databricks.com/oidc/v1/token")]
+    pub token_endpoint: Option<String>,
+    /// What is exchanged, with `mode: exchange`.
+    #[schemars(extend("default" = "assertion"))]
+    pub subject: Option<Subject>,
+    /// As whom Databricks knows the caller, with `subject: assertion`.
+    #[schemars(extend("default" = "subject"))]
+    pub identity: Option<Identity>,
+    /// The `aud` of what is exchanged; the account id where the target says it, else the token endpoint.
+    #[schemars(example = &"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")]
+    pub audience: Option<String>,
+    /// The scopes to ask for, with one space between each.
+    #[schemars(extend("default" = "all-apis"), example = &"sql model-serving")]
+    pub scope: Option<String>,
+    /// How long one token is used at most; 1m to 24h. Never longer than the caller's own is good.
+    #[schemars(extend("default" = "1h"))]
+    pub window: Option<Span>,
+    /// The issuers whose callers get a token, by name; all unless given.
+    #[schemars(example = ["corp"])]
+    pub issuers: Option<Vec<String>>,
+    /// Of which one must be the `aud` of a token that Databricks gives out as a JWT; the target's ids and hosts unless given.
+    #[schemars(example = ["1234567890123456"])]
+    pub token_audiences: Option<Vec<String>>,
+    /// Which service principal a caller has, with `mode: service-principal`: the first whose `role` and `peer` are the caller's.
+    pub principals: Option<Vec<PrincipalRule>>,
+    /// The application id of the service principal, with `mode: client-credentials`.
+    #[schemars(example = &"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")]
+    pub client_id: Option<String>,
+    /// The file with its secret, one line. Watched.
+    #[schemars(example = &"databricks.secret")]
+    pub secret_file: Option<PathBuf>,
+    /// The environment variable with its secret.
+    #[schemars(example = &"DATABRICKS_CLIENT_SECRET")]
+    pub secret_env: Option<String>,
+}
+
+/// A service principal, and who has it. Without `role` and `peer`, everyone.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrincipalRule {
+    /// Its application id: a UUID.
+    #[schemars(required, example = &"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")]
+    pub client_id: Option<String>,
+    /// A role that the caller must have, as policies name it: `<issuer>/<role>`.
+    #[schemars(example = &"corp/trainers")]
+    pub role: Option<String>,
+    /// A pattern that the calling workload must match; `*` stands for one segment of the path.
+    #[schemars(example = &"spiffe://cluster.local/ns/ml-staging/sa/*")]
+    pub peer: Option<String>,
 }
 
 /// Which trust headers may leave the mesh: a word, or a list of them.

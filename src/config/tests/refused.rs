@@ -85,23 +85,11 @@ fn yaml_that_hides_what_it_means() {
 fn what_this_version_does_not_have() {
     table(&[
         (
-            "environment: staging",
-            "environment: staging\n    credentials: {mode: exchange}",
-            &["mode `exchange` is not available in this version; use `passthrough` or `strip`"],
-        ),
-        (
-            "environment: staging",
-            "environment: staging\n    credentials: {mode: strip, token_endpoint: x}",
-            &["`workspaces.credentials.token_endpoint` is not available"],
-        ),
-        ("environment: staging", "environment: staging\n    trust: [subject, assertion]", &["trust `assertion` is not available in this version"]),
-        (
             "version: 1",
             "version: 1\nservices: [{ name: a, hosts: [a.example.com], environment: dev, catalog: soap }, { name: b, hosts: [b.example.com], environment: dev, catalog: no.yaml }]",
             &["2:74 `soap` is no catalog; write one of `mlflow`, `openai`, `generic`", "`no.yaml` cannot be read"],
         ),
         ("version: 1", "version: 1\ncatalog: { dir: nowhere, extra: [none.yaml] }", &["`nowhere` cannot be read", "`none.yaml` cannot be read"]),
-        ("version: 1", "version: 1\ntrust: {assertion: {keys: [a.pem]}}", &["`trust.assertion` is not available in this version"]),
         (
             "listen:",
             "listen:\n  control: 127.0.0.1:9193",

@@ -1,4 +1,4 @@
-//! What is known of tokens that are not good, for a short time.
+//! What is known of questions that came to nothing, for a short time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,9 +6,9 @@ use moka::{policy::EvictionPolicy, sync};
 
 use crate::{clock::apart, model::Refusal};
 
-/// Refusals by the SHA-256 of the token, bounded in bytes; of more, those that were not asked for longest are forgotten.
+/// Refusals by the digest of what was asked about, bounded in bytes; of more, those that were not asked for longest are forgotten.
 #[derive(Debug)]
-pub(super) struct Refusals(sync::Cache<[u8; 32], Arc<Remembered>>);
+pub struct Refusals(sync::Cache<[u8; 32], Arc<Remembered>>);
 
 #[derive(Debug)]
 struct Remembered {
@@ -19,7 +19,7 @@ struct Remembered {
 }
 
 /// The longest that one counts, in milliseconds.
-pub(super) const LONGEST: i64 = 5_000;
+const LONGEST: i64 = 5_000;
 const BYTES: u64 = 8 << 20;
 /// What each takes, in bytes.
 const WEIGHT: u32 = 512;
@@ -27,7 +27,8 @@ const WEIGHT: u32 = 512;
 // === impl Refusals ===
 
 impl Refusals {
-    pub(super) fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         Self::of(BYTES)
     }
 
@@ -37,15 +38,22 @@ impl Refusals {
         Self(cache.time_to_live(Duration::from_millis(LONGEST.unsigned_abs())).build())
     }
 
-    /// The refusal of this token that counts now.
-    pub(super) fn get(&self, digest: &[u8; 32], now: i64) -> Option<Refusal> {
+    /// The refusal that counts now.
+    #[must_use]
+    pub fn get(&self, digest: &[u8; 32], now: i64) -> Option<Refusal> {
         let remembered = self.0.get(digest).filter(|remembered| apart(remembered.at, now) < remembered.lasts)?;
         Some(remembered.refusal.clone())
     }
 
     /// Remembers a refusal of this time for `lasts` milliseconds, [`LONGEST`] at most.
-    pub(super) fn insert(&self, digest: [u8; 32], refusal: Refusal, at: i64, lasts: i64) {
+    pub fn insert(&self, digest: [u8; 32], refusal: Refusal, at: i64, lasts: i64) {
         self.0.insert(digest, Arc::new(Remembered { refusal, at, lasts: lasts.min(LONGEST) }));
+    }
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
