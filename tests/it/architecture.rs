@@ -35,6 +35,7 @@ const HOUSE: &[(&str, &[&str])] = &[
         "reload",
         &[
             "model",
+            "signer",
             "clock",
             "telemetry",
             "lifecycle",
