@@ -12,6 +12,9 @@ mod metrics;
 mod minted;
 mod subject;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -132,8 +135,12 @@ impl Broker {
         });
         let mut all: Vec<EndpointStatus> = exchanges.collect();
         all.sort_by(|one, other| one.target.cmp(&other.target));
-        self.desk.metrics.show(self.desk.shelf.len(), all.iter().map(|status| (status.target.clone(), status.degraded)));
         all
+    }
+
+    /// Has the metrics show how it is doing. From time to time.
+    pub fn tell(&self) {
+        self.desk.metrics.show(self.desk.shelf.len(), self.status().into_iter().map(|status| (status.target, status.degraded)));
     }
 }
 

@@ -101,7 +101,7 @@ impl Desk {
     ) -> Option<Arc<Minted>> {
         let now = self.clock.now_ms();
         let minted = self.shelf.get(key, now)?;
-        if minted.is_due(now, exchange.bound(wanted)) {
+        if minted.is_due(now, exchange.bound(wanted)) && self.refusals.get(key, now).is_none() {
             // What comes of it is for the requests that follow.
             let _ = self.flight(exchange, target, wanted, key, now);
         }
@@ -177,6 +177,11 @@ impl Desk {
 
     pub(super) fn ended(&self, key: &[u8; 32]) {
         self.flights().remove(key);
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_busy(&self) -> bool {
+        !self.flights().is_empty()
     }
 
     pub(super) fn status(&self, target: &Name, exchange: &Exchange) -> EndpointStatus {

@@ -24,6 +24,8 @@ pub(super) struct Minted {
     renew: i64,
     /// When the token ends that the caller had when it was made, in seconds since the epoch; `None` without one.
     caller_until: Option<i64>,
+    /// Whether it ends because that token does, so that another for the same token would end no later.
+    ends_with_caller: bool,
 }
 
 /// What may end a credential before its own time. In seconds.
@@ -32,7 +34,7 @@ pub(super) struct Bound {
     pub window_s: i64,
     /// When the caller's token ends, since the epoch; `None` without one.
     pub caller_until: Option<i64>,
-    /// How long after its end the caller's token is still taken.
+    /// Since the epoch.
     pub now: i64,
 }
 
@@ -49,6 +51,8 @@ struct Release(Clock);
 
 /// What an entry takes beside the credential: the key, counters and links of the cache.
 const OVERHEAD: usize = 512;
+/// How far apart two ends are, in seconds, that are one: endpoints round.
+const SLACK: i64 = 5;
 /// The longest time ahead of its end that a credential is renewed, in milliseconds: 20 minutes, as the Databricks SDKs do.
 const LONGEST_AHEAD: i64 = 20 * 60 * 1000;
 
@@ -64,7 +68,10 @@ impl Minted {
         let until = bound.caller_until.map_or(own, |end| own.min(end)).saturating_mul(1000);
         let begun = bound.now.saturating_mul(1000);
         let ahead = (until.saturating_sub(begun) / 2).clamp(0, LONGEST_AHEAD);
-        Self { value: Bytes::from_owner(Value(value)), until, renew: until.saturating_sub(ahead), caller_until: bound.caller_until }
+        let ends = bound.now.saturating_add(issued.lifetime.min(bound.window_s)).saturating_add(SLACK);
+        let ends_with_caller = bound.caller_until.is_some_and(|end| ends >= end);
+        let renew = until.saturating_sub(ahead);
+        Self { value: Bytes::from_owner(Value(value)), until, renew, caller_until: bound.caller_until, ends_with_caller }
     }
 
     /// The whole value of `authorization`.
@@ -79,7 +86,7 @@ impl Minted {
 
     /// Whether another should be fetched by now, for a caller whose token ends then: only where that would last longer.
     pub(super) fn is_due(&self, now: i64, caller_until: Option<i64>) -> bool {
-        now >= self.renew && (caller_until > self.caller_until || self.caller_until.is_none_or(|end| end.saturating_mul(1000) > self.until))
+        now >= self.renew && (caller_until > self.caller_until || !self.ends_with_caller)
     }
 
     fn bytes(&self) -> usize {

@@ -1,0 +1,7 @@
+//! Credentials as they are had from a token endpoint that answers over HTTP, with a clock that moves.
+
+mod caller;
+mod desk;
+mod endpoint;
+mod faults;
+mod renewal;

@@ -1,0 +1,110 @@
+//! Credentials over time: renewed ahead, never used beyond what they are bound by.
+
+use std::time::Duration;
+
+use super::{
+    caller::{World, caller, changed},
+    endpoint::Mood,
+};
+use crate::model::Caller;
+
+/// As `caller` with a token that ends at `expires_at`, in seconds since the epoch.
+fn until(caller: &Caller, expires_at: i64) -> Caller {
+    changed(caller.clone(), |token| token.expires_at = expires_at)
+}
+
+/// Lets an exchange that was begun in passing come back.
+async fn settled(world: &World, count: usize) {
+    for _ in 0..200 {
+        if world.endpoint.count() >= count && !world.desk.is_busy() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{} exchanges, not {count}", world.endpoint.count());
+}
+
+#[tokio::test]
+async fn a_job_of_eight_hours_with_tokens_of_five_minutes_never_meets_an_expired_credential() {
+    let (life, early) = (300, 60);
+    let world = World::start().await;
+    let alice = caller("alice", 0);
+    let (mut ends, mut tokens) = (world.clock.now() + life, 1);
+    for second in (0..8 * 3600).step_by(15) {
+        world.clock.shift(second * 1000);
+        // Clients fetch another token a minute before the last one ends.
+        if world.clock.now() > ends - early {
+            (ends, tokens) = (world.clock.now() + life, tokens + 1);
+        }
+        let value = world.authorization(&until(&alice, ends)).await.unwrap();
+        let left = world.endpoint.left(&value).unwrap();
+        assert!(left > 0, "after {second} s a credential travels that ended {} s ago", -left);
+        settled(&world, 1).await;
+    }
+    let count = world.endpoint.count();
+    assert!(tokens > 100 && (tokens..=tokens + 1).contains(&count), "{count} exchanges for {tokens} tokens");
+}
+
+#[tokio::test]
+async fn a_credential_is_renewed_ahead_and_nobody_waits_for_it() {
+    let world = World::start().await;
+    world.endpoint.live_at_most(1_000);
+    let alice = caller("alice", 100_000);
+    let first = world.authorization(&alice).await.unwrap();
+    world.clock.shift(400_000);
+    assert_eq!(world.authorization(&alice).await.unwrap(), first);
+    assert_eq!(world.endpoint.count(), 1, "not yet due");
+    // In the second half of its time another is fetched behind the request, which takes what is at hand, however slow the endpoint is.
+    world.endpoint.be(Mood::Slow(Duration::from_millis(300)));
+    world.clock.shift(600_000);
+    for _ in 0..50 {
+        assert_eq!(world.authorization(&alice).await.unwrap(), first);
+    }
+    settled(&world, 2).await;
+    assert_eq!(world.endpoint.count(), 2, "one for all of them");
+    assert_ne!(world.authorization(&alice).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_costs_nothing_while_the_credential_lasts_and_everything_then() {
+    let world = World::start().await;
+    world.endpoint.live_at_most(1_000);
+    let alice = caller("alice", 100_000);
+    world.authorization(&alice).await.unwrap();
+    world.endpoint.be(Mood::Says(503, String::new(), None));
+    // 40 s before its end Databricks takes a token no more.
+    for second in (0..955).step_by(5) {
+        world.clock.shift(second * 1000);
+        world.authorization(&alice).await.unwrap();
+    }
+    for second in [961, 999, 1_001, 5_000] {
+        world.clock.shift(second * 1000);
+        world.authorization(&alice).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn no_credential_outlives_the_window_or_the_callers_token() {
+    for (window_s, life, last) in [(600, 100_000, 600), (3_600, 900, 900)] {
+        let world = World::with(|exchange| exchange.window_s = window_s).await;
+        world.endpoint.live_at_most(50_000);
+        let begun = world.clock.now();
+        let alice = until(&caller("alice", 0), begun + life);
+        world.authorization(&alice).await.unwrap();
+        // Nothing else is to be had, so that the first one shows how long it is used.
+        world.endpoint.be(Mood::Says(400, "{\"error\":\"invalid_grant\"}".to_owned(), None));
+        world.clock.shift((last - 45) * 1000);
+        world.authorization(&alice).await.unwrap();
+        world.clock.shift((last + 1) * 1000);
+        world.authorization(&alice).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_taken_a_moment_after_its_end_still_has_a_credential() {
+    let world = World::start().await;
+    // As with leeway for clocks that differ.
+    let alice = until(&caller("alice", 0), world.clock.now() - 5);
+    let value = world.authorization(&alice).await.unwrap();
+    assert!(world.endpoint.left(&value).unwrap() <= 60);
+}
