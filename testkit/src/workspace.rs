@@ -3,6 +3,7 @@
 //! It believes every credential: deciding is lakegate's part, and a workspace in `strip` mode gets none.
 
 mod answers;
+mod token;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +13,11 @@ use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode};
-use reqwest::Url;
 
 use crate::server::Server;
 use answers::Answer;
+use token::Tokens;
+pub use token::{Exchange, FederationPolicy, ServicePrincipal, TokenFault};
 
 /// More than any test sends; what is longer is remembered cut.
 const BODY_LIMIT: usize = 64 << 20;
@@ -38,17 +40,10 @@ pub struct Reached {
     pub body: Bytes,
 }
 
-/// A request to the token endpoint (RFC 8693), its form decoded, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchange {
-    pub form: Vec<(String, String)>,
-}
-
 #[derive(Debug, Default)]
 struct Shared {
     reached: Vec<Reached>,
-    exchanges: Vec<Exchange>,
-    refuse_exchanges: bool,
+    tokens: Tokens,
     agree: bool,
 }
 
@@ -71,12 +66,6 @@ impl Workspace {
         self.server.address().port()
     }
 
-    /// Where tokens are exchanged.
-    #[must_use]
-    pub fn token_endpoint(&self) -> String {
-        format!("http://{}/oidc/v1/token", self.server.address())
-    }
-
     /// All that reached it, oldest first; requests to the token endpoint are `exchanges` instead.
     #[must_use]
     pub fn reached(&self) -> Vec<Reached> {
@@ -89,20 +78,9 @@ impl Workspace {
         lock(&self.shared).reached.len()
     }
 
-    /// The token requests so far.
-    #[must_use]
-    pub fn exchanges(&self) -> Vec<Exchange> {
-        lock(&self.shared).exchanges.clone()
-    }
-
     /// Answers from now on every request that it does not know with an empty object, so that a client goes on where it would stop at a 404.
     pub fn agree(&self) {
         lock(&self.shared).agree = true;
-    }
-
-    /// Refuses token requests from now on, as where no federation policy matches.
-    pub fn refuse_exchanges(&self, refuse: bool) {
-        lock(&self.shared).refuse_exchanges = refuse;
     }
 }
 
@@ -123,23 +101,6 @@ impl Reached {
     }
 }
 
-// === impl Exchange ===
-
-impl Exchange {
-    /// The value of a form field.
-    #[must_use]
-    pub fn field(&self, name: &str) -> Option<&str> {
-        self.form.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
-    }
-
-    fn parse(body: &[u8]) -> Self {
-        // a form body is written like a query (WHATWG URL §5)
-        let Ok(mut url) = Url::parse("http://form/") else { return Self { form: Vec::new() } };
-        url.set_query(Some(&String::from_utf8_lossy(body)));
-        Self { form: url.query_pairs().into_owned().collect() }
-    }
-}
-
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -152,18 +113,14 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> R
     let target = head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string);
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
     let reached = Reached { method: head.method.to_string(), target, headers, body };
+    if reached.method == "POST" && token::is_endpoint(head.uri.path()) {
+        return token::answer(&shared, &reached).await;
+    }
     let answer = {
         let mut shared = lock(&shared);
-        if reached.method == "POST" && head.uri.path() == "/oidc/v1/token" {
-            let exchange = Exchange::parse(&reached.body);
-            let answer = if shared.refuse_exchanges { Answer::exchange_refused() } else { Answer::exchanged(&exchange) };
-            shared.exchanges.push(exchange);
-            answer
-        } else {
-            let answer = if shared.agree { Answer::agreeing(&reached) } else { Answer::to(&reached) };
-            shared.reached.push(reached);
-            answer
-        }
+        let answer = if shared.agree { Answer::agreeing(&reached) } else { Answer::to(&reached) };
+        shared.reached.push(reached);
+        answer
     };
     answer.into_response()
 }

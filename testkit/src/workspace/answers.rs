@@ -1,9 +1,9 @@
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Exchange, Reached};
+use super::Reached;
 
 pub(super) const ORG_ID: &str = "1111111111111111";
 
@@ -67,20 +67,6 @@ impl Answer {
     pub(super) fn agreeing(request: &Reached) -> Self {
         let answer = Self::to(request);
         if answer.status == StatusCode::NOT_FOUND { Self::ok(json!({})) } else { answer }
-    }
-
-    /// A Databricks token for whatever was presented: the same subject token gets the same one, so that tests see whose it is.
-    pub(super) fn exchanged(exchange: &Exchange) -> Self {
-        let subject = exchange.field("subject_token").unwrap_or_default();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, subject.as_bytes());
-        let token: String = URL_SAFE_NO_PAD.encode(digest).chars().take(24).collect();
-        let scope = exchange.field("scope").unwrap_or("all-apis");
-        Self::ok(json!({ "access_token": format!("dbx-{token}"), "token_type": "Bearer", "expires_in": 3600, "scope": scope }))
-    }
-
-    /// The OAuth shape, not Databricks' own: SDKs show the other as `unknown: unknown`.
-    pub(super) fn exchange_refused() -> Self {
-        Self { status: StatusCode::BAD_REQUEST, body: json!({ "error": "access_denied", "error_description": "no federation policy matches" }) }
     }
 
     fn ok(body: Value) -> Self {

@@ -50,23 +50,3 @@ async fn what_reached_it_is_remembered_byte_for_byte() {
     assert_eq!(twice, [b"1".as_slice(), b"\xff"]);
     assert_eq!((reached.header("x-a"), reached.header("x_a").as_deref()), (None, Some("3")));
 }
-
-#[tokio::test]
-async fn tokens_are_exchanged_or_refused() {
-    let workspace = Workspace::start().await.unwrap();
-    let request = || raw::Request {
-        body: b"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=a.b.c&scope=all-apis+sql".to_vec(),
-        ..raw::Request::new("POST", "h", "/oidc/v1/token").header("content-type", "application/x-www-form-urlencoded")
-    };
-    let (status, first) = ask(&workspace, request()).await;
-    assert_eq!((status, first["token_type"].as_str(), first["expires_in"].as_i64()), (200, Some("Bearer"), Some(3600)));
-    assert!(first["access_token"].as_str().unwrap().starts_with("dbx-"));
-    assert_eq!(ask(&workspace, request()).await.1, first);
-    let exchange = &workspace.exchanges()[0];
-    assert_eq!(exchange.field("grant_type"), Some("urn:ietf:params:oauth:grant-type:token-exchange"));
-    assert_eq!(exchange.field("scope"), Some("all-apis sql"));
-    assert_eq!(workspace.count(), 0);
-    workspace.refuse_exchanges(true);
-    let (status, refused) = ask(&workspace, request()).await;
-    assert_eq!((status, refused["error"].as_str()), (400, Some("access_denied")));
-}
