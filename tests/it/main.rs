@@ -15,6 +15,7 @@ mod beyond;
 mod candidate;
 mod claims;
 mod control;
+mod credentials;
 mod dpop;
 mod every_call;
 mod identity;

@@ -64,7 +64,7 @@ async fn an_upload_of_the_sdk_goes_only_where_it_may() {
 }
 
 /// What the script tells of each of its calls.
-async fn calls(script: &str, host: &str, token: &str) -> Vec<Value> {
+pub(crate) async fn calls(script: &str, host: &str, token: &str) -> Vec<Value> {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut child = Command::new(checkout.join(".tools/venv/bin/python"))
         .arg(checkout.join("testkit/sdk").join(script))
