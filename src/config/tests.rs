@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod claims;
+mod credentials;
 mod refused;
 
 /// A folder that holds every file that the configurations of these tests name.

@@ -129,7 +129,9 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     }
     match shared.give(&form, &headers) {
         Ok(body) => body.to_string().into_response(),
-        Err(description) => (StatusCode::BAD_REQUEST, json!({ "error": "invalid_grant", "error_description": description }).to_string()).into_response(),
+        Err(description) => {
+            (StatusCode::BAD_REQUEST, json!({ "error": "invalid_grant", "error_description": description }).to_string()).into_response()
+        }
     }
 }
 

@@ -87,7 +87,9 @@ async fn what_an_endpoint_answers_is_a_credential_a_refusal_or_a_fault() {
 async fn what_an_endpoint_repeats_of_a_token_is_told_to_nobody() {
     let world = World::start().await;
     let echoed = jwt(&json!({"sub": "alice"}));
-    world.endpoint.be(says(400, &json!({"error": "invalid_grant", "error_description": format!("bad token {echoed} or dapi0123456789 \r\n!")}).to_string()));
+    world
+        .endpoint
+        .be(says(400, &json!({"error": "invalid_grant", "error_description": format!("bad token {echoed} or dapi0123456789 \r\n!")}).to_string()));
     let refusal = world.authorization(&caller("alice", 3600)).await.unwrap_err();
     let told = format!("{refusal:?}");
     assert!(refusal.whole().contains("bad token … or … !"), "{told}");
