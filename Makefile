@@ -21,7 +21,7 @@ catalog: tools ## hold the catalog against the source of the Databricks SDK: no 
 	.tools/venv/bin/python catalog/derive.py
 
 bench: ## what a check costs, beside a server that allows everything (ARGS="-- --quick" for a first look)
-	$(CARGO) bench --package lakegate --bench classify --bench policies --bench tokens --bench wire --bench serve $(ARGS)
+	$(CARGO) bench --package lakegate --bench classify --bench policies --bench tokens --bench credentials --bench wire --bench serve $(ARGS)
 
 fmt: ## format the code
 	$(CARGO) fmt --all
