@@ -18,8 +18,11 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-pub use self::control::{Control, Controls};
 use self::server::Limits;
+pub use self::{
+    control::{Control, Controls},
+    keys::MAX_AGE as KEYS_MAX_AGE,
+};
 use crate::{
     audit::Auditor,
     clock::Clock,

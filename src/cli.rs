@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod explain;
 mod grants;
+mod keys;
 mod output;
 mod policies;
 mod reload;
@@ -53,6 +54,8 @@ enum Command {
     Replay(replay::Args),
     /// List policies, with how often each decided and when last
     Policies(policies::Args),
+    /// Make, list and rotate the keys that lakegate signs with
+    Keys(keys::Args),
     /// Have a running lakegate read its files again now
     Reload(reload::Args),
     /// Have a running lakegate refuse tokens that have not expired, from the next request on
@@ -97,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Test(args) => test::run(&args, &mut output),
         Command::Replay(args) => replay::run(&args, &mut output),
         Command::Policies(args) => policies::run(&args, &mut output),
+        Command::Keys(args) => keys::run(&args, &mut output),
         Command::Reload(args) => reload::run(&args, &mut output),
         Command::Revoke(args) => revoke::run(&args, &mut output),
         Command::Revocations(args) => revocations::run(&args, &mut output),

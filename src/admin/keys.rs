@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Sources;
 
 /// How long others may keep the keys, in seconds: as long as a new key has to be known before it signs.
-const MAX_AGE: u32 = 300;
+pub const MAX_AGE: u32 = 300;
 
 pub(super) fn router(sources: Arc<Sources>) -> Router {
     Router::new().route("/.well-known/jwks.json", get(keys)).route("/.well-known/openid-configuration", get(discovery)).with_state(sources)

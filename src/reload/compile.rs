@@ -96,6 +96,7 @@ impl Compiler {
         };
         let mut warnings = unmeant(&config);
         warnings.extend(forgetful(&config));
+        warnings.extend(compose::repeated_keys(issuer.as_ref()));
         warnings.extend(snapshot.authorizer.warnings().iter().cloned());
         warnings.extend(snapshot.authorizer.unknown_names(&compose::scope(&config)));
         Ok(Compiled { config, snapshot, warnings })

@@ -1,7 +1,13 @@
 //! Each stage's own configuration, taken out of the whole; no stage ever sees the whole.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use super::listing;
 use crate::{
     authn::{self, ClientAuth, IntrospectionConfig, IssuerConfig, KeySource, KindRule, SessionLimits},
     authz::Scope,
@@ -222,9 +228,24 @@ pub(super) fn api(config: &Config, api: &Api) -> Arc<str> {
 /// Every key file that cannot be used.
 pub(super) fn token_issuer(config: &Config) -> Result<Option<TokenIssuer>, Vec<Fault>> {
     let Some(assertion) = &config.assertion else { return Ok(None) };
-    let fault = |(file, message)| Fault { file, line: None, column: None, message, help: None };
-    let keys = KeySet::read(&assertion.keys).map_err(|faults| faults.into_iter().map(fault).collect::<Vec<_>>())?;
-    Ok(Some(TokenIssuer::new(assertion.issuer.clone(), keys)))
+    let help = || Some("name a file that `lakegate keys new` has made".to_owned());
+    let fault = |(file, message)| Fault { file, line: None, column: None, message, help: help() };
+    let paths: Vec<&Path> = assertion.keys.iter().map(PathBuf::as_path).collect();
+    // As they once stood together: half of a rotation may lack the key that others sign with already.
+    let read = || KeySet::read(&assertion.keys).map_err(|faults| faults.into_iter().map(fault).collect::<Vec<_>>());
+    Ok(Some(TokenIssuer::new(assertion.issuer.clone(), listing::read_together(&paths, read)?)))
+}
+
+/// That a key stands in more files than one.
+pub(super) fn repeated_keys(issuer: Option<&Arc<TokenIssuer>>) -> impl Iterator<Item = Fault> {
+    let files = issuer.map_or(&[][..], |issuer| issuer.keys().repeated());
+    files.iter().map(|file| Fault {
+        file: file.clone(),
+        line: None,
+        column: None,
+        message: "it holds the key of an earlier file of `trust.assertion.keys`".to_owned(),
+        help: Some("`lakegate keys rotate` ends a rotation that was cut short; else make a key of its own with `lakegate keys new`".to_owned()),
+    })
 }
 
 /// # Errors

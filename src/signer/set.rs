@@ -6,17 +6,20 @@ use super::{Algorithm, SigningKey};
 
 /// The keys of an issuer: never empty, no two alike, each of an algorithm that whoever trusts the issuer can verify.
 #[derive(Clone, Debug, PartialEq)]
-pub struct KeySet(Vec<Arc<SigningKey>>);
+pub struct KeySet {
+    keys: Vec<Arc<SigningKey>>,
+    repeated: Vec<PathBuf>,
+}
 
 // === impl KeySet ===
 
 impl KeySet {
-    /// Reads the keys of `files`, of which the first is to sign.
+    /// Reads the keys of `files`, of which the first is to sign. A key that stands in several of them, as in the middle of a rotation, is one key.
     ///
     /// # Errors
     /// Every file that cannot be used, with what is wrong with it; never a part of what is in it.
     pub fn read(files: &[PathBuf]) -> Result<Self, Vec<(PathBuf, String)>> {
-        let (mut keys, mut faults) = (Vec::<Arc<SigningKey>>::with_capacity(files.len()), Vec::new());
+        let (mut keys, mut repeated, mut faults) = (Vec::<Arc<SigningKey>>::with_capacity(files.len()), Vec::new(), Vec::new());
         for file in files {
             match SigningKey::read(file) {
                 Err(message) => faults.push((file.clone(), message)),
@@ -24,23 +27,27 @@ impl KeySet {
                     let message = "an issuer's key is EC on P-256 or Ed25519 here: make one with `lakegate keys new`".to_owned();
                     faults.push((file.clone(), message));
                 }
-                Ok(key) if keys.iter().any(|known| known.id() == key.id()) => {
-                    faults.push((file.clone(), "it is the key of an earlier file too".to_owned()));
-                }
+                Ok(key) if keys.iter().any(|known| known.id() == key.id()) => repeated.push(file.clone()),
                 Ok(key) => keys.push(Arc::new(key)),
             }
         }
-        if faults.is_empty() { Ok(Self(keys)) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { keys, repeated }) } else { Err(faults) }
     }
 
     /// The key that signs.
     #[must_use]
     pub fn first(&self) -> Option<&SigningKey> {
-        self.0.first().map(AsRef::as_ref)
+        self.keys.first().map(AsRef::as_ref)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &SigningKey> {
-        self.0.iter().map(AsRef::as_ref)
+        self.keys.iter().map(AsRef::as_ref)
+    }
+
+    /// The files that hold the key of an earlier one.
+    #[must_use]
+    pub fn repeated(&self) -> &[PathBuf] {
+        &self.repeated
     }
 
     /// A JWT with `claims`, by the first key.
@@ -54,5 +61,34 @@ impl KeySet {
     #[must_use]
     pub fn document(&self) -> Value {
         json!({ "keys": self.iter().filter_map(SigningKey::jwk).collect::<Vec<_>>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{super::generate, *};
+
+    #[test]
+    fn a_key_in_two_files_is_one_key_and_the_first_signs() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["current", "next", "previous"].map(|name| folder.path().join(name));
+        let [one, other] = [(); 2].map(|()| generate(Algorithm::Es256).unwrap());
+        let ids = [&one, &other].map(|pem| SigningKey::parse(pem.as_bytes()).unwrap().id().to_owned());
+        // What a rotation leaves behind that was killed after its first step, and after its second.
+        for (texts, first, repeated) in [([&one, &other, &one], 0, 2), ([&other, &other, &one], 1, 1)] {
+            for (file, text) in files.iter().zip(texts) {
+                fs::write(file, text).unwrap();
+            }
+            let set = KeySet::read(&files).unwrap();
+            assert_eq!(set.first().unwrap().id(), ids[first]);
+            let mut have: Vec<&str> = set.iter().map(SigningKey::id).collect();
+            have.sort_unstable();
+            let mut want: Vec<&str> = ids.iter().map(String::as_str).collect();
+            want.sort_unstable();
+            assert_eq!((have, set.repeated()), (want, &files[repeated..=repeated]));
+            assert_eq!(set.document()["keys"].as_array().unwrap().len(), 2);
+        }
     }
 }

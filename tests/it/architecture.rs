@@ -60,6 +60,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "model",
             "text",
             "json",
+            "signer",
             "clock",
             "telemetry",
             "lifecycle",

@@ -1,0 +1,147 @@
+mod file;
+mod list;
+mod new;
+mod rotate;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use self::file::Stored;
+use super::{Exit, output::Output};
+use crate::{admin::KEYS_MAX_AGE, config::Config, model::Fault, signer::Algorithm};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a private key, in a file of its own
+    New(new::Args),
+    /// List the keys, with the key set that others verify by
+    List(list::Args),
+    /// Have the next key sign, and make one that is to follow it
+    Rotate(rotate::Args),
+}
+
+/// Of which keys a command is.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The configuration file, whose `trust.assertion.keys` are meant
+    #[arg(long, required_unless_present = "files", conflicts_with = "files")]
+    config: Option<PathBuf>,
+    /// The key files themselves, in the order that `trust.assertion.keys` has them in
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Key files, and how long what they sign may still be read.
+#[derive(Debug)]
+struct Named {
+    files: Vec<PathBuf>,
+    /// How long a key has to be known before it signs, and is still needed after it has signed last.
+    wait: Duration,
+}
+
+/// How a new key is to sign. Databricks takes ES256 alone of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Chosen {
+    Es256,
+    Eddsa,
+}
+
+/// One key of a list.
+#[derive(Debug, Serialize)]
+struct Row {
+    file: PathBuf,
+    /// Its `kid`: the thumbprint of RFC 7638.
+    id: String,
+    algorithm: &'static str,
+    role: &'static str,
+    /// When it was made, or else its file written, in RFC 3339.
+    made_at: String,
+    age_s: i64,
+}
+
+/// The longest that an assertion may be believed, for keys of which no configuration says how long theirs are.
+const LONGEST_LIFETIME: Duration = Duration::from_mins(10);
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
+    match &args.command {
+        Command::New(args) => new::run(args, output),
+        Command::List(args) => list::run(args, output),
+        Command::Rotate(args) => rotate::run(args, output),
+    }
+}
+
+// === impl Which ===
+
+impl Which {
+    fn named(&self) -> Result<Named, Vec<Fault>> {
+        let known = Duration::from_secs(KEYS_MAX_AGE.into());
+        let Some(config) = &self.config else { return Ok(Named { files: self.files.clone(), wait: known.max(LONGEST_LIFETIME) }) };
+        let assertion = Config::load(config)?.assertion.ok_or_else(|| {
+            let help = "name the files that `lakegate keys new` has made in `trust.assertion.keys`";
+            vec![fault(config, "lakegate signs nothing: `trust.assertion` is not configured".to_owned(), help)]
+        })?;
+        Ok(Named { files: assertion.keys, wait: known.max(assertion.lifetime) })
+    }
+}
+
+// === impl Chosen ===
+
+impl Chosen {
+    fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Es256 => Algorithm::Es256,
+            Self::Eddsa => Algorithm::EdDsa,
+        }
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    /// Of the key that stands at `place` among all.
+    fn new(file: &Path, key: &Stored, place: usize, now: i64) -> Self {
+        Self {
+            file: file.to_owned(),
+            id: key.key.id().to_owned(),
+            algorithm: key.key.algorithm().as_str(),
+            role: if place == 0 { "signs" } else { "verifies" },
+            made_at: jiff::Timestamp::from_second(key.made_at).map(|time| time.to_string()).unwrap_or_default(),
+            age_s: now.saturating_sub(key.made_at).max(0),
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self { file, id, algorithm, role, age_s, .. } = self;
+        format!("{role:<8} {id}  {algorithm}  {:>8}  {}", age(*age_s), file.display())
+    }
+}
+
+/// In the largest unit of which there are two.
+fn age(seconds: i64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= 2 * size).unwrap_or((1, "s"));
+    format!("{}{unit}", seconds / size)
+}
+
+/// The faults of key files, each with what mends it.
+fn faults(found: Vec<(PathBuf, String)>) -> Vec<Fault> {
+    found
+        .into_iter()
+        .map(|(file, message)| fault(&file, message, "name a file that `lakegate keys new` has made, and that may be read here"))
+        .collect()
+}
+
+fn fault(file: &Path, message: String, help: &str) -> Fault {
+    Fault { file: file.to_owned(), line: None, column: None, message, help: Some(help.to_owned()) }
+}
