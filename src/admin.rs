@@ -86,6 +86,7 @@ async fn ready(State(sources): State<Arc<Sources>>) -> Response {
 }
 
 async fn metrics(State(sources): State<Arc<Sources>>) -> Response {
+    sources.published.snapshot().broker.gauge();
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &sources.registry) {
         Ok(()) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),

@@ -138,8 +138,8 @@ impl Broker {
         all
     }
 
-    /// Has the metrics show how it is doing. From time to time.
-    pub fn tell(&self) {
+    /// Brings the metrics up to date that say how things are, and not how often something was.
+    pub fn gauge(&self) {
         self.desk.metrics.show(self.desk.shelf.len(), self.status().into_iter().map(|status| (status.target, status.degraded)));
     }
 }

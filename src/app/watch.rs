@@ -53,12 +53,10 @@ pub(super) async fn follow(compiler: Compiler, started: Config, published: Arc<P
     }
 }
 
-/// What is done from time to time, whoever calls: keys are fetched, revocations that have ended are forgotten, metrics tell of credentials.
+/// What is done from time to time, whoever calls: keys are fetched, revocations that have ended are forgotten.
 fn tend(published: &Published) {
-    let snapshot = published.snapshot();
-    let authenticator = Arc::clone(&snapshot.authenticator);
+    let authenticator = Arc::clone(&published.snapshot().authenticator);
     authenticator.refresh();
-    snapshot.broker.tell();
     // It waits for the disk.
     drop(tokio::task::spawn_blocking(move || authenticator.tend_revocations()));
 }

@@ -21,6 +21,7 @@ mod every_call;
 mod identity;
 mod introspection;
 mod keycloak;
+mod keys;
 mod oidc;
 mod peers;
 mod policy_tests;

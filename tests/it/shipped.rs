@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use lakegate_testkit::authority::{Authority, Names};
 
 /// The files that tell people to type commands.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "docs/answers.md",
+    "docs/credentials.md",
     "docs/denied.md",
     "docs/operations.md",
     "docs/revocation.md",
@@ -133,6 +134,49 @@ fn the_page_about_opaque_tokens_shows_what_loads() {
     check(&file);
 }
 
+/// Each configuration that docs/credentials.md shows, with the files it names, and the bodies of policies for Databricks.
+#[test]
+fn the_page_about_credentials_shows_what_loads() {
+    let page = fs::read_to_string(checkout().join("docs/credentials.md")).unwrap();
+    let blocks: Vec<&str> = page.split("\n```").skip(1).step_by(2).collect();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["keys", "policies"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    for key in ["keys/current.pem", "keys/next.pem", "keys/previous.pem"] {
+        assert_eq!(lakegate(folder.path(), &["keys", "new", key]).0, Some(0));
+    }
+    fs::write(folder.path().join("databricks.secret"), "s3cret\n").unwrap();
+    fs::write(folder.path().join("policies/all.cedar"), "@id(\"reading\") permit (principal, action in Action::\"read\", resource);").unwrap();
+    let file = folder.path().join("lakegate.yaml");
+    let rest = [
+        ("version: 1", "version: 1"),
+        ("listen:", "listen: { check: 127.0.0.1:9191 }"),
+        ("peers:", "peers: { trust_domains: [cluster.local] }"),
+        ("policy:", "policy: { dir: policies }"),
+        ("issuers:", "issuers: [{ name: corp, provider: generic, issuer: https://id.example.com, audiences: [lakegate], bindings: none }]"),
+        ("trust:", "trust: { assertion: { keys: [keys/current.pem] } }"),
+    ];
+    let shown = blocks.iter().filter_map(|block| block.strip_prefix("yaml\n# lakegate.yaml\n"));
+    let mut loaded = 0;
+    for example in shown {
+        let further: Vec<&str> = rest.iter().filter(|(key, _)| !example.lines().any(|line| line.starts_with(key))).map(|(_, line)| *line).collect();
+        fs::write(&file, format!("{}\n{example}\n", further.join("\n"))).unwrap();
+        let told = check(&file);
+        assert!(!told.contains("warning"), "{example}\n{told}");
+        loaded += 1;
+    }
+    let bodies: Vec<serde_json::Value> =
+        blocks.iter().filter_map(|block| block.strip_prefix("json\n")).map(|body| serde_json::from_str(body).unwrap()).collect();
+    // the account's has no subject, a service principal's must have one
+    let [account, principal] = &bodies[..] else { panic!("two policies") };
+    let has = |policy: &serde_json::Value, name: &str| policy["oidc_policy"][name].is_string();
+    assert!(
+        has(account, "issuer") && has(account, "subject_claim") && !has(account, "subject") && has(principal, "issuer") && has(principal, "subject")
+    );
+    assert_eq!(loaded, 6);
+}
+
 /// Laid out as the deployment mounts it below /etc/lakegate.
 #[test]
 fn the_base_of_the_manifests_is_good() {
@@ -241,8 +285,13 @@ fn the_documented_commands_are_real() {
         let text = fs::read_to_string(checkout().join(page)).unwrap();
         for words in commands(&text) {
             found += 1;
-            let command = words.get(1).cloned().unwrap_or_default();
-            let page_of = |command: &String| lakegate(checkout(), &[command, "--help"]);
+            // those of `keys` are commands of their own
+            let deep = if words.get(1).is_some_and(|word| word == "keys") { 2 } else { 1 };
+            let command: Vec<String> = words.iter().skip(1).take(deep).cloned().collect();
+            let page_of = |command: &Vec<String>| {
+                let arguments: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+                lakegate(checkout(), &arguments)
+            };
             let (code, usage) = help.entry(command.clone()).or_insert_with_key(page_of);
             assert_eq!(*code, Some(0), "{page}: `{}`: {usage}", words.join(" "));
             for flag in words.iter().filter(|word| word.starts_with("--")) {
@@ -261,7 +310,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let words = |line: &str| line.split_whitespace().map(|word| word.trim_end_matches(['…', '.', ',']).to_owned()).collect::<Vec<_>>();
     let is_command = |line: &&str| {
         line.strip_prefix("lakegate ").is_some_and(|rest| {
-            ["serve", "check", "explain", "grants", "policies --", "reload --", "replay", "test", "token", "why", "can-i", "--"]
+            ["serve", "check", "explain", "grants", "keys", "policies --", "reload --", "replay", "test", "token", "why", "can-i", "--"]
                 .iter()
                 .any(|known| rest.starts_with(known))
         })

@@ -46,7 +46,7 @@ enum Stopped {
 struct Ring {
     files: [PathBuf; 3],
     keys: [Stored; 3],
-    _held: File,
+    _lock: File,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -115,7 +115,7 @@ impl Ring {
     fn open(named: &[PathBuf]) -> Result<Self, Stopped> {
         let [_, next, _] = named else { return Err(not_three(named)) };
         KeySet::read(named).map_err(|found| Stopped::Faults(faults(found)))?;
-        let held = hold(&real(next)?)?;
+        let lock = hold(&real(next)?)?;
         let files = named.iter().map(|file| real(file)).collect::<Result<Vec<_>, _>>()?;
         let read = |file: &PathBuf| Stored::read(file).map_err(|error| Stopped::Faults(faults(vec![(file.clone(), error)])));
         let keys = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -124,7 +124,7 @@ impl Ring {
             return Err(Stopped::Faults(vec![fault(twice, "it is named twice".to_owned(), help)]));
         }
         match (files.try_into(), keys.try_into()) {
-            (Ok(files), Ok(keys)) => Ok(Self { files, keys, _held: held }),
+            (Ok(files), Ok(keys)) => Ok(Self { files, keys, _lock: lock }),
             _ => Err(not_three(named)),
         }
     }

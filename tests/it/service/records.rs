@@ -9,11 +9,11 @@ use lakegate_testkit::{
     envoy::Listener,
     issuer::{Signature, TokenSpec},
     raw::Request,
-    world::STAGE,
+    world::{STAGE, WORKSPACES},
 };
 use serde_json::json;
 
-use crate::asking::{CLOSED, PATIENCE, SALES, options, query, query_as, send, send_as, status_until, world};
+use crate::asking::{CLOSED, PATIENCE, SALES, options, outcome, query, query_as, send, send_as, status_until, world};
 
 /// How often each request of the test is sent.
 const ROUNDS: usize = 10;
@@ -90,11 +90,17 @@ async fn a_bad_token_is_recorded_with_the_workload_that_showed_it() {
 async fn metrics_are_named_once() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("introspection.secret"), "s3cret\n").unwrap();
-    let options = options().folder(folder.path().to_owned());
+    let made = tokio::process::Command::new(env!("CARGO_BIN_EXE_lakegate")).args(["keys", "new", "key.pem"]).current_dir(folder.path()).output();
+    assert!(made.await.unwrap().status.success());
+    let mut options = options().folder(folder.path().to_owned());
+    options.policies.push(("dev.cedar".to_owned(), "@id(\"dev\") permit (principal, action, resource in Workspace::\"dev\");".to_owned()));
     let asking = json!({ "when": "opaque", "client_id": "lakegate", "secret_file": "introspection.secret" });
     let options = options.configure(move |config| {
         config["issuers"][0]["introspection"] = asking.clone();
         config["issuers"][0]["logout"] = json!({ "audience": "lakegate-client" });
+        config["trust"]["assertion"] = json!({ "keys": ["key.pem"] });
+        // nobody listens there
+        config["workspaces"][2]["credentials"] = json!({ "mode": "exchange", "token_endpoint": "http://127.0.0.1:1/oidc/v1/token" });
     });
     let world = world(options).await;
     for listener in [Listener::Istio, Listener::Bare] {
@@ -102,6 +108,9 @@ async fn metrics_are_named_once() {
             world.client(listener, &world.workloads.trainer).unwrap().send(&query(&world, target)).await.unwrap();
         }
     }
+    let exchanged =
+        Request::new("POST", WORKSPACES[2].host, SALES).bearer(&world.corp.token(&TokenSpec::new()).unwrap()).json(&json!({ "inputs": [1] }));
+    assert_eq!(outcome(&send(&world, &exchanged).await), (503, "CREDENTIAL_UNAVAILABLE".to_owned()));
     let (code, text) = world.admin("/metrics").await.unwrap();
     assert_eq!(code, 200);
     let mut families = BTreeSet::new();
