@@ -54,7 +54,7 @@ impl List {
             let again = if self.keys.iter().take(place).any(|earlier| earlier.id == row.id) { " (the key of an earlier file)" } else { "" };
             let _ = writeln!(text, "{}{again}", row.line());
         }
-        let _ = write!(text, "{} keys", self.keys.len());
+        let _ = write!(text, "{} key{}", self.keys.len(), if self.keys.len() == 1 { "" } else { "s" });
         text
     }
 }

@@ -102,7 +102,7 @@ fn known_long_enough(next: &Stored, wait: Duration, now: i64) -> Result<(), Stop
     }
     let id = next.key.id();
     Err(Stopped::Refused(format!(
-        "the next key, {id}, was made {} ago, and others may keep the key set for {}: what it signs could be refused; wait {}, or say `--force`",
+        "the next key, {id}, was made {} ago, and for {} some may not know it, or still need the one that goes: wait {}, or say `--force`",
         age(have),
         age(wait),
         age(wait.saturating_sub(have)),
