@@ -12,9 +12,7 @@ use lakegate::{
     authz::Permit,
     broker::Wanted,
     clock::Clock,
-    model::{
-        Caller, EntityRef, Environment, Intent, Name, PrincipalKind, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName,
-    },
+    model::{Caller, EntityRef, Environment, Intent, Name, PrincipalKind, RequestFacts, Resource, SpiffeId, Target, TargetKind, Token, TypeName},
     net,
     pipeline::Snapshot,
     reload::Compiler,
@@ -26,7 +24,7 @@ use tempfile::TempDir;
 /// Callers who have a credential each.
 const CALLERS: u32 = 10_000;
 /// How often one is found again.
-const AGAIN: usize = 200_000;
+const AGAIN: u32 = 200_000;
 
 fn snapshot(endpoint: &str, folder: &TempDir) -> Snapshot {
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
@@ -107,7 +105,9 @@ fn main() {
     };
     let (first, rest) = callers.split_first().expect("a caller");
     // Decisions are remembered too; only what credentials add is wanted.
-    callers.iter().for_each(|caller| drop(permit(&snapshot, caller)));
+    for caller in &callers {
+        drop(permit(&snapshot, caller));
+    }
     ours.block_on(grant(first));
     let held = allocation_counter::measure(|| {
         ours.block_on(stream::iter(rest).for_each_concurrent(32, grant));
@@ -122,7 +122,7 @@ fn main() {
     for permit in permits {
         again(permit).expect("a credential");
     }
-    let each = begun.elapsed().as_secs_f64() * 1e6 / AGAIN as f64;
+    let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(AGAIN);
     let told = format!(
         "a credential at hand    {each:>8.2} µs   {} allocations, {} bytes\nmemory of one held      {:>8} bytes   of {CALLERS}, each with its token of 28 bytes\n",
         counted.count_total,

@@ -56,7 +56,7 @@ async fn what_is_sent_says_who_calls_and_no_more() {
 #[tokio::test]
 async fn a_service_principal_is_had_by_role_or_workload() {
     let world = World::with(|exchange| {
-        let Subject::Assertion { issuer, audience, .. } = exchange.subject.clone() else { unreachable!() };
+        let Subject::Assertion { issuer, audience, .. } = exchange.subject.clone() else { panic!("no assertion") };
         exchange.subject = Subject::ServicePrincipal { issuer, audience, rules: caller::rules() };
     })
     .await;
@@ -172,7 +172,9 @@ proptest! {
         let base = caller::exchange(&crate::net::Endpoint::parse("https://ws.example/oidc/v1/token").unwrap(), &keys);
         let key = |changes: &[u8]| {
             let (mut exchange, mut who) = (base.clone(), caller("alice", 3600));
-            changes.iter().for_each(|change| apply(*change, &mut exchange, &mut who));
+            for change in changes {
+                apply(*change, &mut exchange, &mut who);
+            }
             subject::key(&exchange, &wanted(&who, Some("t")))
         };
         prop_assert_ne!(key(&[one]), key(&[]));
