@@ -11,6 +11,7 @@ mod flight;
 mod metrics;
 mod minted;
 mod subject;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use prometheus_client::registry::Registry;
 pub use self::{
     config::{Config, Exchange, Identity, Mode, PrincipalRule, Subject},
     desk::EndpointStatus,
+    trial::{Answered, NOBODY, Probe, Said, Sent, TokenFacts, Trial, TrialEnd},
 };
 use self::{desk::Desk, subject::Whom};
 use crate::{

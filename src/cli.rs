@@ -4,6 +4,7 @@ mod asking;
 mod can_i;
 mod check;
 mod control;
+mod doctor;
 mod explain;
 mod grants;
 mod keys;
@@ -44,6 +45,8 @@ enum Command {
     Serve(serve::Args),
     /// Load a configuration with everything it names, and report every fault
     Check(check::Args),
+    /// Try whether what lakegate needs of others is there, and explain what is not
+    Doctor(doctor::Args),
     /// Say why a call is allowed or denied, stage by stage, or what a call is
     Explain(explain::Args),
     /// List the access that ends by itself: what holds now and what is to come
@@ -95,6 +98,7 @@ pub fn run() -> ExitCode {
     let exit = match args.command {
         Command::Serve(args) => serve::run(&args, &mut output),
         Command::Check(args) => check::run(&args, &mut output),
+        Command::Doctor(args) => doctor::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Grants(args) => grants::run(&args, &mut output),
         Command::Test(args) => test::run(&args, &mut output),

@@ -1,12 +1,20 @@
 //! The `authorization` header: which bytes of it are a token.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use zeroize::Zeroizing;
 
 use super::shown;
 use crate::model::{Reason, Refusal};
 
 /// How tokens of Databricks' own making begin: personal access tokens and what is like them.
 const PERSONAL: &str = "dapi";
+
+/// What who sends one can do instead. It names no issuer, since anybody can be told it.
+const INSTEAD: &str = "send a token of your identity provider as `Authorization: Bearer`, and where the workspace needs one of Databricks', lakegate gets that for \
+     it by itself; the Databricks SDKs send the token in `DATABRICKS_TOKEN` (`auth_type` `pat`), while `env-oidc` is of no use here, since it exchanges the token itself";
 
 /// A token and how it is sent.
 #[derive(Clone, Copy)]
@@ -27,10 +35,7 @@ pub(super) enum Scheme {
 pub(super) fn read(value: &str) -> Result<Credential<'_>, Refusal> {
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if scheme.eq_ignore_ascii_case("basic") {
-        return Err(Refusal::new(
-            Reason::CredentialUnsupported,
-            "basic authentication is not accepted; send a token of your identity provider as `Authorization: Bearer`",
-        ));
+        return Err(basic(token));
     }
     let Some(scheme) = Scheme::parse(scheme) else {
         return Err(Refusal::new(
@@ -43,15 +48,29 @@ pub(super) fn read(value: &str) -> Result<Credential<'_>, Refusal> {
         ));
     };
     if token.starts_with(PERSONAL) {
-        return Err(Refusal::new(
-            Reason::CredentialUnsupported,
-            "Databricks personal access tokens are not accepted; send a token of your identity provider",
-        ));
+        return Err(personal());
     }
     if token.is_empty() || token.bytes().any(|b| !b.is_ascii_graphic()) {
         return Err(Refusal::new(Reason::TokenMalformed, "the authorization header is not `Bearer` or `DPoP`, one space and a token"));
     }
     Ok(Credential { scheme, token })
+}
+
+fn personal() -> Refusal {
+    Refusal::new(Reason::CredentialUnsupported, format!("Databricks personal access tokens are not accepted; {INSTEAD}"))
+}
+
+/// Of a user name and a password (RFC 7617, section 2), which some clients send a personal access token as.
+fn basic(encoded: &str) -> Refusal {
+    let decoded = STANDARD.decode(encoded.trim()).map(Zeroizing::new).unwrap_or_default();
+    let colon = decoded.iter().position(|&byte| byte == b':');
+    let password = colon.and_then(|at| decoded.get(at.saturating_add(1)..)).unwrap_or_default();
+    let detail = if password.starts_with(PERSONAL.as_bytes()) {
+        format!("the password is a personal access token of Databricks (as `curl --user token:…` sends it), which is not accepted; {INSTEAD}")
+    } else {
+        "basic authentication is not accepted; send a token of your identity provider as `Authorization: Bearer`".to_owned()
+    };
+    Refusal::new(Reason::CredentialUnsupported, detail)
 }
 
 /// The token in `text` as somebody pasted it: behind its scheme, or alone.
@@ -88,7 +107,7 @@ pub(super) fn is_opaque(token: &str) -> Result<bool, Refusal> {
         return Ok(false);
     }
     if token.starts_with(PERSONAL) {
-        return Err(Refusal::new(Reason::CredentialUnsupported, "Databricks personal access tokens are not accepted"));
+        return Err(personal());
     }
     let text = token.trim_end_matches('=');
     let odd = text.bytes().position(|b| !b.is_ascii_alphanumeric() && !b"-._~+/".contains(&b));
@@ -141,5 +160,29 @@ mod tests {
             let told = is_opaque(token).unwrap_err().detail;
             assert!(told.contains(place) && told.contains("send it as its issuer gave it"), "{token}: {told}");
         }
+    }
+    #[test]
+    fn a_personal_access_token_is_refused_with_what_to_do_instead_in_every_form_it_comes_in() {
+        const TOKEN: &str = "dapi0123456789abcdef0123456789abcdef";
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        let instead = ["DATABRICKS_TOKEN", "`Authorization: Bearer`"];
+        for (header, says, personal) in [
+            (format!("Bearer {TOKEN}"), "personal access tokens are not accepted", true),
+            (format!("bearer {TOKEN}-2"), "personal access tokens are not accepted", true),
+            (format!("DPoP {TOKEN}"), "personal access tokens are not accepted", true),
+            (basic(&format!("token:{TOKEN}")), "the password is a personal access token", true),
+            (basic(&format!(":{TOKEN}")), "the password is a personal access token", true),
+            (basic(&format!("token:{TOKEN}")).replace("Basic", "bASIC"), "the password is a personal access token", true),
+            (basic(&format!("{TOKEN}:")), "basic authentication is not accepted", false),
+            (basic("alice:secret"), "basic authentication is not accepted", false),
+            ("Basic ****".to_owned(), "basic authentication is not accepted", false),
+            ("Basic".to_owned(), "basic authentication is not accepted", false),
+        ] {
+            let refusal = read(&header).map(|_| ()).unwrap_err();
+            assert_eq!(refusal.reason, Reason::CredentialUnsupported, "{header}");
+            assert!(refusal.detail.contains(says) && !refusal.detail.contains("dapi"), "{header}: {}", refusal.detail);
+            assert_eq!(instead.iter().all(|word| refusal.detail.contains(word)), personal, "{header}: {}", refusal.detail);
+        }
+        assert!(is_opaque(TOKEN).unwrap_err().detail.contains("DATABRICKS_TOKEN"));
     }
 }

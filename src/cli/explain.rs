@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, output::Output};
 use crate::inquiry::Request;
-pub(super) use stages::{Offline, rights};
+pub(super) use stages::{Failed, Offline, caller, compiled, read_token, rights, runtime};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -28,6 +28,8 @@ pub struct Answer {
     pub status: u16,
     /// `Retry-After` in seconds (RFC 9110, section 10.2.3); one that is a date is not read.
     pub retry_after_s: Option<u64>,
+    /// `Date` in seconds since the epoch (RFC 9110, section 6.6.1): the clock of whoever answered.
+    pub date_s: Option<i64>,
     pub body: Bytes,
 }
 
@@ -119,9 +121,10 @@ impl Client {
     pub async fn exchange_form(&self, url: &Endpoint, authorization: Option<&Secret>, form: String) -> Result<Answer, NetError> {
         let response = self.form(url, authorization, form)?.send().await.map_err(failure)?;
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let date = response.headers().get(header::DATE).and_then(|value| date(value.to_str().ok()?));
         let status = response.status().as_u16();
         plain(&response)?;
-        Ok(Answer { status, retry_after_s: retry_after, body: self.read(response).await? })
+        Ok(Answer { status, retry_after_s: retry_after, date_s: date, body: self.read(response).await? })
     }
 
     fn form(&self, url: &Endpoint, authorization: Option<&Secret>, form: String) -> Result<reqwest::RequestBuilder, NetError> {
@@ -179,6 +182,12 @@ impl Client {
     }
 }
 
+/// The one form of a date that is sent today (RFC 9110, section 5.6.7); `None` of the two that are obsolete.
+fn date(text: &str) -> Option<i64> {
+    let local = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
+    Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+}
+
 fn plain(response: &reqwest::Response) -> Result<(), NetError> {
     let coded = response.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
     if coded { Err(NetError::Encoded) } else { Ok(()) }
@@ -196,4 +205,23 @@ fn causes(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_read_in_the_form_that_is_sent_today() {
+        for (text, seconds) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Thu, 01 Jan 1970 00:00:01 GMT", Some(1)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("Sun Nov  6 08:49:37 1994", None),
+            ("Sun, 06 Nov 1994 08:49:37 +0100", None),
+            ("", None),
+        ] {
+            assert_eq!(date(text), seconds, "{text}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use crate::{
     normalize,
     pipeline::ShadowTargets,
     respond::{self, AssertionConfig, Trusted},
-    signer::{KeySet, TokenIssuer},
+    signer::{Algorithm, KeySet, SigningKey, TokenIssuer},
 };
 
 /// Bytes of decisions that are remembered.
@@ -252,11 +252,12 @@ pub(super) fn repeated_keys(issuer: Option<&Arc<TokenIssuer>>) -> impl Iterator<
 /// Every fault of a mode that mints.
 pub(super) fn broker(config: &Config, issuer: Option<&Arc<TokenIssuer>>) -> Result<broker::Config, Vec<Fault>> {
     let (mut modes, mut faults) = (HashMap::new(), Vec::new());
+    let signer = || signer(config, issuer);
     for entry in &config.targets {
         let mode = match &entry.credentials {
             Credentials::Passthrough => Ok(broker::Mode::Passthrough),
             Credentials::Strip => Ok(broker::Mode::Strip),
-            Credentials::Minted(minted) => exchange(minted, issuer).map(|exchange| broker::Mode::Exchange(Arc::new(exchange))),
+            Credentials::Minted(minted) => exchange(minted, &signer).map(|exchange| broker::Mode::Exchange(Arc::new(exchange))),
         };
         match mode {
             Ok(mode) => drop(modes.insert((entry.target.kind, entry.target.name.clone()), mode)),
@@ -269,8 +270,27 @@ pub(super) fn broker(config: &Config, issuer: Option<&Arc<TokenIssuer>>) -> Resu
     if faults.is_empty() { Ok(broker::Config { modes, cache_bytes: CREDENTIAL_CACHE }) } else { Err(faults) }
 }
 
-fn exchange(minted: &Minted, issuer: Option<&Arc<TokenIssuer>>) -> Result<broker::Exchange, (Option<PathBuf>, String)> {
-    let signer = || issuer.cloned().ok_or((None, "lakegate has no key to sign with".to_owned()));
+/// lakegate as Databricks can know it: a token for it must be signed with RS256 or ES256 (Databricks: *token federation*), and the first key signs.
+fn signer(config: &Config, issuer: Option<&Arc<TokenIssuer>>) -> Result<Arc<TokenIssuer>, (Option<PathBuf>, String)> {
+    let issuer = issuer.ok_or((None, "lakegate has no key to sign with".to_owned()))?;
+    match issuer.keys().first().map(SigningKey::algorithm) {
+        None | Some(Algorithm::Es256) => Ok(Arc::clone(issuer)),
+        Some(algorithm) => {
+            let file = config.assertion.as_ref().and_then(|assertion| assertion.keys.first().cloned());
+            let message = format!(
+                "the first of `trust.assertion.keys` signs with {}, and Databricks takes no token that is not signed with ES256 or RS256: put a key on P-256 \
+                 first, as `lakegate keys new` makes it",
+                algorithm.as_str()
+            );
+            Err((file, message))
+        }
+    }
+}
+
+fn exchange(
+    minted: &Minted,
+    signer: &dyn Fn() -> Result<Arc<TokenIssuer>, (Option<PathBuf>, String)>,
+) -> Result<broker::Exchange, (Option<PathBuf>, String)> {
     let subject = match &minted.grant {
         MintedFor::Caller => broker::Subject::Caller,
         MintedFor::Assertion { audience, identity } => {

@@ -13,6 +13,7 @@ use crate::{
     inquiry::{self, Asker, Report, Request},
     model::{Caller, Fault, Refusal, SpiffeId},
     net,
+    pipeline::Snapshot,
     reload::{Compiled, Compiler},
 };
 
@@ -61,29 +62,40 @@ fn report(args: &Args, request: Request) -> Result<Report, Failed> {
 pub(in crate::cli) fn rights(config: &Path, asker: Offline<'_>) -> Result<Rights, Failed> {
     let compiled = compiled(config)?;
     let snapshot = &compiled.snapshot;
+    let mut trail = Box::<Trail>::default();
+    let rights = caller(snapshot, asker, &mut trail)?.and_then(|caller| snapshot.authorizer.rights(&caller));
+    rights.map_err(|refusal| Failed::Refused(refusal, trail))
+}
+
+/// Who asks, as the service would know them; or why it would not take them.
+///
+/// # Errors
+/// Where what was given cannot be read.
+pub(in crate::cli) fn caller(snapshot: &Snapshot, asker: Offline<'_>, trail: &mut Trail) -> Result<Result<Caller, Refusal>, Failed> {
     let peer = asker.peer.map(SpiffeId::parse).transpose().map_err(|error| Failed::Error(Exit::Invalid, format!("--peer: {error}")))?;
     let peer = peer.map_or(Ok(None), |peer| snapshot.authenticator.peer_told(peer.as_str().as_bytes()))?;
-    let mut trail = Box::<Trail>::default();
-    let caller = match (asker.claims, asker.token_file) {
-        (Some(file), _) => snapshot.authenticator.follow_claims(&claims(file)?, peer, &mut trail),
+    Ok(match (asker.claims, asker.token_file) {
+        (Some(file), _) => snapshot.authenticator.follow_claims(&claims(file)?, peer, trail),
         (None, Some(file)) => {
             let text = read_token(file)?;
-            let examined = runtime()?.block_on(snapshot.authenticator.examine(&text, &mut trail));
+            let examined = runtime()?.block_on(snapshot.authenticator.examine(&text, trail));
             let examined = examined.and_then(|examined| examined.admit(peer.as_ref()).map(|()| examined));
             examined.map(|examined| Caller { peer, token: Some(examined.token) })
         }
         (None, None) => Ok(Caller { peer, token: None }),
-    };
-    let rights = caller.and_then(|caller| snapshot.authorizer.rights(&caller));
-    rights.map_err(|refusal| Failed::Refused(refusal, trail))
+    })
 }
 
-fn compiled(config: &Path) -> Result<Compiled, Failed> {
+/// What the file and all that it names hold.
+///
+/// # Errors
+/// Every fault of it.
+pub(in crate::cli) fn compiled(config: &Path) -> Result<Compiled, Failed> {
     let client = net::Client::new(&net::Config::default()).map_err(|error| Failed::Error(Exit::Failure, error.to_string()))?;
     Compiler::new(config, client, Clock::default()).and_then(|compiler| compiler.compile(None)).map_err(Failed::Faults)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+pub(in crate::cli) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Failed::Error(Exit::Failure, error.to_string()))
 }
 
@@ -93,7 +105,11 @@ fn claims(file: &Path) -> Result<Vec<u8>, Failed> {
     inquiry::claims(&text, Clock::default().now()).map_err(|error| wrong(&error))
 }
 
-fn read_token(file: &Path) -> Result<String, Failed> {
+/// The token in `file`, without its scheme.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(in crate::cli) fn read_token(file: &Path) -> Result<String, Failed> {
     let text = std::fs::read_to_string(file).map_err(|error| Failed::Error(Exit::Invalid, format!("{}: {error}", file.display())))?;
     Ok(authn::bare(&text).to_owned())
 }

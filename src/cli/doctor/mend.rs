@@ -1,0 +1,152 @@
+//! What is wrong where a token endpoint gives no token, and what to do about it.
+
+use crate::{
+    broker::{Answered, TrialEnd},
+    config::{Minted, MintedFor},
+    net::NetError,
+};
+
+/// Where tokens are given out (Databricks: *OAuth token endpoints*).
+const ENDPOINTS: &str = "that of a workspace is `https://<workspace host>/oidc/v1/token`, that of an account `https://<account host>/oidc/accounts/<account id>/v1/token`: \
+     correct `credentials.token_endpoint`, or leave it out";
+
+/// What to do where a server does not answer. The texts of the client are the only thing by which causes can be told apart, so that an unknown one gets all.
+pub(super) fn unanswered(error: &NetError) -> &'static str {
+    let NetError::Unreachable(cause) = error else {
+        return match error {
+            NetError::TimedOut => {
+                "something between drops the packets, or the other side is overloaded: look at NetworkPolicy, ServiceEntry, egress gateway and firewall on the way"
+            }
+            _ => "what answers is no server of this kind: look at the address, and at proxies on the way",
+        };
+    };
+    let cause = cause.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    if has(&["certificate", "tls", "handshake", "unknownissuer", "invalid peer"]) {
+        "the certificate is not trusted from here: a proxy that opens TLS on the way, a wrong host, or missing roots (`SSL_CERT_FILE` names them)"
+    } else if has(&["lookup", "resolve", "name or service", "nodename", "dns", "no address"]) {
+        "the name cannot be resolved from here: look at its spelling, and at the DNS of the cluster"
+    } else if has(&["refused"]) {
+        "nobody listens there: look at host and port, and at what the mesh makes of them (ServiceEntry, sidecar)"
+    } else if has(&["loopback", "forbidden", "link-local"]) {
+        "the name leads to an address that no configuration may lead to: look at the DNS of the cluster"
+    } else {
+        "the connection was closed without an answer: a sidecar without a ServiceEntry, a firewall, an IP access list or a private link that does not let lakegate in"
+    }
+}
+
+/// What the answer means, and what to do about it.
+pub(super) fn declined(answered: &Answered, code: Option<&str>, description: Option<&str>, minted: &Minted) -> (&'static str, String) {
+    let about_scope = description.is_some_and(|text| text.to_ascii_lowercase().contains("scope"));
+    match code {
+        Some("invalid_scope") => ("the scope is not given", scope(minted)),
+        Some("invalid_grant" | "access_denied") if about_scope => {
+            ("the scope is not given, or the token is not accepted", format!("{}; else {}", scope(minted), compare(minted)))
+        }
+        Some("invalid_grant" | "access_denied") => ("issuer, audience or subject are not those of a federation policy", compare(minted)),
+        Some("invalid_client") => ("the client is not known, or not believed", client(minted)),
+        Some("unauthorized_client") => (
+            "the client may not have a token in this way",
+            format!("the service principal must be in the workspace, and its account must allow this grant; {}", client(minted)),
+        ),
+        Some("unsupported_grant_type") => ("this grant is not known there", format!("token federation must be had at this endpoint: {ENDPOINTS}")),
+        Some("invalid_request") => ("the request is not understood", format!("{ENDPOINTS}; then {}", compare(minted))),
+        _ => status(answered, minted),
+    }
+}
+
+/// What a status alone tells.
+fn status(answered: &Answered, minted: &Minted) -> (&'static str, String) {
+    match answered.status {
+        300..=399 => {
+            ("it redirects, which is never followed with a token", format!("a sign-in page, another host or `http` for `https`: {ENDPOINTS}"))
+        }
+        404 | 405 | 410 => ("it is no token endpoint", ENDPOINTS.to_owned()),
+        429 => {
+            let wait = answered.retry_after_s.map_or_else(|| "a while".to_owned(), |seconds| format!("{seconds} s, as it says"));
+            ("too many are asking", format!("wait {wait}; should it last, have fewer callers at once, or ask Databricks for more"))
+        }
+        500.. => ("the other side is at fault", "wait, and look at the status page of Databricks; lakegate tries again by itself".to_owned()),
+        _ if answered.html => page(),
+        400 => ("it refuses without an OAuth error", format!("{ENDPOINTS}; then {}", compare(minted))),
+        401 | 403 => (
+            "something refuses that does not speak OAuth",
+            format!("an IP access list, a private link or a proxy before the endpoint; where it is the endpoint itself, {}", compare(minted)),
+        ),
+        _ => ("it is no answer of a token endpoint", ENDPOINTS.to_owned()),
+    }
+}
+
+fn page() -> (&'static str, String) {
+    ("a page for people answers", format!("a sign-in page or a proxy stands in its place: {ENDPOINTS}"))
+}
+
+/// Of an answer that should hold a token and holds none that can be used.
+pub(super) fn unusable(answered: &Answered, reason: &str) -> String {
+    if answered.html {
+        return page().1;
+    }
+    if reason.contains("which is not this target") {
+        return "is the endpoint that of another workspace? If not, name the audience in `credentials.token_audiences`".to_owned();
+    }
+    if reason.contains("its token lives") {
+        return "what is exchanged ends too soon, since Databricks gives no token that lives longer: bring a fresh token; look at the clocks too"
+            .to_owned();
+    }
+    format!("a proxy on the way, or no token endpoint: {ENDPOINTS}")
+}
+
+fn scope(minted: &Minted) -> String {
+    let told = "write one that the principal and its policy have into `credentials.scope`";
+    match &minted.grant {
+        MintedFor::Client { .. } => format!("`{}` is more than the secret of the service principal may: {told}", minted.scope),
+        _ => format!("`{}` was asked for: {told}", minted.scope),
+    }
+}
+
+/// With what to compare what was sent.
+fn compare(minted: &Minted) -> String {
+    let policy = "`issuer` is `iss`, one of its `audiences` (the account id where it has none) is `aud`";
+    let keys = "its keys are those of `kid`: fetched from the issuer where it has neither `jwks_json` nor `jwks_uri`";
+    match &minted.grant {
+        MintedFor::Assertion { .. } => format!(
+            "compare with the federation policy of the account what was sent: its {policy}, {keys}; its `subject_claim` is `sub` or not set, and `sub` is a user name or an \
+             application id of the account, who is in the workspace"
+        ),
+        MintedFor::Caller => format!(
+            "compare with the federation policy of the account what the caller's token says: its {policy}, {keys}; the claim that its `subject_claim` names is a user name or \
+             an application id of the account, who is in the workspace"
+        ),
+        MintedFor::ServicePrincipal { .. } => format!(
+            "compare with the federation policy of the service principal (not of the account) what was sent: its {policy}, its `subject` is `sub`, {keys}; `client_id` is the \
+             application id of that principal, which is in the workspace"
+        ),
+        MintedFor::Client { client_id, .. } => {
+            format!("is `{client_id}` a service principal of this account and workspace, and its secret neither ended nor removed?")
+        }
+    }
+}
+
+fn client(minted: &Minted) -> String {
+    match &minted.grant {
+        MintedFor::Client { client_id, .. } => {
+            format!(
+                "compare `client_id` (`{client_id}`) with the application id of the service principal, and make it a new secret: one that was removed or has ended looks the same"
+            )
+        }
+        MintedFor::ServicePrincipal { .. } => {
+            format!("compare `principals[].client_id` with the application ids of the account; then {}", compare(minted))
+        }
+        MintedFor::Assertion { .. } | MintedFor::Caller => {
+            format!(
+                "the endpoint knows no federation policy of the whole account that trusts the issuer: make one, or use `mode: service-principal`; {}",
+                compare(minted)
+            )
+        }
+    }
+}
+
+/// Whether the refusal is the one that a subject must have who is nobody.
+pub(super) fn is_of_the_subject(end: &TrialEnd) -> bool {
+    matches!(end, TrialEnd::Declined { code: Some(code), .. } if code == "invalid_grant" || code == "access_denied")
+}
