@@ -151,7 +151,7 @@ impl Broker {
 
 fn whose(exchange: &Exchange, probe: &Probe<'_>) -> Vec<Result<Whom, TrialEnd>> {
     match (probe, &exchange.subject) {
-        (Probe::Caller(Wanted { token: None, .. }), Subject::Caller) | (Probe::Nobody, Subject::Caller) => {
+        (Probe::Caller(Wanted { token: None, .. }) | Probe::Nobody, Subject::Caller) => {
             vec![Err(TrialEnd::Unsent("it is the caller's own token that is exchanged here, and there is none"))]
         }
         (Probe::Caller(wanted), _) => vec![Whom::of(exchange, wanted).map_err(TrialEnd::Unidentified)],

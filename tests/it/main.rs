@@ -16,6 +16,7 @@ mod candidate;
 mod claims;
 mod control;
 mod credentials;
+mod doctor;
 mod dpop;
 mod every_call;
 mod identity;

@@ -150,7 +150,7 @@ async fn one_that_hangs_keeps_nobody_from_noticing_that_it_is_back() {
     }
     assert!(world.status().open);
     world.clock.shift(1_001);
-    world.endpoint.be(Mood::Slow(Duration::from_secs(60)));
+    world.endpoint.be(Mood::Slow(Duration::from_mins(1)));
     // It sets out to see whether the endpoint is back, and does not return.
     assert!(tokio::time::timeout(Duration::from_millis(100), world.authorization(&caller("bob", 3600))).await.is_err());
     world.endpoint.be(Mood::Well);

@@ -67,7 +67,7 @@ fn examine(args: &Args) -> Result<Report, Failed> {
     explain::runtime()?.block_on(async {
         let mut published = match compiled.snapshot.responder.issuer() {
             Some(issuer) if !targets.is_empty() => {
-                let known = published::Known { issuer: issuer.name(), ids: issuer.keys().iter().map(|key| key.id()).collect() };
+                let known = published::Known { issuer: issuer.name(), ids: issuer.keys().iter().map(|key| key.id().to_owned()).collect() };
                 published::examine(&client, &known).await
             }
             _ => Vec::new(),

@@ -56,7 +56,7 @@ pub(super) async fn examine(client: &Client, broker: &Broker, target: &Target, m
     let mut steps = vec![endpoint];
     steps.extend(clock);
     steps.extend(exchanges.map(|trial| exchanged(trial, minted, made_up)));
-    if silent {
+    if !steps.iter().any(|step| step.name == "exchange") {
         steps.push(Step::new("exchange", State::NotKnown, "it cannot be tried while the endpoint does not answer"));
     }
     (steps.into_iter().map(|step| step.of(target.name.as_str())).collect(), proved)
@@ -114,7 +114,10 @@ fn exchanged(trial: Trial, minted: &Minted, made_up: bool) -> Step {
         (TrialEnd::Declined { code, description }, Some(answered)) => {
             refused(answered, code.as_deref(), description.as_deref(), minted, for_nobody && mend::is_of_the_subject(&end))
         }
-        (TrialEnd::Unusable(reason), Some(answered)) => Step::new("exchange", State::NotWell, reason.as_str()).mend(mend::unusable(answered, reason)),
+        (TrialEnd::Unusable(reason), Some(answered)) => {
+            let (says, mend) = mend::unusable(answered, reason);
+            Step::new("exchange", State::NotWell, says).mend(mend)
+        }
         (TrialEnd::NoAnswer(error), _) => Step::new("exchange", State::NotWell, error.to_string()).mend(mend::unanswered(error)),
         (TrialEnd::Declined { .. } | TrialEnd::Unusable(_), None) => Step::new("exchange", State::NotKnown, "there is no answer"),
     };
@@ -139,5 +142,5 @@ fn refused(answered: &Answered, code: Option<&str>, description: Option<&str>, m
     let says = format!(
         "{code}{words}. It refuses `{NOBODY}`, a subject made up for this, as it must; whether issuer and audience are trusted shows as far as its words say"
     );
-    Step::new("exchange", State::NotKnown, says).mend(format!("{TRY}. {mend}"))
+    Step::new("exchange", State::NotKnown, says).mend(format!("{TRY}; {mend}"))
 }

@@ -24,6 +24,8 @@ pub(super) fn unanswered(error: &NetError) -> &'static str {
     let has = |words: &[&str]| words.iter().any(|word| cause.contains(word));
     if has(&["certificate", "tls", "handshake", "unknownissuer", "invalid peer"]) {
         "the certificate is not trusted from here: a proxy that opens TLS on the way, a wrong host, or missing roots (`SSL_CERT_FILE` names them)"
+    } else if has(&["corrupt message"]) {
+        "what answers there does not speak TLS: a wrong port, or a sidecar that takes plain text in its place"
     } else if has(&["lookup", "resolve", "name or service", "nodename", "dns", "no address"]) {
         "the name cannot be resolved from here: look at its spelling, and at the DNS of the cluster"
     } else if has(&["refused"]) {
@@ -51,12 +53,12 @@ pub(super) fn declined(answered: &Answered, code: Option<&str>, description: Opt
         ),
         Some("unsupported_grant_type") => ("this grant is not known there", format!("token federation must be had at this endpoint: {ENDPOINTS}")),
         Some("invalid_request") => ("the request is not understood", format!("{ENDPOINTS}; then {}", compare(minted))),
-        _ => status(answered, minted),
+        _ => status(answered, code, minted),
     }
 }
 
 /// What a status alone tells.
-fn status(answered: &Answered, minted: &Minted) -> (&'static str, String) {
+fn status(answered: &Answered, code: Option<&str>, minted: &Minted) -> (&'static str, String) {
     match answered.status {
         300..=399 => {
             ("it redirects, which is never followed with a token", format!("a sign-in page, another host or `http` for `https`: {ENDPOINTS}"))
@@ -67,7 +69,8 @@ fn status(answered: &Answered, minted: &Minted) -> (&'static str, String) {
             ("too many are asking", format!("wait {wait}; should it last, have fewer callers at once, or ask Databricks for more"))
         }
         500.. => ("the other side is at fault", "wait, and look at the status page of Databricks; lakegate tries again by itself".to_owned()),
-        _ if answered.html => page(),
+        _ if answered.html => (PAGE, page()),
+        400 | 401 | 403 if code.is_some() => ("it refuses", compare(minted)),
         400 => ("it refuses without an OAuth error", format!("{ENDPOINTS}; then {}", compare(minted))),
         401 | 403 => (
             "something refuses that does not speak OAuth",
@@ -77,23 +80,25 @@ fn status(answered: &Answered, minted: &Minted) -> (&'static str, String) {
     }
 }
 
-fn page() -> (&'static str, String) {
-    ("a page for people answers", format!("a sign-in page or a proxy stands in its place: {ENDPOINTS}"))
+const PAGE: &str = "a page for people answers";
+
+fn page() -> String {
+    format!("a sign-in page or a proxy stands in its place: {ENDPOINTS}")
 }
 
-/// Of an answer that should hold a token and holds none that can be used.
-pub(super) fn unusable(answered: &Answered, reason: &str) -> String {
+/// Of an answer that should hold a token and holds none that can be used, for this reason.
+pub(super) fn unusable(answered: &Answered, reason: &str) -> (String, String) {
     if answered.html {
-        return page().1;
+        return (PAGE.to_owned(), page());
     }
-    if reason.contains("which is not this target") {
-        return "is the endpoint that of another workspace? If not, name the audience in `credentials.token_audiences`".to_owned();
-    }
-    if reason.contains("its token lives") {
-        return "what is exchanged ends too soon, since Databricks gives no token that lives longer: bring a fresh token; look at the clocks too"
-            .to_owned();
-    }
-    format!("a proxy on the way, or no token endpoint: {ENDPOINTS}")
+    let mend = if reason.contains("which is not this target") {
+        "is the endpoint that of another workspace? If not, name the audience in `credentials.token_audiences`".to_owned()
+    } else if reason.contains("its token lives") {
+        "what is exchanged ends too soon, since Databricks gives no token that lives longer: bring a fresh token; look at the clocks too".to_owned()
+    } else {
+        format!("a proxy on the way, or no token endpoint: {ENDPOINTS}")
+    };
+    (reason.to_owned(), mend)
 }
 
 fn scope(minted: &Minted) -> String {
@@ -108,18 +113,25 @@ fn scope(minted: &Minted) -> String {
 fn compare(minted: &Minted) -> String {
     let policy = "`issuer` is `iss`, one of its `audiences` (the account id where it has none) is `aud`";
     let keys = "its keys are those of `kid`: fetched from the issuer where it has neither `jwks_json` nor `jwks_uri`";
+    let of_the_account = |what: &str, whom: &str| {
+        format!(
+            "compare with the federation policy of the account {what}: its {policy}, {keys}; {whom} is a user name or an application id of the account, who is in the workspace"
+        )
+    };
+    let unsaid = match &minted.grant {
+        MintedFor::Assertion { audience, .. } | MintedFor::ServicePrincipal { audience, .. } if *audience == minted.token_endpoint => {
+            "; `aud` is the token endpoint here, as it is of a target that says no `account_id`: say that, or name this audience in the policy"
+        }
+        _ => "",
+    };
     match &minted.grant {
-        MintedFor::Assertion { .. } => format!(
-            "compare with the federation policy of the account what was sent: its {policy}, {keys}; its `subject_claim` is `sub` or not set, and `sub` is a user name or an \
-             application id of the account, who is in the workspace"
-        ),
-        MintedFor::Caller => format!(
-            "compare with the federation policy of the account what the caller's token says: its {policy}, {keys}; the claim that its `subject_claim` names is a user name or \
-             an application id of the account, who is in the workspace"
-        ),
+        MintedFor::Assertion { .. } => {
+            format!("{}{unsaid}", of_the_account("what was sent", "its `subject_claim` is `sub` or not set, and `sub`"))
+        }
+        MintedFor::Caller => of_the_account("what the caller's token says", "the claim that its `subject_claim` names"),
         MintedFor::ServicePrincipal { .. } => format!(
             "compare with the federation policy of the service principal (not of the account) what was sent: its {policy}, its `subject` is `sub`, {keys}; `client_id` is the \
-             application id of that principal, which is in the workspace"
+             application id of that principal, which is in the workspace{unsaid}"
         ),
         MintedFor::Client { client_id, .. } => {
             format!("is `{client_id}` a service principal of this account and workspace, and its secret neither ended nor removed?")
@@ -149,4 +161,29 @@ fn client(minted: &Minted) -> String {
 /// Whether the refusal is the one that a subject must have who is nobody.
 pub(super) fn is_of_the_subject(end: &TrialEnd) -> bool {
     matches!(end, TrialEnd::Declined { code: Some(code), .. } if code == "invalid_grant" || code == "access_denied")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts are those of the client, of the resolver and of the guard of addresses.
+    #[test]
+    fn the_cause_of_silence_is_told_apart_as_far_as_its_text_goes() {
+        let unreachable = |text: &str| NetError::Unreachable(text.to_owned());
+        for (error, says) in [
+            (NetError::TimedOut, "NetworkPolicy"),
+            (NetError::TooLong(1), "no server of this kind"),
+            (unreachable("failed to lookup address information: Name or service not known"), "DNS of the cluster"),
+            (unreachable("failed to lookup address information: Temporary failure in name resolution"), "DNS of the cluster"),
+            (unreachable("invalid peer certificate: UnknownIssuer"), "`SSL_CERT_FILE`"),
+            (unreachable("received fatal alert: HandshakeFailure"), "`SSL_CERT_FILE`"),
+            (unreachable("received corrupt message of type InvalidContentType"), "does not speak TLS"),
+            (unreachable("Connection refused (os error 111)"), "nobody listens"),
+            (unreachable("connection closed before message completed"), "closed without an answer"),
+            (unreachable("Connection reset by peer (os error 104)"), "closed without an answer"),
+        ] {
+            assert!(unanswered(&error).contains(says), "{error}: {}", unanswered(&error));
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
 /// The `iss` of what is signed, and the ids of all keys.
 pub(super) struct Known<'k> {
     pub(super) issuer: &'k str,
-    pub(super) ids: Vec<&'k str>,
+    pub(super) ids: Vec<String>,
 }
 
 pub(super) async fn examine(client: &Client, known: &Known<'_>) -> Vec<Step> {
@@ -31,7 +31,7 @@ pub(super) async fn examine(client: &Client, known: &Known<'_>) -> Vec<Step> {
     let keys_at = keys_at.unwrap_or_else(|| format!("{base}/.well-known/jwks.json"));
     let keys = match fetch(client, &keys_at).await {
         Ok(document) => held(known, &keys_at, &document),
-        Err(step) => Step { step: "issuer-keys", ..step },
+        Err(step) => Step { name: "issuer-keys", ..step },
     };
     vec![issuer, keys]
 }
@@ -72,7 +72,7 @@ fn named(known: &Known<'_>, document: &Value) -> (Step, Option<String>) {
 fn held(known: &Known<'_>, url: &str, document: &Value) -> Step {
     let keys = document.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let has = |id: &str| keys.iter().any(|key| key.get("kid").and_then(Value::as_str) == Some(id));
-    let missing: Vec<&str> = known.ids.iter().copied().filter(|id| !has(id)).collect();
+    let missing: Vec<&str> = known.ids.iter().map(String::as_str).filter(|id| !has(id)).collect();
     if missing.is_empty() {
         return Step::new("issuer-keys", State::Well, format!("{url} has every key"));
     }

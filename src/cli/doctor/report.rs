@@ -20,7 +20,8 @@ pub(super) struct Report {
 pub(super) struct Step {
     /// `None` of what is the same for all of them.
     pub(super) target: Option<String>,
-    pub(super) step: &'static str,
+    #[serde(rename = "step")]
+    pub(super) name: &'static str,
     pub(super) state: State,
     /// What was found.
     pub(super) says: String,
@@ -73,8 +74,8 @@ impl Report {
 // === impl Step ===
 
 impl Step {
-    pub(super) fn new(step: &'static str, state: State, says: impl Into<String>) -> Self {
-        Self { target: None, step, state, says: says.into(), mend: None, error: None, sent: None, answered: None, token: None }
+    pub(super) fn new(name: &'static str, state: State, says: impl Into<String>) -> Self {
+        Self { target: None, name, state, says: says.into(), mend: None, error: None, sent: None, answered: None, token: None }
     }
 
     pub(super) fn mend(self, mend: impl Into<String>) -> Self {
@@ -87,10 +88,10 @@ impl Step {
 
     fn tell(&self, lines: &mut Vec<String>) {
         let mut line = |first: &str, name: &str, text: &str| lines.push(format!("{first:<10} {name:<14} {text}"));
-        line(self.state.words(), self.step, &self.says);
+        line(self.state.words(), self.name, &self.says);
         for (name, facts) in [("sent", facts(&self.sent)), ("token", facts(&self.token))] {
             for (key, value) in facts {
-                line("", name, &format!("{key}  {value}"));
+                line("", name, &format!("{key:<14} {value}"));
             }
         }
         if let Some(mend) = &self.mend {

@@ -136,6 +136,10 @@ fn what_cannot_be_minted_is_refused_with_its_mend() {
         let report = faults(&with(credentials, more));
         assert!(report.contains(said), "`{credentials}` should say `{said}`, and says:\n{report}");
     }
+}
+
+#[test]
+fn nothing_is_minted_for_what_is_not_databricks_or_for_whoever_asks() {
     let service = |credentials: &str| {
         let service =
             format!("services: [{{ name: a, hosts: [a.example.com], environment: dev, catalog: mlflow, credentials: {{ {credentials} }} }}]\n");
