@@ -102,7 +102,7 @@ fn intent(vocabulary: &Vocabulary) -> Intent {
     let target = Target { kind: TargetKind::Workspace, name: name("stage"), workspace_id: None, account_id: None, environment };
     let ancestors = vec![entity("Workspace", "stage"), entity("Environment", "staging")];
     let resource = Resource { entity: entity("ServingEndpoint", "stage/sales"), ancestors };
-    Intent { action: spec.action.clone(), resources: [resource].into_iter().collect(), fields: Vec::new(), target: Arc::new(target) }
+    Intent { action: spec.action.clone(), resources: [resource].into_iter().collect(), fields: Vec::new(), scope: None, target: Arc::new(target) }
 }
 
 /// The same three apply among all.

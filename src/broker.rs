@@ -34,12 +34,14 @@ use crate::{
     net::Client,
 };
 
-/// What is known of the caller for whom a credential is wanted.
+/// What is known of the caller for whom a credential is wanted, and of the call.
 #[derive(Clone, Copy)]
 pub struct Wanted<'w> {
     pub caller: &'w Caller,
     /// The token that came with the call, as it was sent.
     pub token: Option<&'w str>,
+    /// The narrowest scopes that the call needs, with one space between each; `None` where no narrower is known than that of all.
+    pub scope: Option<&'w str>,
 }
 
 /// What stands in `authorization` when the call goes on.

@@ -150,7 +150,7 @@ impl Classifier {
             resources::rename(self.catalog.kinds(), &target, &self.names, &mut resources)?;
         }
         let fields = fields::of_call(entry, &reading)?;
-        Ok(Intent { action: entry.action.clone(), resources, fields, target })
+        Ok(Intent { action: entry.action.clone(), resources, fields, scope: entry.scope.clone(), target })
     }
 }
 

@@ -5,6 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::config::Exchange;
 use crate::{
     json::{self, Object, Value},
+    model::Intent,
     text::shown,
 };
 
@@ -36,7 +37,7 @@ pub(super) const MARGIN: i64 = 40;
 ///
 /// # Errors
 /// In words, without a byte of the token: what is wrong with the answer.
-pub(super) fn issued<'a>(value: &'a Value<'_>, exchange: &Exchange, now: i64) -> Result<Issued<'a>, String> {
+pub(super) fn issued<'a>(value: &'a Value<'_>, exchange: &Exchange, scope: &str, now: i64) -> Result<Issued<'a>, String> {
     let object = value.as_object().ok_or("its answer is not a JSON object")?;
     let token = object.get("access_token").and_then(Value::as_text).ok_or("its answer has no `access_token`")?;
     if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -46,6 +47,7 @@ pub(super) fn issued<'a>(value: &'a Value<'_>, exchange: &Exchange, now: i64) ->
     if !kind.eq_ignore_ascii_case("bearer") {
         return Err(format!("the `token_type` in its answer is `{}`, not `Bearer`", shown(kind)));
     }
+    has(object, scope)?;
     let lifetime = object.get("expires_in").and_then(Value::as_int).ok_or("its answer has no whole number `expires_in`")?;
     let mut lifetime = i64::try_from(lifetime).map_err(|_| "the `expires_in` in its answer is not a time")?;
     if let Some(claims) = claims(token) {
@@ -59,6 +61,17 @@ pub(super) fn issued<'a>(value: &'a Value<'_>, exchange: &Exchange, now: i64) ->
         return Err(format!("its token lives {lifetime} s, and {MARGIN} s before its end Databricks takes none"));
     }
     Ok(Issued { token, lifetime })
+}
+
+/// Whether the token has every scope of `asked` (RFC 6749, section 5.1: an answer without `scope` gives what was asked); one of all has each.
+fn has(object: &Object<'_>, asked: &str) -> Result<(), String> {
+    let Some(given) = object.get("scope") else { return Ok(()) };
+    let given = given.as_text().ok_or("the `scope` in its answer is not a text")?;
+    let has = |word: &str| given.split(' ').any(|given| given == word || given == Intent::ALL_APIS);
+    match asked.split(' ').find(|word| !has(word)) {
+        None => Ok(()),
+        Some(word) => Err(format!("its token has the scope `{}`, without `{}`, which the call needs", shown(given), shown(word))),
+    }
 }
 
 /// The claims of a token that is a JWT by its form. They are no proof of anything; they only keep a token from being sent that cannot be meant.

@@ -3,7 +3,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::Wanted;
 use crate::{
     digest::{self, Fields},
-    model::{Caller, Name, Secret, SpiffePattern, TargetKind},
+    model::{Caller, Intent, Name, Secret, SpiffePattern, TargetKind},
     net::Endpoint,
     signer::TokenIssuer,
 };
@@ -33,8 +33,8 @@ pub enum Mode {
 pub struct Exchange {
     pub endpoint: Endpoint,
     pub subject: Subject,
-    /// Space-separated, as the form has it.
-    pub scope: String,
+    /// Space-separated, as the form has it; `None` for the narrowest that the call needs.
+    pub scope: Option<String>,
     /// How long a token is used at most, in seconds.
     pub window_s: i64,
     /// Whose tokens are exchanged; `None` for those of every issuer.
@@ -82,8 +82,8 @@ pub enum Identity {
 impl Exchange {
     /// What a credential that was had so is kept under, beside whose it is: one that would be had otherwise is another. The keys that sign are no part of it, so
     /// that a new key ends no credential.
-    pub(super) fn fingerprint(&self, fields: &mut Fields) {
-        fields.text("exchange").text(self.endpoint.as_str()).text(&self.scope).text(&self.window_s.to_string()).list(&self.audiences);
+    pub(super) fn fingerprint(&self, scope: &str, fields: &mut Fields) {
+        fields.text("exchange").text(self.endpoint.as_str()).text(scope).text(&self.window_s.to_string()).list(&self.audiences);
         match &self.subject {
             Subject::Assertion { issuer, audience, identity } => {
                 let identity = match identity {
@@ -99,6 +99,11 @@ impl Exchange {
                 fields.text("client").text(client_id).bytes(&digest::of(authorization.expose().as_bytes()));
             }
         }
+    }
+
+    /// The scopes that are asked for.
+    pub(super) fn scope<'s>(&'s self, wanted: &Wanted<'s>) -> &'s str {
+        self.scope.as_deref().or(wanted.scope).unwrap_or(Intent::ALL_APIS)
     }
 
     /// When a credential ends because the caller's token does, in seconds since the epoch; `None` of one that is not the caller's, or without a token.

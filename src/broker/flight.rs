@@ -1,6 +1,6 @@
 //! One exchange, under way as a task of its own, on which requests only wait: it outlives the check that began it and serves the retry.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     json,
-    model::{Reason, Refusal, Target},
+    model::{Intent, Reason, Refusal, Target},
     net::{Answer, Arrival, Landing, NetError},
     text::shown,
 };
@@ -29,6 +29,8 @@ pub(super) struct Flight {
     /// What the credential is kept under.
     pub key: [u8; 32],
     pub whom: Whom,
+    /// The scopes that are asked for.
+    pub scope: Box<str>,
     /// When the caller's token ends, in seconds since the epoch; `None` without one.
     pub caller_until: Option<i64>,
 }
@@ -82,7 +84,7 @@ impl Flight {
         let _place = self.counter.places.acquire().await.map_err(|_| Failed::Unasked("it cannot be asked any more"))?;
         let now = self.desk.clock.now();
         let caller_until = self.caller_until.map(|end| end.max(now.saturating_add(SHORTEST)));
-        let order = self.whom.order(&self.exchange, caller_until, now).ok_or(Failed::Unasked("an assertion cannot be signed"))?;
+        let order = self.whom.order(&self.exchange, &self.scope, caller_until, now).ok_or(Failed::Unasked("an assertion cannot be signed"))?;
         let answer = self.ask(&order).await?;
         match answer.status {
             200 => {}
@@ -94,7 +96,7 @@ impl Flight {
             status => return Err(Failed::Answer(format!("it answered with status {status}"))),
         }
         let value = json::read(&answer.body).map_err(|_| Failed::Answer("its answer is not strict JSON".to_owned()))?;
-        let issued = answer::issued(&value, &self.exchange, now).map_err(Failed::Answer)?;
+        let issued = answer::issued(&value, &self.exchange, &self.scope, now).map_err(Failed::Answer)?;
         Ok(Minted::new(&issued, Bound { window_s: self.exchange.window_s, caller_until, now }))
     }
 
@@ -173,7 +175,7 @@ impl Flight {
             Whom::Principal(client_id) => format!("the service principal `{client_id}`"),
             Whom::Client => "the service principal of the target".to_owned(),
         };
-        let detail = format!("Databricks gives no token for {whom} ({code}); {}", mend(declined.code.as_deref()));
+        let detail = format!("Databricks gives no token for {whom} ({code}); {}", mend(declined.code.as_deref(), &self.scope));
         let refusal = Refusal::new(Reason::CredentialRefused, detail);
         match &declined.description {
             Some(description) => refusal.with_aside(format!("the token endpoint says: {description}")),
@@ -183,12 +185,18 @@ impl Flight {
 }
 
 /// What to do about an `error` (RFC 6749, section 5.2; RFC 8693, section 2.2.2), for whoever reads the denial.
-fn mend(code: Option<&str>) -> &'static str {
-    match code {
-        Some("invalid_scope") => "the scope of the workspace's `credentials` is not one that its federation policy or principal has",
+fn mend(code: Option<&str>, scope: &str) -> Cow<'static, str> {
+    let text = match code {
+        Some("invalid_scope") if scope == Intent::ALL_APIS => {
+            "it was asked for the scope `all-apis`; write the scopes that it may have as `scope` in the workspace's `credentials`"
+        }
+        Some("invalid_scope") => {
+            return format!("it was asked for the scope `{}`; write `scope: all-apis` in the workspace's `credentials`", shown(scope)).into();
+        }
         Some("invalid_client" | "unauthorized_client") => "ask whoever runs lakegate to look at the client of the workspace's `credentials`",
         _ => "ask for a Databricks user or service principal of this name in the workspace, and a federation policy that trusts the issuer",
-    }
+    };
+    text.into()
 }
 
 // === impl Failed ===

@@ -66,9 +66,9 @@ impl Whom {
     }
 
     /// What is sent for a token (RFC 8693, section 2.1; RFC 6749, section 4.4.2). Times are in seconds since the epoch; `None` where it cannot be signed.
-    pub(super) fn order(&self, exchange: &Exchange, expires_at: Option<i64>, now: i64) -> Option<Order> {
+    pub(super) fn order(&self, exchange: &Exchange, scope: &str, expires_at: Option<i64>, now: i64) -> Option<Order> {
         let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", if matches!(self, Self::Client) { CLIENT } else { EXCHANGE }).append_pair("scope", &exchange.scope);
+        form.append_pair("grant_type", if matches!(self, Self::Client) { CLIENT } else { EXCHANGE }).append_pair("scope", scope);
         let mut authorization = None;
         let signed = |issuer: &TokenIssuer, audience: &str, name: &str| assertion(issuer, audience, name, expires_at, exchange.window_s, now);
         let subject = match (self, &exchange.subject) {
@@ -140,7 +140,7 @@ impl Identity {
 pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
     let mut fields = Fields::new();
     fields.text("lakegate credential 1");
-    exchange.fingerprint(&mut fields);
+    exchange.fingerprint(exchange.scope(wanted), &mut fields);
     let caller = wanted.caller;
     if let Subject::Client { .. } = &exchange.subject {
         return fields.finish();

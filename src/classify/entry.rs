@@ -36,6 +36,8 @@ pub(super) struct Entry {
     pub(super) workspace_param: Option<usize>,
     /// The parameter that must equal the target's account id.
     pub(super) account_param: Option<usize>,
+    /// The narrowest scopes that a token of Databricks' needs for it; `None` where only that of all will do.
+    pub(super) scope: Option<Arc<str>>,
     /// The protocol that the call switches to; `None` for plain requests.
     pub(super) upgrade: Option<Box<str>>,
     /// Why it has its level, where that was judged.

@@ -30,6 +30,8 @@ struct Case {
     resources: Vec<String>,
     /// `name=value`; checked where given.
     fields: Option<Vec<String>>,
+    /// `all-apis` where the call has none.
+    scope: Option<String>,
     /// The ancestors of the first resource; checked where given.
     within: Option<Vec<String>>,
     reason: Option<String>,
@@ -159,6 +161,7 @@ fn difference(case: &Case, got: &Result<Intent, Refusal>) -> Option<String> {
         && case.level.as_deref().is_none_or(|level| level == intent.action.level.as_str())
         && case.resources == resources
         && case.fields.as_ref().is_none_or(|want| *want == fields)
+        && case.scope.as_deref().is_none_or(|want| want == intent.scope.as_deref().unwrap_or(Intent::ALL_APIS))
         && case.within.as_ref().is_none_or(|want| *want == within);
     (!same).then(|| format!("{} {} {resources:?} within {within:?} with {fields:?}", intent.action.name, intent.action.level.as_str()))
 }
@@ -256,6 +259,10 @@ fn a_catalog_with_faults_names_all_of_them() {
         ),
         ("types: [{ name: F, form: path, nesting: volume }]".to_owned(), "needs the types"),
         (call("path: '/{a}/{a}'"), "one parameter twice"),
+        (call("path: /a, scope: 'a  b'"), "not a list of scopes"),
+        (call("path: /a, scope: ''"), "not a list of scopes"),
+        (format!("scopes: {{ jobs: 'A\"' }}\n{}", call("path: /a")), "not a list of scopes"),
+        (format!("scopes: {{ job: jobs }}\n{}", call("path: /a")), "no call of `job`"),
         (call("path: /a, fields: [{ name: in }]"), "cannot be called `in`"),
         ("calls: [{ action: a.b, level: read, method: GET, path: /a }, { action: a.b, level: use, method: PUT, path: /a }]".to_owned(), "two levels"),
     ] {

@@ -28,8 +28,8 @@ pub enum Credentials {
 pub struct Minted {
     pub token_endpoint: String,
     pub grant: MintedFor,
-    /// Space-separated.
-    pub scope: String,
+    /// Space-separated; `None` for the narrowest that each call needs.
+    pub scope: Option<String>,
     /// How long one is used at most.
     pub window: Duration,
     /// `None` for every issuer's.
@@ -124,13 +124,13 @@ pub(super) fn credentials(
         report.fault(&path.key("window"), "it is not between 1m and 24h", "write how long one token may be used at most, as `1h`");
     }
     let issuers = raw.issuers.as_deref().map(|names| forms::some(names, &path.key("issuers"), report, forms::name));
-    let scope = raw.scope.as_deref().map_or(Some(SCOPE.to_owned()), |text| scope(text, &path.key("scope"), report));
+    let scope = raw.scope.as_deref().filter(|text| *text != SCOPE).map(|text| scope(text, &path.key("scope"), report));
     let audiences = raw.token_audiences.as_deref().map(|texts| forms::some(texts, &path.key("token_audiences"), report, forms::token_text));
     let own = || token_audiences(target, hosts);
     Some(Credentials::Minted(Minted {
         token_endpoint: endpoint,
         grant: grant?,
-        scope: scope?,
+        scope: scope.map_or(Some(None), |scope| scope.map(Some))?,
         window,
         issuers: issuers.map_or(Some(None), |issuers| issuers.map(Some))?,
         token_audiences: audiences.unwrap_or_else(|| Some(own()))?,
@@ -255,10 +255,14 @@ fn application(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<St
 
 /// Scopes as a token endpoint takes them (RFC 6749, section 3.3).
 fn scope(text: &str, path: &KeyPath, report: &mut Report<'_>) -> Option<String> {
-    let word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
+    let word = |word: &str| !word.is_empty() && word != SCOPE && word.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
     let good = text.len() <= 1024 && text.split(' ').all(word);
     if !good {
-        report.fault(path, format!("{} is not a list of scopes", quoted(text)), "write them with one space between each, as `sql model-serving`");
+        report.fault(
+            path,
+            format!("{} is not a list of scopes", quoted(text)),
+            "write `narrowest`, or scopes with one space between each, as `sql jobs`",
+        );
     }
     good.then(|| text.to_owned())
 }
@@ -296,7 +300,8 @@ pub(super) fn assertion(raw: &raw::Assertion, path: &KeyPath, report: &mut Repor
 
 const WINDOW: Duration = Duration::from_hours(1);
 const WINDOWS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24);
-const SCOPE: &str = "all-apis";
+/// The word that is no scope: for each call what the catalog says that it needs.
+const SCOPE: &str = "narrowest";
 const LIFETIME: Duration = Duration::from_mins(1);
 const LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_mins(10);
 /// The `iss` where none is said: good for a federation policy with keys of its own (`jwks_json`), and for services that are told of it.

@@ -341,6 +341,7 @@ fn a_written_default_is_the_default() {
         "accounts": [{ "name": "main", "hosts": ["accounts.example.com"], "account_id": "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9" }],
         "services": [{ "name": "mlflow", "hosts": ["mlflow.example.com"], "environment": "staging", "catalog": "mlflow" }],
         "policy": { "dir": "policies", "grants": { "dir": "policies" } },
+        "trust": { "assertion": { "keys": ["ca.crt"] } },
     });
     let (mut written, mut filled) = (plain.clone(), 0);
     fill(&mut written, schema::root(), &mut filled);
@@ -349,8 +350,8 @@ fn a_written_default_is_the_default() {
     // JSON is YAML.
     let [plain, written] = [plain, written].map(|json| Config::parse(&path, &json.to_string()).unwrap_or_else(|faults| panic!("{json}\n{faults:?}")));
     assert_eq!(written, plain);
-    // The five defaults of `credentials` stand in workspaces, in accounts and in services; that of `trust.assertion` goes with keys, which have none.
-    assert_eq!(filled, json_schema().matches("\"default\":").count() + 10 - 1);
+    // The six defaults of `credentials` stand in workspaces, in accounts and in services; that of `trust.assertion` goes with keys, which have none.
+    assert_eq!(filled, json_schema().matches("\"default\":").count() + 12 - 1);
 }
 
 #[test]

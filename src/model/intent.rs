@@ -13,6 +13,8 @@ pub struct Intent {
     pub resources: SmallVec<[Resource; 1]>,
     /// The body fields that policies may read as `context.request.<name>`, in the catalog's order; absent ones are left out.
     pub fields: Vec<Field>,
+    /// The narrowest scopes that a token of Databricks' needs for it, with one space between each; `None` where the catalog knows of none.
+    pub scope: Option<Arc<str>>,
 }
 
 /// One action of the catalog.
@@ -77,6 +79,13 @@ pub enum FieldValue {
     Bool(bool),
     /// A set of texts.
     Texts(Vec<String>),
+}
+
+// === impl Intent ===
+
+impl Intent {
+    /// The scope of a call of which the catalog knows no narrower (Databricks: *API scopes*).
+    pub const ALL_APIS: &str = "all-apis";
 }
 
 // === impl Action ===

@@ -118,7 +118,7 @@ impl Question {
             time_ms: time_ms(&record.event_time).ok_or(Unreplayable::Inconsistent)?,
             reason,
             caller,
-            intent: Intent { target: Arc::new(target), action: spec.action.clone(), resources: resources.into(), fields },
+            intent: Intent { target: Arc::new(target), action: spec.action.clone(), resources: resources.into(), fields, scope: None },
             method: param("method").ok_or(Unreplayable::Inconsistent)?,
             path: param("path").ok_or(Unreplayable::Inconsistent)?,
             source_ip,

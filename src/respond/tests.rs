@@ -76,7 +76,13 @@ fn intent(name: &str) -> Intent {
         within: Vec::new(),
     };
     let entity = EntityRef::new(&TypeName::new("ServingEndpoint"), &format!("stage/{name}"));
-    Intent { target: Arc::new(target), action: Arc::new(action), resources: smallvec![Resource { entity, ancestors: vec![] }], fields: vec![] }
+    Intent {
+        target: Arc::new(target),
+        action: Arc::new(action),
+        resources: smallvec![Resource { entity, ancestors: vec![] }],
+        fields: vec![],
+        scope: None,
+    }
 }
 
 fn denied(config: Config, path: &str, refusal: &Refusal, now_ms: i64) -> (Deny, Value) {

@@ -16,6 +16,7 @@ mod candidate;
 mod claims;
 mod control;
 mod credentials;
+mod credentials_scope;
 mod doctor;
 mod dpop;
 mod every_call;

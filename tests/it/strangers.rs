@@ -116,7 +116,8 @@ fn no_shipped_policy_permits_anything_to_a_stranger() {
     let facts = RequestFacts { method: "POST", path: "/api", source_ip: None, time_ms: NOW * 1000 };
     let (mut asked, mut turn) = (0, 0);
     let mut ask = |action: &Arc<Action>, target: &Arc<Target>, object: Resource| {
-        let intent = Intent { target: target.clone(), action: action.clone(), resources: [object].into_iter().collect(), fields: Vec::new() };
+        let intent =
+            Intent { target: target.clone(), action: action.clone(), resources: [object].into_iter().collect(), fields: Vec::new(), scope: None };
         // Each question by one of them in turn: all by all would take minutes.
         turn = (turn + 1) % strangers.len();
         let caller = &strangers[turn];

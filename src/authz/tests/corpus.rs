@@ -204,7 +204,7 @@ fn imported(entities: &Value, request: &Value) -> (Caller, Intent, String, Strin
     let facts = ["method", "path", "time", "source_ip"];
     let further = context["request"].as_object().unwrap().iter().filter(|(name, _)| !facts.contains(&name.as_str()));
     let fields = further.map(|(name, value)| Field { name: name.as_str().into(), value: FieldValue::Text(text(value)) }).collect();
-    let intent = Intent { target: target(), action: spec.action, resources: [resource].into_iter().collect(), fields };
+    let intent = Intent { target: target(), action: spec.action, resources: [resource].into_iter().collect(), fields, scope: None };
     let time: jiff::Timestamp = text(&context["request"]["time"]["__extn"]["arg"]).parse().unwrap();
     let ip = context["request"]["source_ip"]["__extn"]["arg"].as_str().map(|ip| ip.parse().unwrap());
     (caller, intent, text(&context["request"]["method"]), text(&context["request"]["path"]), ip, time.as_millisecond())

@@ -124,6 +124,7 @@ pub(in crate::authz) fn intent(name: &str, resources: &[(&str, &str)]) -> Intent
         action: spec.action.clone(),
         resources: resources.iter().map(|(kind, id)| resource(kind, id)).collect(),
         fields: Vec::new(),
+        scope: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! From what is written to what is used: all faults of all files at once.
 
 mod call;
+mod scope;
 mod words;
 
 use std::{
@@ -94,14 +95,17 @@ pub(super) fn compile(files: &[CatalogFile]) -> Result<Catalog, Vec<Fault>> {
     building.kinds.settle();
     let mut version = None;
     for (from, file) in read {
-        version = version.or(file.version);
+        version = version.or_else(|| file.version.clone());
         let own = [from.api.to_string()];
         let targets = file.targets.as_deref().unwrap_or(&own);
         for raw in &file.calls {
-            match call::entry(&building.kinds, raw.targets.as_deref().unwrap_or(targets), raw) {
+            match call::entry(&building.kinds, raw.targets.as_deref().unwrap_or(targets), &file, raw) {
                 Ok(entry) => building.entry(&from.path, &raw.action, entry),
                 Err(message) => building.fault(&from.path, &raw.action, message),
             }
+        }
+        for (at, message) in scope::idle(&file) {
+            building.fault(&from.path, at, message);
         }
     }
     building.share_actions();

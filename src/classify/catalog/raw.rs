@@ -18,6 +18,9 @@ pub(super) struct RawFile {
     pub(super) version: Option<String>,
     /// The APIs that its calls belong to: `workspace` (unless given), `account`, or one of services.
     pub(super) targets: Option<Vec<String>>,
+    /// The scopes of Databricks' tokens, by the part of an action before its last dot.
+    #[serde(default)]
+    pub(super) scopes: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     pub(super) types: Vec<RawType>,
     #[serde(default)]
@@ -55,6 +58,8 @@ pub(super) struct RawCall {
     /// In place of those of the file.
     pub(super) targets: Option<Vec<String>>,
     pub(super) level: RawLevel,
+    /// In place of that of the file.
+    pub(super) scope: Option<String>,
     pub(super) method: String,
     pub(super) path: String,
     /// `json` for POST, PUT and PATCH and `none` for the rest, unless given.

@@ -13,7 +13,8 @@ pub(super) fn markdown(catalog: &Catalog) -> String {
         "# The catalog\n\nEvery call lakegate knows. What is not here is refused. Generated from `catalog/*.yaml`; do not edit.\n\n\
          *orphan*: the request has an id that says neither the object's name nor what it is in, so that a `forbid` on a name or a parent does not reach it. \
          *executes*: the call runs what the request does not show in full; *egress*: it makes Databricks call out; *presigned*: its answer has URLs that work without \
-         the mesh; *mints*: its answer is a credential. Each of the last four is a group of actions for policies, as levels are.\n\n\
+         the mesh; *mints*: its answer is a credential. Each of the last four is a group of actions for policies, as levels are. *scope*: what a token of \
+         Databricks' is asked for with `scope: narrowest`; where a call has none, `all-apis`.\n\n\
          ## Calls\n\n| action | level | method | path | acts on | named by | fields | notes |\n|---|---|---|---|---|---|---|---|\n",
     );
     let mut entries: Vec<&Entry> = catalog.entries.iter().collect();
@@ -52,6 +53,8 @@ fn row(page: &mut String, catalog: &Catalog, entry: &Entry) {
     if entry.body == BodyUse::Form {
         notes.push("or as multipart/form-data");
     }
+    let scope = entry.scope.as_deref().map(|scope| format!("scope `{scope}`")).unwrap_or_default();
+    notes.extend(Some(scope.as_str()).filter(|text| !text.is_empty()));
     notes.extend(entry.why.as_deref());
     let cells = [
         format!("`{}`", entry.action.name),

@@ -124,7 +124,7 @@ fn in_full(intent: &Intent, entry: Option<Known<'_>>) -> Value {
     let groups: Vec<&str> = intent.action.groups().collect();
     let within: BTreeSet<String> = intent.resources.iter().flat_map(|resource| &resource.ancestors).map(ToString::to_string).collect();
     let fields: serde_json::Map<String, Value> = intent.fields.iter().map(|field| (field.name.to_string(), value(&field.value))).collect();
-    let further = json!({"groups": groups, "within": within, "fields": fields, "entry": entry.map(|entry| entry.to_string())});
+    let further = json!({"groups": groups, "within": within, "fields": fields, "scope": intent.scope.as_deref().unwrap_or(Intent::ALL_APIS), "entry": entry.map(|entry| entry.to_string())});
     match (known(intent), further) {
         (Value::Object(mut report), Value::Object(further)) => {
             report.extend(further);

@@ -105,8 +105,8 @@ pub struct Credentials {
     /// The `aud` of what is exchanged; the account id where the target says it, else the token endpoint.
     #[schemars(example = &"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")]
     pub audience: Option<String>,
-    /// The scopes to ask for, with one space between each.
-    #[schemars(extend("default" = "all-apis"), example = &"sql model-serving")]
+    /// The scopes to ask for: `narrowest` for those that the catalog says a call needs, or the same for every call, with one space between each, as `all-apis`.
+    #[schemars(extend("default" = "narrowest"), example = &"all-apis")]
     pub scope: Option<String>,
     /// How long one token is used at most; 1m to 24h. Never longer than the caller's own is good.
     #[schemars(extend("default" = "1h"))]

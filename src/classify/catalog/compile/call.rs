@@ -2,11 +2,12 @@
 
 use std::{cell::RefCell, sync::Arc};
 
+use super::scope;
 use crate::{
     classify::{
         catalog::{
             CatalogFile,
-            raw::{RawBinding, RawCall, RawChosen, RawField, RawPlace, Several},
+            raw::{RawBinding, RawCall, RawChosen, RawField, RawFile, RawPlace, Several},
         },
         entry::{Binding, BodyUse, Choice, Entry, FieldRule, KindRule, Shape, Source},
         key::Key,
@@ -32,7 +33,7 @@ struct Scope<'s> {
 
 /// # Errors
 /// A message that says what is wrong with the call.
-pub(super) fn entry(kinds: &Kinds, targets: &[String], raw: &RawCall) -> Result<Entry, String> {
+pub(super) fn entry(kinds: &Kinds, targets: &[String], file: &RawFile, raw: &RawCall) -> Result<Entry, String> {
     let name = raw.action.value.as_str();
     let (service, _) = name
         .rsplit_once('.')
@@ -57,10 +58,10 @@ pub(super) fn entry(kinds: &Kinds, targets: &[String], raw: &RawCall) -> Result<
     }
     let query = matches!(raw.method.as_str(), "GET" | "HEAD" | "DELETE");
     let body = raw.body.unwrap_or(if query { BodyUse::None } else { BodyUse::Json });
-    let scope = Scope { kinds, params, body, keys: RefCell::new(Keys::new()), query };
+    let sources = Scope { kinds, params, body, keys: RefCell::new(Keys::new()), query };
     let account = targets.iter().any(|target| *target == CatalogFile::ACCOUNT);
-    let bindings = raw.resource.iter().chain(&raw.resources).map(|raw| scope.binding(raw)).collect::<Result<Vec<_>, _>>()?;
-    let param = |name: &String| scope.param(name).ok_or_else(|| format!("the path has no parameter `{}`", name.escape_debug()));
+    let bindings = raw.resource.iter().chain(&raw.resources).map(|raw| sources.binding(raw)).collect::<Result<Vec<_>, _>>()?;
+    let param = |name: &String| sources.param(name).ok_or_else(|| format!("the path has no parameter `{}`", name.escape_debug()));
     let entry = Entry {
         action: Arc::new(Action {
             name: name.into(),
@@ -75,15 +76,16 @@ pub(super) fn entry(kinds: &Kinds, targets: &[String], raw: &RawCall) -> Result<
         targets: targets.iter().map(|target| target.as_str().into()).collect(),
         body,
         also_target: raw.also_target,
-        reaches: raw.reaches.iter().map(|kind| scope.kind(kind)).collect::<Result<_, _>>()?,
+        reaches: raw.reaches.iter().map(|kind| sources.kind(kind)).collect::<Result<_, _>>()?,
         otherwise_target: raw.otherwise.is_some() || bindings.is_empty(),
         bindings,
-        fields: raw.fields.iter().map(|raw| scope.field(raw)).collect::<Result<_, _>>()?,
+        fields: raw.fields.iter().map(|raw| sources.field(raw)).collect::<Result<_, _>>()?,
         workspace_param: raw.workspace_param.as_ref().map(param).transpose()?,
-        account_param: scope.param("account_id").filter(|_| account),
+        account_param: sources.param("account_id").filter(|_| account),
+        scope: scope::of(file, raw, service)?,
         upgrade: raw.upgrade.as_deref().map(Into::into),
         why: raw.why.as_deref().map(Into::into),
-        keys: scope.keys.into_inner(),
+        keys: sources.keys.into_inner(),
     };
     match entry.keys.torn(entry.sources().map(|source| source.at)) {
         Some(path) => Err(format!("`{path}` is an object, since keys stand in it, and a value of its own")),
