@@ -12,6 +12,7 @@ mod canonical;
 mod configured;
 mod constraint;
 mod coverage;
+mod credentials;
 mod difference;
 mod edges;
 mod engine;
@@ -75,6 +76,7 @@ use self::{
 };
 pub use self::{
     configured::Scope,
+    credentials::Ordered,
     difference::{Difference, Names},
     explain::{Applied, Condition, Explained, Explanation, NearMiss, PolicyNote, Seen},
     granted::{GrantNote, GrantState},

@@ -10,6 +10,7 @@ mod desk;
 mod flight;
 mod metrics;
 mod minted;
+mod ordered;
 mod subject;
 mod trial;
 
@@ -37,11 +38,11 @@ use crate::{
 /// What is known of the caller for whom a credential is wanted, and of the call.
 #[derive(Clone, Copy)]
 pub struct Wanted<'w> {
-    pub caller: &'w Caller,
-    /// The token that came with the call, as it was sent.
-    pub token: Option<&'w str>,
-    /// The narrowest scopes that the call needs, with one space between each; `None` where no narrower is known than that of all.
-    pub scope: Option<&'w str>,
+    caller: &'w Caller,
+    token: Option<&'w str>,
+    scope: Option<&'w str>,
+    /// As whom its permit says that the call goes on.
+    principal: Option<&'w Arc<str>>,
 }
 
 /// What stands in `authorization` when the call goes on.
@@ -69,6 +70,17 @@ pub struct Broker {
     desk: Arc<Desk>,
 }
 
+// === impl Wanted ===
+
+impl<'w> Wanted<'w> {
+    /// `token` is the one that came with the call, as it was sent; `scope` the narrowest that the call needs, with one space between each, `None` where no
+    /// narrower is known than that of all.
+    #[must_use]
+    pub fn new(caller: &'w Caller, token: Option<&'w str>, scope: Option<&'w str>) -> Self {
+        Self { caller, token, scope, principal: None }
+    }
+}
+
 // === impl Broker ===
 
 impl Broker {
@@ -88,17 +100,18 @@ impl Broker {
     /// The credential for the call that `permit` is for. Awaits only where a mode mints and nothing is at hand.
     ///
     /// # Errors
-    /// `CredentialUnavailable` where the target has no mode, since nothing is guessed, or where its token endpoint is at fault; `IdentityUnknown` and
-    /// `CredentialRefused` of this caller.
+    /// `CredentialUnavailable` where the target has no mode, since nothing is guessed, or where its token endpoint is at fault; `CredentialConflict` where
+    /// the permit wants what the target does not do; `IdentityUnknown` and `CredentialRefused` of this caller.
     pub async fn grant(&self, permit: Permit, wanted: &Wanted<'_>) -> Result<Grant, Refusal> {
-        let credential = match self.mode(&permit)? {
+        let (mode, wanted) = self.way(&permit, wanted)?;
+        let credential = match mode {
             Mode::Passthrough => Credential::Passthrough,
             Mode::Strip => Credential::Strip,
             Mode::Exchange(exchange) => {
-                let key = subject::key(exchange, wanted);
-                let minted = match self.desk.at_hand(exchange, permit.target(), wanted, &key) {
+                let key = subject::key(exchange, &wanted);
+                let minted = match self.desk.at_hand(exchange, permit.target(), &wanted, &key) {
                     Some(minted) => minted,
-                    None => self.desk.fetch(exchange, permit.target(), wanted, &key).await?,
+                    None => self.desk.fetch(exchange, permit.target(), &wanted, &key).await?,
                 };
                 Credential::Replace(minted.value())
             }
@@ -111,9 +124,9 @@ impl Broker {
     /// # Errors
     /// As [`grant`](Self::grant).
     pub fn rehearse(&self, permit: &Permit, wanted: &Wanted<'_>) -> Result<(), Refusal> {
-        match self.mode(permit)? {
-            Mode::Passthrough | Mode::Strip => Ok(()),
-            Mode::Exchange(exchange) => Whom::of(exchange, wanted).map(|_| ()),
+        match self.way(permit, wanted)? {
+            (Mode::Passthrough | Mode::Strip, _) => Ok(()),
+            (Mode::Exchange(exchange), wanted) => Whom::of(exchange, &wanted).map(|_| ()),
         }
     }
 

@@ -255,7 +255,7 @@ async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, 
     let permit = permit?;
     found.policies = permit.policies().to_vec();
     found.stage = Stage::Broker;
-    let wanted = Wanted { caller, token: call.headers.authorization.map(authn::bare), scope: intent.scope.as_deref() };
+    let wanted = Wanted::new(caller, call.headers.authorization.map(authn::bare), intent.scope.as_deref());
     if found.shadow {
         snapshot.broker.rehearse(&permit, &wanted)?;
         return Ok(Outcome::Observed);

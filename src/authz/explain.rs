@@ -73,6 +73,9 @@ pub struct PolicyNote {
     pub effect: &'static str,
     pub reason: Option<String>,
     pub owner: Option<String>,
+    /// With which credential a call goes on that it decides, where it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
     pub file: PathBuf,
     pub line: usize,
 }
@@ -153,7 +156,7 @@ fn report(question: Option<&Question>, intent: &Intent, outcome: &Outcome) -> Ex
 
 fn determining(outcome: &Outcome) -> &[String] {
     match outcome {
-        Outcome::Permitted(policies) => policies,
+        Outcome::Permitted { policies, .. } => policies,
         Outcome::Refused(refusal) => &refusal.policies,
     }
 }
@@ -180,6 +183,7 @@ pub(super) fn note(placed: &Placed) -> PolicyNote {
         effect: policy.effect(),
         reason: policy.reason.clone(),
         owner: policy.owner.clone(),
+        credentials: policy.ordered.as_ref().map(ToString::to_string),
         file: placed.file.to_path_buf(),
         line: placed.line,
     }

@@ -24,7 +24,7 @@ impl Authorizer {
     pub fn judge(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Judgement {
         let outcome = self.decision(caller, intent, facts).map_or_else(Outcome::Refused, |decision| decision.outcome.clone());
         match outcome {
-            Outcome::Permitted(policies) => Judgement { reason: None, detail: Cow::Borrowed(""), policies: policies.to_vec() },
+            Outcome::Permitted { policies, .. } => Judgement { reason: None, detail: Cow::Borrowed(""), policies: policies.to_vec() },
             Outcome::Refused(refusal) => Judgement { reason: Some(refusal.reason), detail: refusal.detail, policies: refusal.policies },
         }
     }

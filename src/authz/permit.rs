@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
+    credentials::{self, Ordered},
     engine::Answer,
     node::{Node, Question},
     policy::Compiled,
@@ -14,14 +15,19 @@ use crate::model::{Reason, Refusal, Target};
 #[derive(Debug)]
 pub struct Permit {
     policies: Arc<[String]>,
+    ordered: Option<Ordered>,
     target: Arc<Target>,
 }
 
 /// A decision as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The ids of the permits that held, sorted.
-    Permitted(Arc<[String]>),
+    Permitted {
+        /// The ids of the permits that held, sorted.
+        policies: Arc<[String]>,
+        /// What they say of the credential.
+        ordered: Option<Ordered>,
+    },
     Refused(Refusal),
 }
 
@@ -35,6 +41,12 @@ impl Permit {
     #[must_use]
     pub fn policies(&self) -> &[String] {
         &self.policies
+    }
+
+    /// With which credential the call goes on, where the permits say; otherwise with what its target has.
+    #[must_use]
+    pub fn ordered(&self) -> Option<&Ordered> {
+        self.ordered.as_ref()
     }
 
     /// Where the permitted call goes: a credential is for this target, whatever else is known of the call.
@@ -70,10 +82,22 @@ impl Outcome {
         match denied {
             None if answered => {
                 let permits: BTreeSet<&String> = answers.iter().flat_map(|answer| &answer.determining).collect();
-                Self::Permitted(permits.into_iter().cloned().collect())
+                Self::permitted(permits, find)
             }
             None => Self::refused(Reason::Internal, "no answer for some resource".to_owned(), BTreeSet::new()),
             Some((resource, _)) => Self::refused(Reason::PolicyNoPermit, missing(question, resource, &near(resource)), BTreeSet::new()),
+        }
+    }
+
+    /// Of the permits that held, which may name one credential between them.
+    fn permitted<'p>(permits: BTreeSet<&String>, find: impl Fn(&str) -> Option<&'p Compiled>) -> Self {
+        let policies: Vec<&Compiled> = permits.iter().filter_map(|id| find(id)).collect();
+        match credentials::of_all(&policies) {
+            Ok(ordered) => Self::Permitted { policies: permits.into_iter().cloned().collect(), ordered: ordered.cloned() },
+            Err(two) => {
+                let detail = format!("{} permit it with different credentials", listed(two.iter().map(|policy| &*policy.id)));
+                Self::refused(Reason::CredentialConflict, detail, permits)
+            }
         }
     }
 
@@ -107,7 +131,7 @@ impl Outcome {
     /// The ids of the policies that determined it: the permits of an allow, the forbids of a deny. A policy that failed determined nothing.
     pub(super) fn determining(&self) -> &[String] {
         match self {
-            Self::Permitted(policies) => policies,
+            Self::Permitted { policies, .. } => policies,
             Self::Refused(refusal) if matches!(refusal.reason, Reason::PolicyForbids | Reason::PolicyHides) => &refusal.policies,
             Self::Refused(_) => &[],
         }
@@ -116,14 +140,15 @@ impl Outcome {
     pub(super) fn bytes(&self) -> usize {
         let listed = |ids: &[String]| ids.iter().map(|id| id.len() + size_of::<String>()).sum::<usize>();
         match self {
-            Self::Permitted(policies) => listed(policies),
+            Self::Permitted { policies, ordered: Some(Ordered::ServicePrincipal(id)) } => listed(policies) + id.len(),
+            Self::Permitted { policies, .. } => listed(policies),
             Self::Refused(refusal) => size_of::<Refusal>() + refusal.detail.len() + listed(&refusal.policies),
         }
     }
 
     pub(super) fn result(&self, target: &Arc<Target>) -> Result<Permit, Refusal> {
         match self {
-            Self::Permitted(policies) => Ok(Permit { policies: policies.clone(), target: Arc::clone(target) }),
+            Self::Permitted { policies, ordered } => Ok(Permit { policies: policies.clone(), ordered: ordered.clone(), target: Arc::clone(target) }),
             Self::Refused(refusal) => Err(refusal.clone()),
         }
     }

@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use super::{
     alias, canonical,
     constraint::{Constraint, entity_ref},
+    credentials::Ordered,
     edges::Edge,
     footprint::Footprint,
     reading::literals,
@@ -43,6 +44,8 @@ pub(super) struct Compiled {
     pub(super) owner: Option<String>,
     /// From `@hide`: a deny by this policy denies that the resource exists.
     pub(super) hide: bool,
+    /// From `@credentials`: with which credential a call goes on that this permit decides.
+    pub(super) ordered: Option<Ordered>,
     pub(super) principal: Constraint,
     pub(super) action: Constraint,
     pub(super) resource: Constraint,
@@ -66,7 +69,7 @@ pub(super) struct Checker<'v> {
 }
 
 /// The annotations a policy may have. `@doc` is for whatever else people want to write.
-const ANNOTATIONS: [&str; 5] = ["id", "reason", "hide", "owner", "doc"];
+const ANNOTATIONS: [&str; 6] = ["id", "reason", "hide", "owner", "credentials", "doc"];
 
 // === impl Compiled ===
 
@@ -79,6 +82,7 @@ impl Compiled {
             reason: annotation(template, "reason").map(str::to_owned),
             owner: annotation(template, "owner").map(str::to_owned),
             hide: annotation(template, "hide").is_some(),
+            ordered: ordered(template),
             principal: Constraint::of_party(policy.principal_constraint().as_inner()),
             action: Constraint::of_action(policy.action_constraint()),
             resource: Constraint::of_party(policy.resource_constraint().as_inner()),
@@ -177,6 +181,11 @@ impl Checker<'_> {
     }
 }
 
+/// What `@credentials` says; a bad one is a fault that was found before.
+pub(super) fn ordered(template: &Template) -> Option<Ordered> {
+    annotation(template, "credentials").and_then(|value| Ordered::parse(value).ok())
+}
+
 /// The value of an annotation.
 pub(super) fn annotation<'t>(template: &'t Template, name: &str) -> Option<&'t str> {
     template.annotations().find(|(key, _)| key.as_ref() == name).map(|(_, annotation)| annotation.val.as_str())
@@ -196,10 +205,10 @@ fn annotation_faults(template: &Template, piece: &Piece<'_>) -> Vec<Mark> {
         let offset = annotation_offset(piece, name);
         if !ANNOTATIONS.contains(&name) {
             let near = nearest(name, ANNOTATIONS).map_or_else(String::new, |near| format!("did you mean `@{near}`? "));
-            let help = format!("{near}there are `@id`, `@reason`, `@hide`, `@owner` and, for all else, `@doc`");
+            let help = format!("{near}there are `@id`, `@reason`, `@hide`, `@owner`, `@credentials` and, for all else, `@doc`");
             faults.push(Mark::new(offset, format!("unknown annotation `@{}`", shown(name)), Some(help)));
-        } else if let Some(problem) = value_fault(template.effect(), name, value) {
-            faults.push(Mark::new(offset, problem, None));
+        } else if let Some((problem, help)) = value_fault(template.effect(), name, value) {
+            faults.push(Mark::new(offset, problem, help));
         }
     }
     if annotation(template, "id").is_none() {
@@ -222,14 +231,18 @@ pub(super) fn is_line(text: &str) -> bool {
 pub(super) const LONGEST_ID: usize = 128;
 pub(super) const LONGEST_REASON: usize = 300;
 
-fn value_fault(effect: Effect, name: &str, value: &str) -> Option<String> {
-    match name {
+/// What is wrong, and the mend where that says more.
+fn value_fault(effect: Effect, name: &str, value: &str) -> Option<(String, Option<String>)> {
+    let message = match name {
         "id" if !is_id(value) => Some(format!("`{}` is no policy id: 1 to {LONGEST_ID} letters, digits, `.`, `_` and `-`", shown(value))),
         "reason" | "owner" if !is_line(value) => Some(format!("`@{name}` is one line of 1 to {LONGEST_REASON} characters")),
         "hide" if !value.is_empty() => Some("`@hide` takes no value".to_owned()),
         "hide" if effect == Effect::Permit => Some("`@hide` on a permit: only a `forbid` can hide what it denies".to_owned()),
+        "credentials" if effect == Effect::Forbid => Some("`@credentials` on a forbid: what it denies goes nowhere".to_owned()),
+        "credentials" => return Ordered::parse(value).err().map(|(message, help)| (message, Some(help))),
         _ => None,
-    }
+    };
+    message.map(|message| (message, None))
 }
 
 /// Annotations keep their order and stand before everything else, so the first `@name` in the text is the one, unless a comment mentions it.

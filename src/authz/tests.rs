@@ -1,6 +1,7 @@
 mod attributes;
 mod corpus;
 mod coverage;
+mod credentials;
 mod decisions;
 mod equivalence;
 mod faults;

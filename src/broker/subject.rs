@@ -50,6 +50,9 @@ impl Whom {
     /// `IdentityUnknown` where it cannot be told as whom Databricks knows the caller.
     pub(super) fn of(exchange: &Exchange, wanted: &Wanted<'_>) -> Result<Self, Refusal> {
         from_one_of(exchange, wanted.caller)?;
+        if let Some(client_id) = wanted.principal {
+            return Ok(Self::Principal(client_id.to_string()));
+        }
         match &exchange.subject {
             Subject::Assertion { identity, .. } => identity.of(wanted.caller).map(Self::Named),
             Subject::Caller => {
@@ -74,7 +77,7 @@ impl Whom {
         let subject = match (self, &exchange.subject) {
             (Self::Named(name), Subject::Assertion { issuer, audience, .. }) => Some(signed(issuer, audience, name)?),
             (Self::Bearer(token), Subject::Caller) => Some(token.clone()),
-            (Self::Principal(client_id), Subject::ServicePrincipal { issuer, audience, .. }) => {
+            (Self::Principal(client_id), Subject::Assertion { issuer, audience, .. } | Subject::ServicePrincipal { issuer, audience, .. }) => {
                 form.append_pair("client_id", client_id);
                 Some(signed(issuer, audience, client_id)?)
             }
@@ -145,9 +148,8 @@ pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
     if let Subject::Client { .. } = &exchange.subject {
         return fields.finish();
     }
-    if let Ok(Whom::Principal(client_id)) = Whom::of(exchange, wanted) {
-        fields.text(&client_id);
-    }
+    let principal = if let Ok(Whom::Principal(client_id)) = Whom::of(exchange, wanted) { Some(client_id) } else { None };
+    fields.option(principal.as_ref());
     fields.option(caller.token.as_ref().map(|token| &token.digest)).option(caller.peer.as_ref().map(crate::model::SpiffeId::as_str));
     if matches!(exchange.subject, Subject::Caller) {
         fields.option(wanted.token.map(|token| digest::of(token.as_bytes())).as_ref());

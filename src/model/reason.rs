@@ -53,6 +53,7 @@ pub enum Reason {
     // permitted, and no credential goes with it
     IdentityUnknown,
     CredentialRefused,
+    CredentialConflict,
     // a fault of ours or of an upstream
     KeysUnavailable,
     IntrospectionUnavailable,
@@ -83,7 +84,7 @@ pub struct Refusal {
 // === impl Reason ===
 
 impl Reason {
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::RequestMalformed,
         Self::PathAmbiguous,
         Self::HostAmbiguous,
@@ -128,6 +129,7 @@ impl Reason {
         Self::DecisionUnknown,
         Self::IdentityUnknown,
         Self::CredentialRefused,
+        Self::CredentialConflict,
         Self::KeysUnavailable,
         Self::IntrospectionUnavailable,
         Self::CredentialUnavailable,
@@ -188,6 +190,7 @@ impl Reason {
             Self::IntrospectionUnavailable => "INTROSPECTION_UNAVAILABLE",
             Self::IdentityUnknown => "IDENTITY_UNKNOWN",
             Self::CredentialRefused => "CREDENTIAL_REFUSED",
+            Self::CredentialConflict => "CREDENTIAL_CONFLICT",
             Self::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
             Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
             Self::NotReady => "NOT_READY",

@@ -84,6 +84,10 @@ impl Compiler {
         let classifier = classifier.naming(Arc::clone(authorizer.second_names()));
         let broker = compose::broker(&config, issuer.as_ref())?;
         let broker = Broker::new(broker, self.client.clone(), self.clock.clone(), previous.map(|set| &set.broker));
+        let undeliverable = authorizer.undeliverable(&compose::scope(&config), |target, ordered| broker.takes(target, ordered));
+        if !undeliverable.is_empty() {
+            return Err(undeliverable);
+        }
         let snapshot = Snapshot {
             generation: previous.map_or(1, |set| set.generation + 1),
             normalize: compose::normalize(&config),

@@ -89,7 +89,8 @@ pub(super) fn status(reason: Reason, visible: bool) -> DenyStatus {
         | Reason::PolicyForbids
         | Reason::PolicyError
         | Reason::IdentityUnknown
-        | Reason::CredentialRefused => DenyStatus::Forbidden,
+        | Reason::CredentialRefused
+        | Reason::CredentialConflict => DenyStatus::Forbidden,
         Reason::PolicyHides | Reason::DecisionUnknown => DenyStatus::NotFound,
         Reason::KeysUnavailable
         | Reason::IntrospectionUnavailable
@@ -155,6 +156,7 @@ pub(super) fn title(reason: Reason) -> &'static str {
         Reason::DecisionUnknown => "no refusal of the caller's own is remembered under this id",
         Reason::IdentityUnknown => "it is permitted, and as whom Databricks knows the caller is not known",
         Reason::CredentialRefused => "it is permitted, and Databricks gives no token for this caller",
+        Reason::CredentialConflict => "it is permitted, and what its policies say of the credential does not go together, or not with its target",
         Reason::KeysUnavailable => "the issuer's keys cannot be had",
         Reason::IntrospectionUnavailable => "the issuer cannot be asked whether the token is active",
         Reason::CredentialUnavailable => "the upstream credential cannot be had",

@@ -9,7 +9,7 @@ fn faults(source: &Source) -> String {
 
 #[test]
 fn every_bad_policy_is_placed_and_mended() {
-    let cases: [(&str, &[&str]); 26] = [
+    let cases: [(&str, &[&str]); 31] = [
         (
             "@id(\"typo\")\npermit (principal, action == Action::\"serving_endpoints.qeury\", resource);",
             &["base.cedar:2:30: ", "qeury", "did you mean", "serving_endpoints.query"],
@@ -29,6 +29,17 @@ fn every_bad_policy_is_placed_and_mended() {
         ("@id(\"a\") @reason(\"\") permit (principal, action, resource);", &["base.cedar:1:10: `@reason` is one line"]),
         ("@id(\"a\") @hide permit (principal, action, resource);", &["base.cedar:1:10: ", "forbid"]),
         ("@id(\"a\") @hide(\"x\") forbid (principal, action, resource);", &["takes no value"]),
+        ("@id(\"a\")\n@credentials(\"strp\")\npermit (principal, action, resource);", &["base.cedar:2:1: `strp` is not what", "`strip` or"]),
+        ("@id(\"a\") @credentials permit (principal, action, resource);", &["base.cedar:1:10: `` is not what", "write `passthrough`"]),
+        (
+            "@id(\"a\") @credentials(\"service-principal:robot\") permit (principal, action, resource);",
+            &["`robot` is not the application id", "UUID"],
+        ),
+        (
+            "@id(\"a\") @credentials(\"service-principal:0A000000-0000-4000-8000-000000000001\") permit (principal in ?principal, action, resource);",
+            &["is not the application id", "in lower case"],
+        ),
+        ("@id(\"a\") @credentials(\"strip\") forbid (principal, action, resource);", &["base.cedar:1:10: `@credentials` on a forbid"]),
         (
             "@id(\"a\")\nforbid (principal, action, resource == Table::\"stage/MAIN.s.pii\");",
             &["base.cedar:2:40: ", "did you mean `Table::\"stage/main.s.pii\"`?"],
