@@ -93,7 +93,7 @@ fn policy(of: &Value) -> String {
     if !text(policy, "file").is_empty() {
         out = format!("{out} ({}:{})", text(policy, "file"), text(policy, "line"));
     }
-    for (before, key) in [(": ", "reason"), ("; ask ", "owner")] {
+    for (before, key) in [(": ", "reason"), ("; ask ", "owner"), ("; credentials ", "credentials")] {
         let value = text(policy, key);
         if !value.is_empty() {
             out = format!("{out}{before}{value}");

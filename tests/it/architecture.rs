@@ -24,7 +24,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("authn", &["model", "text", "digest", "json", "signer", "clock", "telemetry", "net"]),
     ("classify", &["model", "text", "digest", "json", "clock", "telemetry"]),
     ("authz", &["model", "text", "digest", "json", "yaml", "clock", "telemetry"]),
-    ("broker", &["model", "text", "digest", "json", "signer", "clock", "telemetry", "net", "authz::Permit"]),
+    ("broker", &["model", "text", "digest", "json", "signer", "clock", "telemetry", "net", "authz::Permit", "authz::Ordered"]),
     ("respond", &["model", "text", "digest", "json", "signer", "clock", "telemetry", "broker::Grant", "broker::Credential"]),
     ("audit", &["model", "json", "clock", "telemetry"]),
     ("pipeline", &["model", "text", "json", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),

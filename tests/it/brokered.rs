@@ -12,7 +12,7 @@ use lakegate::{
     broker::{Broker, Config, Credential, Exchange, Identity, Mode, PrincipalRule, Subject, Wanted},
     classify::Catalog,
     clock::Clock,
-    model::{Caller, Environment, Intent, Name, PrincipalKind, Refusal, RequestFacts, Resource, Target, TargetKind, Token},
+    model::{Caller, Environment, Intent, Name, PrincipalKind, Refusal, RequestFacts, Resource, Secret, Target, TargetKind, Token},
     net::{self, Client, Endpoint},
     signer::{Algorithm, KeySet, TokenIssuer, generate},
 };
@@ -61,15 +61,16 @@ impl TokenEndpoint {
         let endpoint = Self { asked: Arc::default(), answer: Arc::new(Mutex::new((StatusCode::OK, ISSUED.to_owned()))) };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Endpoint::parse(&format!("http://{}/oidc/v1/token", listener.local_addr().unwrap())).unwrap();
-        let router = Router::new().route("/oidc/v1/token", post(Self::token)).with_state(endpoint.clone());
+        let token = |State(endpoint): State<Self>, body: String| async move { endpoint.token(&body) };
+        let router = Router::new().route("/oidc/v1/token", post(token)).with_state(endpoint.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         (endpoint, url)
     }
 
-    async fn token(State(endpoint): State<Self>, body: String) -> (StatusCode, String) {
+    fn token(&self, body: &str) -> (StatusCode, String) {
         let form = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        endpoint.asked.lock().unwrap().push(Form(form));
-        endpoint.answer.lock().unwrap().clone()
+        self.asked.lock().unwrap().push(Form(form));
+        self.answer.lock().unwrap().clone()
     }
 
     /// What it was sent since it was asked last.
@@ -119,7 +120,7 @@ impl Brokered {
                 let rules = vec![PrincipalRule { client_id: ROBOT.to_owned(), role: None, peer: None }];
                 exchange(Subject::ServicePrincipal { issuer, audience, rules })
             }
-            How::Client => exchange(Subject::Client { client_id: ROBOT.to_owned(), authorization: net::basic(ROBOT, "secret") }),
+            How::Client => exchange(Subject::Client { client_id: ROBOT.to_owned(), authorization: net::basic(ROBOT, &Secret::new("secret")) }),
         };
         let config = Config { modes: [((TargetKind::Workspace, name("stage")), mode)].into(), cache_bytes: 1 << 20 };
         let broker = Broker::new(config, Client::new(&net::Config::default()).unwrap(), Clock::default(), None);

@@ -101,7 +101,11 @@ async fn what_a_permit_says_is_what_arrives() {
     let before = world.workspace.count();
     let answer = send(&world, &query_as("/serving-endpoints/both/invocations", &token)).await;
     assert_eq!(outcome(&answer), (403, "CREDENTIAL_CONFLICT".to_owned()));
-    assert!(answer.json()["message"].as_str().unwrap().contains("policies `both-pass` and `both-strip`"), "{}", answer.json());
+    assert!(
+        answer.json()["message"].as_str().unwrap().contains("policies `both-pass`, `both-strip` permit it with different credentials"),
+        "{}",
+        answer.json()
+    );
     assert_eq!(world.workspace.count(), before);
 
     // a reload decides anew what only differs by the annotation

@@ -424,6 +424,21 @@ fn the_rest() {
 }
 
 #[test]
+fn scopes() {
+    let with = |scope: &str| format!("environment: staging\n    credentials: {{ mode: exchange, subject: caller, scope: {scope} }}");
+    for scope in ["\"\"", "sql  jobs", "\"sql \"", "narrowest sql", "'sql\"'"] {
+        table(&[("environment: staging", &with(scope), &["is not a list of scopes; write `narrowest`, or scopes with one space between each"])]);
+    }
+    for (scope, want) in [("narrowest", None), ("all-apis", Some("all-apis")), ("sql jobs", Some("sql jobs"))] {
+        let config = parse(&GOOD.replacen("environment: staging", &with(scope), 1)).unwrap_or_else(|faults| panic!("{scope}: {faults:?}"));
+        let Credentials::Minted(minted) = &config.targets[0].credentials else { panic!("{scope}: {config:?}") };
+        assert_eq!(minted.scope.as_deref(), want, "{scope}");
+    }
+    let unused = "environment: staging\n    credentials: { mode: strip, scope: all-apis }";
+    table(&[("environment: staging", unused, &["`scope` is of no use with `mode: strip`"])]);
+}
+
+#[test]
 fn the_name_of_a_socket_is_as_long_as_the_system_takes() {
     let folder = folder();
     let longest = 107 - folder.path().as_os_str().len() - 1;
