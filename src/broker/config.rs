@@ -101,9 +101,9 @@ impl Exchange {
         }
     }
 
-    /// The scopes that are asked for.
-    pub(super) fn scope<'s>(&'s self, wanted: &Wanted<'s>) -> &'s str {
-        self.scope.as_deref().or(wanted.scope).unwrap_or(Intent::ALL_APIS)
+    /// The scopes that are asked for, where `narrowest` is what the call needs, `None` where that is not known.
+    pub(super) fn scope<'s>(&'s self, narrowest: Option<&'s str>) -> &'s str {
+        self.scope.as_deref().or(narrowest).unwrap_or(Intent::ALL_APIS)
     }
 
     /// When a credential ends because the caller's token does, in seconds since the epoch; `None` of one that is not the caller's, or without a token.

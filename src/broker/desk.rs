@@ -167,7 +167,7 @@ impl Desk {
             target: Arc::clone(target),
             key: *key,
             whom,
-            scope: exchange.scope(wanted).into(),
+            scope: exchange.scope(wanted.scope).into(),
             caller_until: exchange.bound(wanted),
         };
         // It cannot end before it is entered, which it takes the lock for.

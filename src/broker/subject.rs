@@ -143,7 +143,7 @@ impl Identity {
 pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
     let mut fields = Fields::new();
     fields.text("lakegate credential 1");
-    exchange.fingerprint(exchange.scope(wanted), &mut fields);
+    exchange.fingerprint(exchange.scope(wanted.scope), &mut fields);
     let caller = wanted.caller;
     if let Subject::Client { .. } = &exchange.subject {
         return fields.finish();

@@ -20,8 +20,10 @@ use crate::{
 #[derive(Clone, Copy)]
 pub enum Probe<'w> {
     Caller(Wanted<'w>),
-    /// A subject that nobody is, [`NOBODY`]; of a target with service principals, each of them.
-    Nobody,
+    /// A subject that nobody is, [`NOBODY`]; of a target with service principals, each of them. `scope` as in [`Wanted::new`].
+    Nobody {
+        scope: Option<&'w str>,
+    },
 }
 
 /// One exchange, what was sent and what came of it.
@@ -130,13 +132,17 @@ impl Broker {
         let asked = self.desk.clock.now();
         let until = match probe {
             Probe::Caller(wanted) => exchange.bound(wanted).map(|end| end.max(asked.saturating_add(SHORTEST))),
-            Probe::Nobody => None,
+            Probe::Nobody { .. } => None,
+        };
+        let scope = match probe {
+            Probe::Caller(wanted) => exchange.scope(wanted.scope),
+            Probe::Nobody { scope } => exchange.scope(*scope),
         };
         let whom = match whom {
             Ok(whom) => whom,
             Err(end) => return ended(end),
         };
-        let Some(order) = whom.order(exchange, until, asked) else { return ended(TrialEnd::Unsent("an assertion cannot be signed")) };
+        let Some(order) = whom.order(exchange, scope, until, asked) else { return ended(TrialEnd::Unsent("an assertion cannot be signed")) };
         let sent = Some(Sent::of(&order));
         let answer = self.desk.client.exchange_form(&exchange.endpoint, order.authorization.as_ref(), order.form.to_string()).await;
         let answer = match answer {
@@ -144,20 +150,20 @@ impl Broker {
             Err(error) => return Trial { sent, ..ended(TrialEnd::NoAnswer(error)) },
         };
         let at = self.desk.clock.now();
-        let (token, end) = came(&answer, exchange, at);
+        let (token, end) = came(&answer, exchange, scope, at);
         Trial { sent, answered: Some(Answered::of(&answer, asked, at)), token, ..ended(end) }
     }
 }
 
 fn whose(exchange: &Exchange, probe: &Probe<'_>) -> Vec<Result<Whom, TrialEnd>> {
     match (probe, &exchange.subject) {
-        (Probe::Caller(Wanted { token: None, .. }) | Probe::Nobody, Subject::Caller) => {
+        (Probe::Caller(Wanted { token: None, .. }) | Probe::Nobody { .. }, Subject::Caller) => {
             vec![Err(TrialEnd::Unsent("it is the caller's own token that is exchanged here, and there is none"))]
         }
         (Probe::Caller(wanted), _) => vec![Whom::of(exchange, wanted).map_err(TrialEnd::Unidentified)],
-        (Probe::Nobody, Subject::Assertion { .. }) => vec![Ok(Whom::Named(NOBODY.to_owned()))],
-        (Probe::Nobody, Subject::Client { .. }) => vec![Ok(Whom::Client)],
-        (Probe::Nobody, Subject::ServicePrincipal { rules, .. }) => {
+        (Probe::Nobody { .. }, Subject::Assertion { .. }) => vec![Ok(Whom::Named(NOBODY.to_owned()))],
+        (Probe::Nobody { .. }, Subject::Client { .. }) => vec![Ok(Whom::Client)],
+        (Probe::Nobody { .. }, Subject::ServicePrincipal { rules, .. }) => {
             let mut ids: Vec<&str> = rules.iter().map(|rule| rule.client_id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -167,13 +173,13 @@ fn whose(exchange: &Exchange, probe: &Probe<'_>) -> Vec<Result<Whom, TrialEnd>> 
 }
 
 /// What the answer holds, judged as that of an exchange which is not tried alone.
-fn came(answer: &Answer, exchange: &Exchange, now: i64) -> (Option<TokenFacts>, TrialEnd) {
+fn came(answer: &Answer, exchange: &Exchange, scope: &str, now: i64) -> (Option<TokenFacts>, TrialEnd) {
     if answer.status != 200 {
         let declined = answer::declined(&answer.body);
         return (None, TrialEnd::Declined { code: declined.code, description: declined.description });
     }
     let Ok(value) = json::read(&answer.body) else { return (None, TrialEnd::Unusable("its answer is not strict JSON".to_owned())) };
-    let end = answer::issued(&value, exchange, now).map_or_else(TrialEnd::Unusable, |_| TrialEnd::Issued);
+    let end = answer::issued(&value, exchange, scope, now).map_or_else(TrialEnd::Unusable, |_| TrialEnd::Issued);
     (value.as_object().and_then(TokenFacts::of), end)
 }
 

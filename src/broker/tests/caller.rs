@@ -74,7 +74,7 @@ impl World {
 }
 
 pub(super) fn wanted<'w>(caller: &'w Caller, token: Option<&'w str>) -> Wanted<'w> {
-    Wanted { caller, token }
+    Wanted::new(caller, token, None)
 }
 
 pub(super) fn keys() -> KeySet {
@@ -89,7 +89,7 @@ pub(super) fn exchange(endpoint: &Endpoint, keys: &KeySet) -> Exchange {
     Exchange {
         endpoint: endpoint.clone(),
         subject: Subject::Assertion { issuer, audience: AUDIENCE.to_owned(), identity: Identity::Subject },
-        scope: "all-apis".to_owned(),
+        scope: Some("all-apis".to_owned()),
         window_s: 3600,
         issuers: None,
         audiences: vec!["1234".to_owned()],

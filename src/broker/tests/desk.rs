@@ -150,7 +150,7 @@ fn change() -> impl Strategy<Value = u8> {
 fn apply(change: u8, exchange: &mut Exchange, caller: &mut Caller) {
     let token = |caller: &mut Caller, change: fn(&mut Token)| *caller = caller::changed(caller.clone(), change);
     match change {
-        0 => exchange.scope = "sql".to_owned(),
+        0 => exchange.scope = Some("sql".to_owned()),
         1 => exchange.window_s += 1,
         2 => exchange.audiences.push("x".to_owned()),
         3 => caller.peer = SpiffeId::parse("spiffe://cluster.local/ns/other/sa/trainer").ok(),

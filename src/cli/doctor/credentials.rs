@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// The SPIFFE ID of the calling workload
     #[arg(long, value_name = "SPIFFE_ID")]
     peer: Option<String>,
+    /// What to ask for where `credentials.scope` is `narrowest`: the scope of a call, as `explain --catalog` shows it. That of all unless given
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<String>,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
@@ -60,8 +63,8 @@ fn examine(args: &Args) -> Result<Report, Failed> {
     let token = args.token_file.as_deref().map(explain::read_token).transpose()?;
     steps.extend(step);
     let probe = match &caller {
-        Some(caller) => Probe::Caller(Wanted { caller, token: token.as_deref() }),
-        None => Probe::Nobody,
+        Some(caller) => Probe::Caller(Wanted::new(caller, token.as_deref(), args.scope.as_deref())),
+        None => Probe::Nobody { scope: args.scope.as_deref() },
     };
     let mut more = Vec::new();
     explain::runtime()?.block_on(async {

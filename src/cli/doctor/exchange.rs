@@ -1,7 +1,7 @@
 //! The steps of one target: its token endpoint, the clocks, and the exchange itself.
 
 use super::{
-    mend,
+    mend::{self, Refused},
     report::{State, Step},
 };
 use crate::{
@@ -51,7 +51,7 @@ pub(super) async fn examine(client: &Client, broker: &Broker, target: &Target, m
     let silent = reached.answered.is_err();
     let asserted = matches!(minted.grant, MintedFor::Assertion { .. } | MintedFor::ServicePrincipal { .. });
     let proved = asserted && trials.iter().any(|trial| matches!(trial.end, TrialEnd::Issued));
-    let made_up = matches!(probe, Probe::Nobody);
+    let made_up = matches!(probe, Probe::Nobody { .. });
     let exchanges = trials.into_iter().filter(|trial| !(silent && matches!(trial.end, TrialEnd::NoAnswer(_))));
     let mut steps = vec![endpoint];
     steps.extend(clock);
@@ -112,7 +112,9 @@ fn exchanged(trial: Trial, minted: &Minted, made_up: bool) -> Step {
             .mend("look at `identity`, `issuers` and `principals` of the target's `credentials`; `lakegate token` says what is known of a token"),
         (TrialEnd::Unsent(why), _) => Step::new("exchange", State::NotKnown, *why).mend("bring a token: `--token-file`"),
         (TrialEnd::Declined { code, description }, Some(answered)) => {
-            refused(answered, code.as_deref(), description.as_deref(), minted, for_nobody && mend::is_of_the_subject(&end))
+            let scope = sent.as_ref().and_then(|sent| sent.scope.as_deref()).unwrap_or_default();
+            let refused = Refused { answered, code: code.as_deref(), description: description.as_deref(), scope };
+            self::refused(&refused, minted, for_nobody && mend::is_of_the_subject(&end))
         }
         (TrialEnd::Unusable(reason), Some(answered)) => {
             let (says, mend) = mend::unusable(answered, reason);
@@ -132,10 +134,10 @@ fn exchanged(trial: Trial, minted: &Minted, made_up: bool) -> Step {
 const TRY: &str = "try a real caller: `--token-file FILE`, or `--claims FILE`";
 
 /// `expected` says that nobody who is nobody could have had another answer.
-fn refused(answered: &Answered, code: Option<&str>, description: Option<&str>, minted: &Minted, expected: bool) -> Step {
-    let (means, mend) = mend::declined(answered, code, description, minted);
-    let code = code.map_or_else(|| format!("status {}", answered.status), |code| format!("`{code}`"));
-    let words = description.map(|text| format!(", in its words: {text}")).unwrap_or_default();
+fn refused(refused: &Refused<'_>, minted: &Minted, expected: bool) -> Step {
+    let (means, mend) = mend::declined(refused, minted);
+    let code = refused.code.map_or_else(|| format!("status {}", refused.answered.status), |code| format!("`{code}`"));
+    let words = refused.description.map(|text| format!(", in its words: {text}")).unwrap_or_default();
     if !expected {
         return Step::new("exchange", State::NotWell, format!("{code}: {means}{words}")).mend(mend);
     }

@@ -10,6 +10,16 @@ use crate::{
 const ENDPOINTS: &str = "that of a workspace is `https://<workspace host>/oidc/v1/token`, that of an account `https://<account host>/oidc/accounts/<account id>/v1/token`: \
      correct `credentials.token_endpoint`, or leave it out";
 
+/// What an endpoint said in place of a token.
+pub(super) struct Refused<'a> {
+    pub answered: &'a Answered,
+    /// Its `error` and `error_description`.
+    pub code: Option<&'a str>,
+    pub description: Option<&'a str>,
+    /// What was asked for.
+    pub scope: &'a str,
+}
+
 /// What to do where a server does not answer. The texts of the client are the only thing by which causes can be told apart, so that an unknown one gets all.
 pub(super) fn unanswered(error: &NetError) -> &'static str {
     let NetError::Unreachable(cause) = error else {
@@ -38,12 +48,13 @@ pub(super) fn unanswered(error: &NetError) -> &'static str {
 }
 
 /// What the answer means, and what to do about it.
-pub(super) fn declined(answered: &Answered, code: Option<&str>, description: Option<&str>, minted: &Minted) -> (&'static str, String) {
+pub(super) fn declined(refused: &Refused<'_>, minted: &Minted) -> (&'static str, String) {
+    let Refused { answered, code, description, scope: asked } = *refused;
     let about_scope = description.is_some_and(|text| text.to_ascii_lowercase().contains("scope"));
     match code {
-        Some("invalid_scope") => ("the scope is not given", scope(minted)),
+        Some("invalid_scope") => ("the scope is not given", scope(asked, minted)),
         Some("invalid_grant" | "access_denied") if about_scope => {
-            ("the scope is not given, or the token is not accepted", format!("{}; else {}", scope(minted), compare(minted)))
+            ("the scope is not given, or the token is not accepted", format!("{}; else {}", scope(asked, minted), compare(minted)))
         }
         Some("invalid_grant" | "access_denied") => ("issuer, audience or subject are not those of a federation policy", compare(minted)),
         Some("invalid_client") => ("the client is not known, or not believed", client(minted)),
@@ -101,11 +112,11 @@ pub(super) fn unusable(answered: &Answered, reason: &str) -> (String, String) {
     (reason.to_owned(), mend)
 }
 
-fn scope(minted: &Minted) -> String {
+fn scope(asked: &str, minted: &Minted) -> String {
     let told = "write one that the principal and its policy have into `credentials.scope`";
     match &minted.grant {
-        MintedFor::Client { .. } => format!("`{}` is more than the secret of the service principal may: {told}", minted.scope),
-        _ => format!("`{}` was asked for: {told}", minted.scope),
+        MintedFor::Client { .. } => format!("`{asked}` is more than the secret of the service principal may: {told}"),
+        _ => format!("`{asked}` was asked for: {told}"),
     }
 }
 
