@@ -31,7 +31,7 @@ pub(super) struct Flight {
     pub whom: Whom,
     /// The scopes that are asked for.
     pub scope: Box<str>,
-    /// When the caller's token ends, in seconds since the epoch; `None` without one.
+    /// When the caller's token ends, or what permits the call, in seconds since the epoch; `None` where neither does.
     pub caller_until: Option<i64>,
 }
 

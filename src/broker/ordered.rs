@@ -27,14 +27,15 @@ impl Broker {
     /// How the call goes on, and as whom.
     pub(super) fn way<'p>(&'p self, permit: &'p Permit, wanted: &Wanted<'p>) -> Result<(&'p Mode, Wanted<'p>), Refusal> {
         let mode = self.mode(permit)?;
-        let Some(ordered) = permit.ordered() else { return Ok((mode, *wanted)) };
+        let wanted = Wanted { permitted_until: permit.until_ms().map(|until| until.div_euclid(1000)), ..*wanted };
+        let Some(ordered) = permit.ordered() else { return Ok((mode, wanted)) };
         let mode = in_place_of(mode, ordered).map_err(|why| {
             let Target { kind, name, .. } = &**permit.target();
             let detail = format!("its permit says `@credentials(\"{ordered}\")`, and of {} `{name}` {why}", kind.type_name().to_lowercase());
             Refusal { policies: permit.policies().to_vec(), ..Refusal::new(Reason::CredentialConflict, detail) }
         })?;
         let principal = if let Ordered::ServicePrincipal(id) = ordered { Some(id) } else { None };
-        Ok((mode, Wanted { principal, ..*wanted }))
+        Ok((mode, Wanted { principal, ..wanted }))
     }
 }
 

@@ -74,18 +74,24 @@ async fn the_sdk_works_with_the_callers_token_and_the_workspace_sees_one_of_its_
         assert_eq!(call["error"], Value::Null, "{call}");
     }
     let arrived = all.arrived();
-    let [value] = arrived.iter().collect::<Vec<_>>()[..] else { panic!("{arrived:?}") };
-    let databricks = value.strip_prefix("Bearer ").unwrap();
-    assert!(databricks != token && all.world.workspace.principal_of(databricks).as_deref() == Some("alice"), "{value}");
-    assert_eq!(all.world.workspace.exchanges().len(), 1);
-    let sent = all.world.workspace.exchanges().pop().unwrap();
-    assert!(sent.form.iter().all(|(_, value)| *value != token) && sent.authorization.is_none(), "the caller's token went nowhere");
+    let databricks: Vec<&str> = arrived.iter().map(|value| value.strip_prefix("Bearer ").unwrap()).collect();
+    for given in &databricks {
+        assert!(*given != token && all.world.workspace.principal_of(given).as_deref() == Some("alice"), "{given}");
+    }
+    // Each with the narrowest scope of what was called.
+    let sent = all.world.workspace.exchanges();
+    let scopes: BTreeSet<&str> = sent.iter().filter_map(|exchange| exchange.field("scope")).collect();
+    assert_eq!(scopes, BTreeSet::from(["jobs", "model-serving model-serving-inference", "sql"]));
+    assert_eq!((sent.len(), databricks.len()), (3, 3));
+    for sent in &sent {
+        assert!(sent.form.iter().all(|(_, value)| *value != token) && sent.authorization.is_none(), "the caller's token went nowhere");
+    }
     // Somebody else is somebody else there too
     send(&all.world, &query_as(SALES, &all.token("bob"))).await;
     let refused = send(&all.world, &query_as(SALES, &all.token("bob"))).await;
     assert_eq!(outcome(&refused), (403, "CREDENTIAL_REFUSED".to_owned()));
     assert!(String::from_utf8_lossy(&refused.body).contains("`bob`"), "{}", String::from_utf8_lossy(&refused.body));
-    tells_nothing(&all, &[&token, databricks]).await;
+    tells_nothing(&all, &[&[token.as_str()], &*databricks].concat()).await;
 }
 
 /// Neither records nor logs nor what lakegate tells of itself hold a credential, or what it was had with.

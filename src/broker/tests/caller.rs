@@ -63,11 +63,19 @@ impl World {
     }
 
     pub(super) async fn grant(&self, caller: &Caller, token: Option<&str>) -> Result<Vec<u8>, Refusal> {
-        let wanted = wanted(caller, token);
-        let key = subject::key(&self.exchange, &wanted);
-        let minted = match self.desk.at_hand(&self.exchange, &self.target, &wanted, &key) {
+        self.wanted(&wanted(caller, token)).await
+    }
+
+    /// The same of a call whose permit ends then, in seconds since the epoch.
+    pub(super) async fn permitted(&self, caller: &Caller, until: i64) -> Result<Vec<u8>, Refusal> {
+        self.wanted(&Wanted { permitted_until: Some(until), ..wanted(caller, Some("t")) }).await
+    }
+
+    async fn wanted(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, Refusal> {
+        let key = subject::key(&self.exchange, wanted);
+        let minted = match self.desk.at_hand(&self.exchange, &self.target, wanted, &key) {
             Some(minted) => minted,
-            None => self.desk.fetch(&self.exchange, &self.target, &wanted, &key).await?,
+            None => self.desk.fetch(&self.exchange, &self.target, wanted, &key).await?,
         };
         Ok(minted.value().to_vec())
     }
