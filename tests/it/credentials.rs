@@ -25,23 +25,29 @@ const ACCOUNT: &str = "6f2e9c1a-0000-4000-8000-000000000001";
 const POLICY: &str = r#"@id("all") permit (principal in Group::"corp/ml-engineers", action, resource in Environment::"staging");"#;
 
 /// A world in which `stage` exchanges callers for tokens of Databricks, with this in `credentials` beside.
-struct Exchanging {
-    world: World,
+pub(crate) struct Exchanging {
+    pub(crate) world: World,
     folder: TempDir,
 }
 
 impl Exchanging {
-    async fn start(credentials: Value, more: impl Fn(Options) -> Options) -> Self {
+    pub(crate) async fn start(credentials: Value, options: Options) -> Self {
+        Self::with(credentials, options, |_| {}).await
+    }
+
+    /// The same with something else in the configuration.
+    pub(crate) async fn with(credentials: Value, options: Options, more: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("assertion.pem"), generate(Algorithm::Es256).unwrap()).unwrap();
-        let signing = |config: &mut Value| {
+        let signing = move |config: &mut Value| {
             config["trust"]["assertion"] = json!({ "keys": ["assertion.pem"], "issuer": ISSUER });
             config["workspaces"][0]["account_id"] = json!(ACCOUNT);
             config["workspaces"][0]["credentials"] = json!({ "mode": "strip" });
             config["listen"]["control"] = json!("lakegate.sock");
+            more(config);
         };
-        let options = options().folder(folder.path().to_owned()).policies(&[("all.cedar", POLICY)]).configure(signing);
-        let mut world = world(more(options)).await;
+        let options = options.folder(folder.path().to_owned()).policies(&[("all.cedar", POLICY)]).configure(signing);
+        let mut world = world(options).await;
         let keys: Value = serde_json::from_str(&world.admin("/.well-known/jwks.json").await.unwrap().1).unwrap();
         world.workspace.federate(FederationPolicy::new(ISSUER, ACCOUNT, keys));
         let mut config = world.config().clone();
@@ -57,14 +63,14 @@ impl Exchanging {
     }
 
     /// The values of `authorization` that have reached the workspace.
-    fn arrived(&self) -> BTreeSet<String> {
+    pub(crate) fn arrived(&self) -> BTreeSet<String> {
         self.world.workspace.reached().iter().flat_map(|reached| reached.values("authorization")).collect()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_works_with_the_callers_token_and_the_workspace_sees_one_of_its_own() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     all.world.workspace.admit(&["alice"]);
     let token = all.token("alice");
     let sidecar = all.world.sidecar(&all.world.workloads.trainer, STAGE.host).await.unwrap();
@@ -118,7 +124,7 @@ async fn tells_nothing(all: &Exchanging, secrets: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_first_requests_of_one_caller_make_one_exchange() {
-    let all = Arc::new(Exchanging::start(json!({ "mode": "exchange" }), |options| options).await);
+    let all = Arc::new(Exchanging::start(json!({ "mode": "exchange" }), options()).await);
     let request = query_as(SALES, &all.token("alice"));
     let client = all.world.client(Listener::Istio, &all.world.workloads.trainer).unwrap();
     let mut tasks = JoinSet::new();
@@ -141,7 +147,7 @@ async fn a_thousand_first_requests_of_one_caller_make_one_exchange() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_token_endpoint_does_is_a_refusal_or_a_fault_and_it_is_served_again() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     let unavailable = (503, "CREDENTIAL_UNAVAILABLE".to_owned());
     for (number, (fault, expected)) in [
         (TokenFault::Down, unavailable.clone()),
@@ -175,7 +181,7 @@ async fn whatever_the_token_endpoint_does_is_a_refusal_or_a_fault_and_it_is_serv
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchange_that_takes_longer_than_its_check_serves_the_retry() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     all.world.workspace.set_token_fault(Some(TokenFault::Slow(Duration::from_millis(2_500))));
     let token = all.token("alice");
     let answer = send(&all.world, &query_as(SALES, &token)).await;
@@ -187,7 +193,7 @@ async fn an_exchange_that_takes_longer_than_its_check_serves_the_retry() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_caller_has_no_use_of_a_credential_that_is_there() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     let token = all.token("alice");
     until(&all.world, (200, "OK"), || query_as(SALES, &token)).await;
     let revoked = all.world.run(&["revoke", "--issuer", "corp", "--subject", "alice", "--control", "lakegate.sock"]).await.unwrap();
@@ -200,7 +206,7 @@ async fn a_revoked_caller_has_no_use_of_a_credential_that_is_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_mesh_added_and_every_other_credential_stay_behind() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     let request = || {
         let request = query_as(SALES, &all.token("alice"));
         let unwanted = [
@@ -236,7 +242,7 @@ async fn a_secret_that_changes_is_used_at_once() {
     secret(&first, "old\n");
     let file = first.path().join("databricks.secret");
     let credentials = json!({ "mode": "client-credentials", "client_id": CLIENT, "secret_file": file });
-    let all = Exchanging::start(credentials, |options| options).await;
+    let all = Exchanging::start(credentials, options()).await;
     all.world.workspace.register_client(CLIENT, "new");
     let token = all.token("alice");
     let answer = send(&all.world, &query_as(SALES, &token)).await;
