@@ -86,7 +86,13 @@ fn permit(snapshot: &Snapshot, caller: &Caller) -> Permit {
     let target = Target { kind: TargetKind::Workspace, name: name("stage"), workspace_id: None, account_id: None, environment };
     let ancestors = vec![entity("Workspace", "stage"), entity("Environment", "staging")];
     let resource = Resource { entity: entity("ServingEndpoint", "stage/sales"), ancestors };
-    let intent = Intent { action: spec.action.clone(), resources: [resource].into_iter().collect(), fields: Vec::new(), scope: None, target: Arc::new(target) };
+    let intent = Intent {
+        action: spec.action.clone(),
+        resources: [resource].into_iter().collect(),
+        fields: Vec::new(),
+        scope: None,
+        target: Arc::new(target),
+    };
     let facts = RequestFacts { method: "POST", path: "/", source_ip: None, time_ms: Clock::default().now_ms() };
     snapshot.authorizer.authorize(caller, &intent, &facts).expect("a permit")
 }
@@ -101,7 +107,7 @@ fn main() {
     let callers: Vec<Caller> = (0..=CALLERS).map(caller).collect();
     let grant = async |caller: &Caller| {
         let wanted = Wanted::new(caller, None, None);
-        snapshot.broker.grant(permit(&snapshot, caller), &wanted).await.map(drop).expect("a credential");
+        snapshot.broker.grant(permit(&snapshot, caller), &wanted, &mut None).await.map(drop).expect("a credential");
     };
     let (first, rest) = callers.split_first().expect("a caller");
     // Decisions are remembered too; only what credentials add is wanted.
@@ -115,7 +121,7 @@ fn main() {
     });
     let permits: Vec<Permit> = (0..AGAIN).map(|_| permit(&snapshot, first)).collect();
     let wanted = Wanted::new(first, None, None);
-    let again = |permit: Permit| black_box(snapshot.broker.grant(permit, &wanted).now_or_never().expect("an answer at once")).map(drop);
+    let again = |permit: Permit| black_box(snapshot.broker.grant(permit, &wanted, &mut None).now_or_never().expect("an answer at once")).map(drop);
     let one = permit(&snapshot, first);
     let counted = allocation_counter::measure(|| again(one).expect("a credential"));
     let begun = Instant::now();

@@ -19,6 +19,7 @@ mod control;
 mod credentials;
 mod credentials_policy;
 mod credentials_scope;
+mod credentials_told;
 mod doctor;
 mod dpop;
 mod every_call;
