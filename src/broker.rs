@@ -43,6 +43,8 @@ pub struct Wanted<'w> {
     caller: &'w Caller,
     token: Option<&'w str>,
     scope: Option<&'w str>,
+    /// As whom Databricks knows the caller, by the operator's word.
+    known_as: Option<&'w Arc<str>>,
     /// As whom its permit says that the call goes on.
     principal: Option<&'w Arc<str>>,
 }
@@ -79,7 +81,13 @@ impl<'w> Wanted<'w> {
     /// narrower is known than that of all.
     #[must_use]
     pub fn new(caller: &'w Caller, token: Option<&'w str>, scope: Option<&'w str>) -> Self {
-        Self { caller, token, scope, principal: None }
+        Self { caller, token, scope, known_as: None, principal: None }
+    }
+
+    /// The same of a caller whom Databricks knows as `known_as`, by the operator's word.
+    #[must_use]
+    pub fn known_as(self, known_as: Option<&'w Arc<str>>) -> Self {
+        Self { known_as, ..self }
     }
 }
 

@@ -256,6 +256,7 @@ async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, 
     found.policies = permit.policies().to_vec();
     found.stage = Stage::Broker;
     let wanted = Wanted::new(caller, call.headers.authorization.map(authn::bare), intent.scope.as_deref());
+    let wanted = wanted.known_as(snapshot.authorizer.known_as(caller));
     if found.shadow {
         snapshot.broker.rehearse(&permit, &wanted, &mut found.manner)?;
         return Ok(Outcome::Observed);

@@ -2,6 +2,7 @@
 //!
 //! ```json
 //! [{ "type": "Job", "id": "stage/42", "parents": [{ "type": "Collection", "id": "pii" }], "tags": { "owner": "risk" } },
+//!  { "type": "User", "id": "corp/alice", "tags": { "databricks_user": "alice@example.com" } },
 //!  { "type": "Table", "id": "prod/0a1b-2c", "same_as": "prod/main.pii.people" }]
 //! ```
 //!
@@ -9,6 +10,7 @@
 
 mod entry;
 mod groups;
+mod known;
 mod listed;
 
 use std::{
@@ -19,7 +21,7 @@ use std::{
 
 use self::{groups::Membership, listed::Listed};
 use super::text::shown_entity;
-use crate::model::{EntityRef, Faults, Vocabulary};
+use crate::model::{Caller, EntityRef, Faults, Vocabulary};
 
 /// Every listed entity by name, ancestors flattened once, so that a request takes only what it names.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +31,8 @@ pub(super) struct Inventory {
     same: Arc<HashMap<EntityRef, EntityRef>>,
     /// Groups whose members are those that are listed, whatever tokens say.
     closed: HashSet<EntityRef>,
+    /// As whom Databricks knows principals.
+    known: HashMap<EntityRef, Arc<str>>,
     warnings: Faults,
 }
 
@@ -61,7 +65,9 @@ impl Inventory {
         let mut faults = Faults::default();
         groups::ways_in(&listed, &memberships, &closed, &mut faults);
         let items = flatten(&listed, &memberships, &mut faults);
-        faults.or(Self { items, same: Arc::new(listed.same), closed, warnings: groups::look_alikes(&memberships) })
+        let (known, mut warnings) = (known::names(&listed), known::shared(&listed));
+        warnings.append(groups::look_alikes(&memberships));
+        faults.or(Self { items, same: Arc::new(listed.same), closed, known, warnings })
     }
 
     /// What is likely not meant.
@@ -87,6 +93,15 @@ impl Inventory {
     /// `None` where the inventory does not have the entity.
     pub(super) fn tags(&self, entity: &EntityRef) -> Option<&BTreeMap<String, String>> {
         self.items.get(entity).map(|item| &item.tags)
+    }
+
+    /// As whom Databricks knows the principal of `caller`, where the inventory says.
+    pub(super) fn known_as(&self, caller: &Caller) -> Option<&Arc<str>> {
+        // Most inventories say nothing, and names are made at some cost.
+        if self.known.is_empty() {
+            return None;
+        }
+        self.known.get(&caller.principal()?.entity())
     }
 
     pub(super) fn has(&self, entity: &EntityRef) -> bool {

@@ -117,7 +117,8 @@ async fn stages(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms
     report.stage = "broker";
     // Claims stand for a token: nothing of it is sent here.
     let token = call.headers.authorization.map(authn::bare).or(caller.token.as_ref().map(|_| ""));
-    let (wanted, mut manner) = (Wanted::new(&caller, token, intent.scope.as_deref()), None);
+    let wanted = Wanted::new(&caller, token, intent.scope.as_deref()).known_as(snapshot.authorizer.known_as(&caller));
+    let mut manner = None;
     let foretold = snapshot.broker.foretell(&intent.target, ordered.as_ref(), &wanted, &mut manner);
     report.credential = manner.as_ref().map(pipeline::credential);
     foretold

@@ -17,6 +17,7 @@ mod candidate;
 mod claims;
 mod control;
 mod credentials;
+mod credentials_inventory;
 mod credentials_policy;
 mod credentials_scope;
 mod credentials_told;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::known;
 use crate::{
     authz::{
         canonical,
@@ -49,6 +50,7 @@ impl Entry {
         match entity {
             Err(fault) => faults.push(fault),
             Ok(entity) => {
+                faults.extend(known::faults_of(&entity, &tags));
                 faults.extend(good.iter().filter_map(|parent| misplaced(&entity, parent, vocabulary)));
                 let same_as = same_as(object, &entity, vocabulary).map_err(|fault| faults.push(fault)).ok().flatten();
                 if same_as.is_some() && !(good.is_empty() && tags.is_empty()) {
