@@ -15,6 +15,7 @@ mod coverage;
 mod credentials;
 mod difference;
 mod edges;
+mod ends;
 mod engine;
 mod environments;
 mod explain;
@@ -60,7 +61,7 @@ use self::{
     cache::{Cache, Candidates, Entry, Key},
     constraint::Constraint,
     edges::{Edge, Span},
-    engine::{Engine, Unposable},
+    engine::{Answer, Engine, Unposable},
     explain::Effort,
     footprint::Footprint,
     hits::{Decision, Hits},
@@ -357,7 +358,8 @@ impl Authorizer {
             let permits = candidates.numbers.iter().filter_map(|number| self.policy(*number)).filter(|policy| !policy.is_forbid());
             permits.filter(|permit| covers(permit, question, resource)).map(|permit| &*permit.id).collect()
         };
-        Outcome::new(question, &answers, find, near)
+        let until = |answer: &Answer| self.until(answer, candidates, caller, facts.time_ms);
+        Outcome::new(question, &answers, find, near, until)
     }
 
     fn placed(&self, id: &str) -> Option<&Placed> {

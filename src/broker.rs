@@ -47,6 +47,8 @@ pub struct Wanted<'w> {
     known_as: Option<&'w Arc<str>>,
     /// As whom its permit says that the call goes on.
     principal: Option<&'w Arc<str>>,
+    /// When what permits the call could end, in seconds since the epoch.
+    permitted_until: Option<i64>,
 }
 
 /// What stands in `authorization` when the call goes on.
@@ -81,7 +83,7 @@ impl<'w> Wanted<'w> {
     /// narrower is known than that of all.
     #[must_use]
     pub fn new(caller: &'w Caller, token: Option<&'w str>, scope: Option<&'w str>) -> Self {
-        Self { caller, token, scope, known_as: None, principal: None }
+        Self { caller, token, scope, known_as: None, principal: None, permitted_until: None }
     }
 
     /// The same of a caller whom Databricks knows as `known_as`, by the operator's word.

@@ -54,6 +54,11 @@ impl Edge {
         (unknown == 0).then_some(edges)
     }
 
+    /// Whether it is told from the end of the caller's token.
+    fn is_of_expiry(self) -> bool {
+        matches!(self.base, Base::Expiry)
+    }
+
     /// The moments at which it stands around `now`, in milliseconds since the epoch.
     fn moments(self, now: i64, token: Option<&Token>) -> impl Iterator<Item = i64> {
         let after = |seconds: i64| Some(seconds.saturating_mul(1000).saturating_add(self.offset));
@@ -91,6 +96,12 @@ impl Span {
     pub(super) fn holds(self, now: i64) -> bool {
         self.from <= now && now < self.until
     }
+}
+
+/// The next of `edges` after `now`, in milliseconds since the epoch, but for those told from the end of the caller's token; `None` where there is none.
+pub(super) fn next<'e>(now: i64, edges: impl IntoIterator<Item = &'e Edge>, caller: &Caller) -> Option<i64> {
+    let lasting = edges.into_iter().filter(|edge| !edge.is_of_expiry());
+    lasting.flat_map(|edge| edge.moments(now, caller.token.as_deref())).filter(|moment| *moment > now).min()
 }
 
 /// The edges of a comparison of the time with something that a token or the policy says.

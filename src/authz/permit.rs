@@ -16,6 +16,7 @@ use crate::model::{Reason, Refusal, Target};
 pub struct Permit {
     policies: Arc<[String]>,
     ordered: Option<Ordered>,
+    until_ms: Option<i64>,
     target: Arc<Target>,
 }
 
@@ -27,6 +28,8 @@ pub(super) enum Outcome {
         policies: Arc<[String]>,
         /// What they say of the credential.
         ordered: Option<Ordered>,
+        /// When a condition of theirs could end it, or one of a forbid; the end of the caller's token is none.
+        until_ms: Option<i64>,
     },
     Refused(Refusal),
 }
@@ -49,6 +52,13 @@ impl Permit {
         self.ordered.as_ref()
     }
 
+    /// How long the policies permit it at least, in milliseconds since the epoch, where what they say of the time could end it: a grant does, and so do hours
+    /// of the day and the time since somebody has signed in. `None` where the time alone does not. That the caller's token ends is no part of it.
+    #[must_use]
+    pub fn until_ms(&self) -> Option<i64> {
+        self.until_ms
+    }
+
     /// Where the permitted call goes: a credential is for this target, whatever else is known of the call.
     #[must_use]
     pub fn target(&self) -> &Arc<Target> {
@@ -60,12 +70,13 @@ impl Permit {
 
 impl Outcome {
     /// Of one answer for each of the question's resources, every one of which must allow. `find` gives a policy by its id, and `near` the permits
-    /// whose scope covers a resource though their conditions do not hold.
+    /// whose scope covers a resource though their conditions do not hold. `until` says of an answer when the time could end it.
     pub(super) fn new<'p>(
         question: &Question,
         answers: &[Answer],
         find: impl Fn(&str) -> Option<&'p Compiled>,
         near: impl Fn(&Node) -> Vec<&'p str>,
+        until: impl Fn(&Answer) -> Option<i64>,
     ) -> Self {
         let failed: BTreeSet<&String> = answers.iter().flat_map(|answer| &answer.failed).collect();
         if !failed.is_empty() {
@@ -82,7 +93,7 @@ impl Outcome {
         match denied {
             None if answered => {
                 let permits: BTreeSet<&String> = answers.iter().flat_map(|answer| &answer.determining).collect();
-                Self::permitted(permits, find)
+                Self::permitted(permits, answers.iter().filter_map(until).min(), find)
             }
             None => Self::refused(Reason::Internal, "no answer for some resource".to_owned(), BTreeSet::new()),
             Some((resource, _)) => Self::refused(Reason::PolicyNoPermit, missing(question, resource, &near(resource)), BTreeSet::new()),
@@ -90,10 +101,10 @@ impl Outcome {
     }
 
     /// Of the permits that held, which may name one credential between them.
-    fn permitted<'p>(permits: BTreeSet<&String>, find: impl Fn(&str) -> Option<&'p Compiled>) -> Self {
+    fn permitted<'p>(permits: BTreeSet<&String>, until_ms: Option<i64>, find: impl Fn(&str) -> Option<&'p Compiled>) -> Self {
         let policies: Vec<&Compiled> = permits.iter().filter_map(|id| find(id)).collect();
         match credentials::of_all(&policies) {
-            Ok(ordered) => Self::Permitted { policies: permits.into_iter().cloned().collect(), ordered: ordered.cloned() },
+            Ok(ordered) => Self::Permitted { policies: permits.into_iter().cloned().collect(), ordered: ordered.cloned(), until_ms },
             Err(two) => {
                 let detail = format!("{} permit it with different credentials", listed(two.iter().map(|policy| &*policy.id)));
                 Self::refused(Reason::CredentialConflict, detail, permits)
@@ -140,7 +151,7 @@ impl Outcome {
     pub(super) fn bytes(&self) -> usize {
         let listed = |ids: &[String]| ids.iter().map(|id| id.len() + size_of::<String>()).sum::<usize>();
         match self {
-            Self::Permitted { policies, ordered: Some(Ordered::ServicePrincipal(id)) } => listed(policies) + id.len(),
+            Self::Permitted { policies, ordered: Some(Ordered::ServicePrincipal(id)), .. } => listed(policies) + id.len(),
             Self::Permitted { policies, .. } => listed(policies),
             Self::Refused(refusal) => size_of::<Refusal>() + refusal.detail.len() + listed(&refusal.policies),
         }
@@ -148,7 +159,9 @@ impl Outcome {
 
     pub(super) fn result(&self, target: &Arc<Target>) -> Result<Permit, Refusal> {
         match self {
-            Self::Permitted { policies, ordered } => Ok(Permit { policies: policies.clone(), ordered: ordered.clone(), target: Arc::clone(target) }),
+            Self::Permitted { policies, ordered, until_ms } => {
+                Ok(Permit { policies: policies.clone(), ordered: ordered.clone(), until_ms: *until_ms, target: Arc::clone(target) })
+            }
             Self::Refused(refusal) => Err(refusal.clone()),
         }
     }

@@ -3,6 +3,7 @@ mod corpus;
 mod coverage;
 mod credentials;
 mod decisions;
+mod ends;
 mod equivalence;
 mod faults;
 mod groups;

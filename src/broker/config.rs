@@ -106,10 +106,14 @@ impl Exchange {
         self.scope.as_deref().or(narrowest).unwrap_or(Intent::ALL_APIS)
     }
 
-    /// When a credential ends because the caller's token does, in seconds since the epoch; `None` of one that is not the caller's, or without a token.
+    /// When a credential ends because the caller's token or what permits the call does, in seconds since the epoch; `None` of one that is not the caller's,
+    /// or where nothing of this ends.
     pub(super) fn bound(&self, wanted: &Wanted<'_>) -> Option<i64> {
-        let own = !matches!(self.subject, Subject::Client { .. });
-        wanted.caller.token.as_ref().filter(|_| own).map(|token| token.expires_at)
+        if matches!(self.subject, Subject::Client { .. }) {
+            return None;
+        }
+        let token = wanted.caller.token.as_ref().map(|token| token.expires_at);
+        [token, wanted.permitted_until].into_iter().flatten().min()
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Flight {
     pub scope: Box<str>,
     /// What may be told of the credential, but for its end.
     pub manner: Manner,
-    /// When the caller's token ends, in seconds since the epoch; `None` without one.
+    /// When the caller's token ends, or what permits the call, in seconds since the epoch; `None` where neither does.
     pub caller_until: Option<i64>,
 }
 

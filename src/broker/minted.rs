@@ -25,9 +25,9 @@ pub(super) struct Minted {
     until: i64,
     /// From when on another is fetched while this one is used.
     renew: i64,
-    /// When the token ends that the caller had when it was made, in seconds since the epoch; `None` without one.
+    /// When the caller's token, or what permitted the call, ends for which it was made, in seconds since the epoch; `None` where neither does.
     caller_until: Option<i64>,
-    /// Whether it ends because that token does, so that another for the same token would end no later.
+    /// Whether it ends because of that, so that another for the same would end no later.
     ends_with_caller: bool,
     /// What may be told of it.
     manner: Manner,
@@ -37,7 +37,7 @@ pub(super) struct Minted {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
     pub window_s: i64,
-    /// When the caller's token ends, since the epoch; `None` without one.
+    /// When the caller's token ends, or what permits the call, since the epoch; `None` where neither does.
     pub caller_until: Option<i64>,
     /// Since the epoch.
     pub now: i64,
@@ -94,7 +94,7 @@ impl Minted {
         now < self.until
     }
 
-    /// Whether another should be fetched by now, for a caller whose token ends then: only where that would last longer.
+    /// Whether another should be fetched by now, for a call that may last until then: only where that would last longer.
     pub(super) fn is_due(&self, now: i64, caller_until: Option<i64>) -> bool {
         now >= self.renew && (caller_until > self.caller_until || !self.ends_with_caller)
     }

@@ -31,7 +31,8 @@ impl Broker {
         wanted: &Wanted<'p>,
         manner: &mut Option<Manner>,
     ) -> Result<(&'p Mode, Wanted<'p>), Refusal> {
-        let way = self.way(permit.target(), permit.ordered(), wanted, manner);
+        let wanted = Wanted { permitted_until: permit.until_ms().map(|until| until.div_euclid(1000)), ..*wanted };
+        let way = self.way(permit.target(), permit.ordered(), &wanted, manner);
         way.map_err(|refusal| match refusal.reason {
             Reason::CredentialConflict => Refusal { policies: permit.policies().to_vec(), ..refusal },
             _ => refusal,

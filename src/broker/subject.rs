@@ -171,6 +171,8 @@ pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
     let told = if let Subject::Assertion { identity, .. } = &exchange.subject { identity.told(wanted) } else { None };
     fields.option(told);
     fields.option(caller.token.as_ref().map(|token| &token.digest)).option(caller.peer.as_ref().map(crate::model::SpiffeId::as_str));
+    // One that is for a permit which ends is not for what is permitted without end.
+    fields.option(wanted.permitted_until.map(i64::to_be_bytes).as_ref());
     if matches!(exchange.subject, Subject::Caller) {
         fields.option(wanted.token.map(|token| digest::of(token.as_bytes())).as_ref());
     }

@@ -93,9 +93,14 @@ impl Form {
 
     /// The `sub` of the assertion that is exchanged.
     pub(crate) fn subject(&self) -> String {
+        self.claims()["sub"].as_str().unwrap().to_owned()
+    }
+
+    /// Those of the assertion that is exchanged.
+    pub(crate) fn claims(&self) -> serde_json::Value {
         use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
         let claims = URL_SAFE_NO_PAD.decode(self.get("subject_token").split('.').nth(1).unwrap()).unwrap();
-        serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["sub"].as_str().unwrap().to_owned()
+        serde_json::from_slice(&claims).unwrap()
     }
 }
 

@@ -31,17 +31,23 @@ pub(crate) struct Exchanging {
 }
 
 impl Exchanging {
-    pub(crate) async fn start(credentials: Value, more: impl Fn(Options) -> Options) -> Self {
+    pub(crate) async fn start(credentials: Value, options: Options) -> Self {
+        Self::with(credentials, options, |_| {}).await
+    }
+
+    /// The same with something else in the configuration.
+    pub(crate) async fn with(credentials: Value, options: Options, more: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("assertion.pem"), generate(Algorithm::Es256).unwrap()).unwrap();
-        let signing = |config: &mut Value| {
+        let signing = move |config: &mut Value| {
             config["trust"]["assertion"] = json!({ "keys": ["assertion.pem"], "issuer": ISSUER });
             config["workspaces"][0]["account_id"] = json!(ACCOUNT);
             config["workspaces"][0]["credentials"] = json!({ "mode": "strip" });
             config["listen"]["control"] = json!("lakegate.sock");
+            more(config);
         };
-        let options = options().folder(folder.path().to_owned()).policies(&[("all.cedar", POLICY)]).configure(signing);
-        let mut world = world(more(options)).await;
+        let options = options.folder(folder.path().to_owned()).policies(&[("all.cedar", POLICY)]).configure(signing);
+        let mut world = world(options).await;
         let keys: Value = serde_json::from_str(&world.admin("/.well-known/jwks.json").await.unwrap().1).unwrap();
         world.workspace.federate(FederationPolicy::new(ISSUER, ACCOUNT, keys));
         let mut config = world.config().clone();
@@ -90,7 +96,7 @@ impl Exchanging {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_works_with_the_callers_token_and_the_workspace_sees_one_of_its_own() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     all.world.workspace.admit(&["alice"]);
     let token = all.token("alice");
     let sidecar = all.world.sidecar(&all.world.workloads.trainer, STAGE.host).await.unwrap();
@@ -100,23 +106,29 @@ async fn the_sdk_works_with_the_callers_token_and_the_workspace_sees_one_of_its_
         assert_eq!(call["error"], Value::Null, "{call}");
     }
     let arrived = all.arrived();
-    let [value] = arrived.iter().collect::<Vec<_>>()[..] else { panic!("{arrived:?}") };
-    let databricks = value.strip_prefix("Bearer ").unwrap();
-    assert!(databricks != token && all.world.workspace.principal_of(databricks).as_deref() == Some("alice"), "{value}");
-    assert_eq!(all.world.workspace.exchanges().len(), 1);
-    let sent = all.world.workspace.exchanges().pop().unwrap();
-    assert!(sent.form.iter().all(|(_, value)| *value != token) && sent.authorization.is_none(), "the caller's token went nowhere");
+    let databricks: Vec<&str> = arrived.iter().map(|value| value.strip_prefix("Bearer ").unwrap()).collect();
+    for given in &databricks {
+        assert!(*given != token && all.world.workspace.principal_of(given).as_deref() == Some("alice"), "{given}");
+    }
+    // Each with the narrowest scope of what was called.
+    let sent = all.world.workspace.exchanges();
+    let scopes: BTreeSet<&str> = sent.iter().filter_map(|exchange| exchange.field("scope")).collect();
+    assert_eq!(scopes, BTreeSet::from(["jobs", "model-serving model-serving-inference", "sql"]));
+    assert_eq!((sent.len(), databricks.len()), (3, 3));
+    for sent in &sent {
+        assert!(sent.form.iter().all(|(_, value)| *value != token) && sent.authorization.is_none(), "the caller's token went nowhere");
+    }
     // Somebody else is somebody else there too
     send(&all.world, &query_as(SALES, &all.token("bob"))).await;
     let refused = send(&all.world, &query_as(SALES, &all.token("bob"))).await;
     assert_eq!(outcome(&refused), (403, "CREDENTIAL_REFUSED".to_owned()));
     assert!(String::from_utf8_lossy(&refused.body).contains("`bob`"), "{}", String::from_utf8_lossy(&refused.body));
-    all.tells_nothing(&[&token, databricks]).await;
+    all.tells_nothing(&[&[token.as_str()], &*databricks].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_first_requests_of_one_caller_make_one_exchange() {
-    let all = Arc::new(Exchanging::start(json!({ "mode": "exchange" }), |options| options).await);
+    let all = Arc::new(Exchanging::start(json!({ "mode": "exchange" }), options()).await);
     let request = query_as(SALES, &all.token("alice"));
     let client = all.world.client(Listener::Istio, &all.world.workloads.trainer).unwrap();
     let mut tasks = JoinSet::new();
@@ -139,7 +151,7 @@ async fn a_thousand_first_requests_of_one_caller_make_one_exchange() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_token_endpoint_does_is_a_refusal_or_a_fault_and_it_is_served_again() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     let unavailable = (503, "CREDENTIAL_UNAVAILABLE".to_owned());
     for (number, (fault, expected)) in [
         (TokenFault::Down, unavailable.clone()),
@@ -173,7 +185,7 @@ async fn whatever_the_token_endpoint_does_is_a_refusal_or_a_fault_and_it_is_serv
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchange_that_takes_longer_than_its_check_serves_the_retry() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     all.world.workspace.set_token_fault(Some(TokenFault::Slow(Duration::from_millis(2_500))));
     let token = all.token("alice");
     let answer = send(&all.world, &query_as(SALES, &token)).await;
@@ -185,7 +197,7 @@ async fn an_exchange_that_takes_longer_than_its_check_serves_the_retry() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_caller_has_no_use_of_a_credential_that_is_there() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     let token = all.token("alice");
     until(&all.world, (200, "OK"), || query_as(SALES, &token)).await;
     let revoked = all.world.run(&["revoke", "--issuer", "corp", "--subject", "alice", "--control", "lakegate.sock"]).await.unwrap();
@@ -198,7 +210,7 @@ async fn a_revoked_caller_has_no_use_of_a_credential_that_is_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_mesh_added_and_every_other_credential_stay_behind() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     let request = || {
         let request = query_as(SALES, &all.token("alice"));
         let unwanted = [
@@ -234,7 +246,7 @@ async fn a_secret_that_changes_is_used_at_once() {
     secret(&first, "old\n");
     let file = first.path().join("databricks.secret");
     let credentials = json!({ "mode": "client-credentials", "client_id": CLIENT, "secret_file": file });
-    let all = Exchanging::start(credentials, |options| options).await;
+    let all = Exchanging::start(credentials, options()).await;
     all.world.workspace.register_client(CLIENT, "new");
     let token = all.token("alice");
     let answer = send(&all.world, &query_as(SALES, &token)).await;

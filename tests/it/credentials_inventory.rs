@@ -6,7 +6,7 @@ use lakegate_testkit::{raw::Request, world::STAGE};
 use serde_json::{Value, json};
 
 use crate::{
-    asking::{PATIENCE, SALES, outcome, query_as, send, send_as, status_until, until},
+    asking::{PATIENCE, SALES, options, outcome, query_as, send, send_as, status_until, until},
     credentials::Exchanging,
 };
 
@@ -30,7 +30,7 @@ fn bare() -> Request {
 
 /// A world in which Databricks knows people by their address, with an empty inventory.
 async fn listing() -> Exchanging {
-    let mut all = Exchanging::start(json!({ "mode": "exchange", "identity": "email" }), |options| options).await;
+    let mut all = Exchanging::start(json!({ "mode": "exchange", "identity": "email" }), options()).await;
     fs::write(all.world.folder().join("entities.json"), "[]").unwrap();
     all.world.write_policy("workloads.cedar", WORKLOADS).unwrap();
     let mut config = all.world.config().clone();

@@ -51,6 +51,19 @@ async fn a_permit_changes_the_mode_as_far_as_the_target_lets_it() {
     }
 }
 
+/// A grant of access for a time is one way to this.
+#[tokio::test]
+async fn what_is_permitted_until_then_is_signed_for_no_longer() {
+    let end = lakegate_testkit::clock::now_s() + 600;
+    let until = jiff::Timestamp::from_second(end).unwrap().strftime("%Y-%m-%dT%H:%M:%SZ");
+    for (when, ends) in [(String::new(), false), (format!("when {{ context.request.time < datetime(\"{until}\") }}"), true)] {
+        let world = Brokered::new(How::Assertion, None, &format!("@id(\"all\") permit (principal, action, resource) {when};")).await;
+        world.sent(None).await.unwrap();
+        let expires = world.endpoint.asked()[0].claims()["exp"].as_i64().unwrap();
+        assert_eq!(expires <= end, ends, "{expires} of {end}");
+    }
+}
+
 /// A principal that a permit names has a credential of its own, beside the one that the caller has otherwise.
 #[tokio::test]
 async fn the_principal_of_a_permit_shares_no_credential() {

@@ -7,7 +7,7 @@ use lakegate_testkit::{raw::Request, workspace::TokenFault, world::STAGE};
 use serde_json::{Value, json};
 
 use crate::{
-    asking::{PATIENCE, SALES, outcome, query_as, send, until},
+    asking::{PATIENCE, SALES, options, outcome, query_as, send, until},
     brokered::{ALL, Brokered, How, ROBOT},
     credentials::Exchanging,
 };
@@ -83,7 +83,7 @@ async fn what_is_refused_says_which_mode_failed() {
 /// Through a real Envoy: the record of each call, and what `explain` and `why` make of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_record_and_explain_say_with_which_credential_a_call_goes_on() {
-    let all = Exchanging::start(json!({ "mode": "exchange" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
     all.world.workspace.admit(&["alice"]);
     let (alice, bob) = (all.token("alice"), all.token("bob"));
     until(&all.world, (200, "OK"), || query_as(SALES, &alice)).await;
@@ -128,7 +128,7 @@ async fn the_record_and_explain_say_with_which_credential_a_call_goes_on() {
 /// What the broker would refuse is refused where it is explained, with the mend.
 #[tokio::test(flavor = "multi_thread")]
 async fn explain_says_who_would_have_no_credential() {
-    let all = Exchanging::start(json!({ "mode": "exchange", "identity": "application_id" }), |options| options).await;
+    let all = Exchanging::start(json!({ "mode": "exchange", "identity": "application_id" }), options()).await;
     let (code, report, text) = explain(&all, &all.token("alice")).await;
     assert_ne!(code, Some(0));
     assert_eq!((&report["decision"], &report["reason"], &report["stage"]), (&json!("deny"), &json!("IDENTITY_UNKNOWN"), &json!("broker")));

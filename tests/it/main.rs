@@ -29,6 +29,7 @@ mod introspection;
 mod keycloak;
 mod keys;
 mod oidc;
+mod overnight;
 mod peers;
 mod policy_tests;
 mod reload;

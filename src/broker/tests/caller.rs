@@ -63,15 +63,20 @@ impl World {
     }
 
     pub(super) async fn grant(&self, caller: &Caller, token: Option<&str>) -> Result<Vec<u8>, Refusal> {
-        self.minted(&wanted(caller, token)).await
+        self.wanted(&wanted(caller, token)).await
     }
 
     /// Of a caller whom Databricks knows so by the operator's word.
     pub(super) async fn grant_known(&self, caller: &Caller, known_as: Option<&Arc<str>>) -> Result<Vec<u8>, Refusal> {
-        self.minted(&wanted(caller, Some("t")).known_as(known_as)).await
+        self.wanted(&wanted(caller, Some("t")).known_as(known_as)).await
     }
 
-    async fn minted(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, Refusal> {
+    /// The same of a call whose permit ends then, in seconds since the epoch.
+    pub(super) async fn permitted(&self, caller: &Caller, until: i64) -> Result<Vec<u8>, Refusal> {
+        self.wanted(&Wanted { permitted_until: Some(until), ..wanted(caller, Some("t")) }).await
+    }
+
+    async fn wanted(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, Refusal> {
         let key = subject::key(&self.exchange, wanted);
         let minted = match self.desk.at_hand(&self.exchange, &self.target, wanted, &key) {
             Some(minted) => minted,

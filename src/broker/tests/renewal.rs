@@ -100,6 +100,26 @@ async fn no_credential_outlives_the_window_or_the_callers_token() {
     }
 }
 
+/// A grant of access for a time, and whatever else of a policy ends with the time.
+#[tokio::test]
+async fn what_is_had_for_a_permit_that_ends_ends_with_it_and_is_for_nothing_else() {
+    let world = World::start().await;
+    let (begun, alice) = (world.clock.now(), caller("alice", 3_000));
+    let lasting = world.authorization(&alice).await.unwrap();
+    for end in [begun + 600, begun + 900] {
+        let granted = world.permitted(&alice, end).await.unwrap();
+        assert!(granted != lasting && world.endpoint.left(&granted).unwrap() <= end - begun, "Databricks itself lets it end");
+        assert_eq!(world.permitted(&alice, end).await.unwrap(), granted);
+        // A renewed token of the caller makes it no longer.
+        assert_eq!(world.permitted(&until(&alice, begun + 5_000), end).await.unwrap(), granted);
+    }
+    assert_eq!(world.authorization(&alice).await.unwrap(), lasting);
+    assert_eq!(world.endpoint.count(), 3);
+    // Where the caller's token ends first, so does the credential.
+    let short = world.permitted(&until(&caller("bob", 0), begun + 300), begun + 600).await.unwrap();
+    assert!(world.endpoint.left(&short).unwrap() <= 300);
+}
+
 #[tokio::test]
 async fn a_token_that_is_taken_a_moment_after_its_end_still_has_a_credential() {
     let world = World::start().await;

@@ -108,7 +108,7 @@ pub struct Credentials {
     /// The scopes to ask for: `narrowest` for those that the catalog says a call needs, or the same for every call, with one space between each, as `all-apis`.
     #[schemars(extend("default" = "narrowest"), example = &"all-apis")]
     pub scope: Option<String>,
-    /// How long one token is used at most; 1m to 24h. Never longer than the caller's own is good.
+    /// How long one token is used at most; 1m to 24h. Never longer than the caller's own is good, or the call is permitted.
     #[schemars(extend("default" = "1h"))]
     pub window: Option<Span>,
     /// The issuers whose callers get a token, by name; all unless given.
