@@ -109,7 +109,7 @@ fn main() {
     let callers: Vec<Caller> = (0..=CALLERS).map(caller).collect();
     let grant = async |caller: &Caller| {
         let wanted = Wanted::new(caller, None, None);
-        snapshot.broker.grant(permit(&snapshot, caller), &wanted).await.map(drop).expect("a credential");
+        snapshot.broker.grant(permit(&snapshot, caller), &wanted, &mut None).await.map(drop).expect("a credential");
     };
     let (first, rest) = callers.split_first().expect("a caller");
     // Decisions are remembered too; only what credentials add is wanted.
@@ -123,7 +123,7 @@ fn main() {
     });
     let permits = |count: u32| (0..count).map(|_| permit(&snapshot, first)).collect::<Vec<Permit>>();
     let wanted = Wanted::new(first, None, None);
-    let again = |permit: Permit| black_box(snapshot.broker.grant(permit, &wanted).now_or_never().expect("an answer at once")).map(drop);
+    let again = |permit: Permit| black_box(snapshot.broker.grant(permit, &wanted, &mut None).now_or_never().expect("an answer at once")).map(drop);
     let all = |permits: Vec<Permit>| permits.into_iter().for_each(|permit| again(permit).expect("a credential"));
     // Of many, since the cache tidies up now and then.
     let few = permits(COUNTED);

@@ -25,7 +25,7 @@ use crate::{
     telemetry::Registry,
 };
 
-pub use entry::{Candidate, Decision, Entry, Identity, Param, RefusedToken, Response};
+pub use entry::{Candidate, Credential, Decision, Entry, Identity, Param, RefusedToken, Response};
 pub use facts::{Cut, Facts};
 pub use recorded::{
     Recorded, RecordedClaims, RecordedEntity, RecordedFacts, RecordedField, RecordedIdentity, RecordedParam, RecordedResource, RecordedValue,

@@ -265,6 +265,12 @@ impl Authorizer {
         self.engine.inventory.second_names()
     }
 
+    /// As whom Databricks knows whom policies judge, where the inventory says: the user name of a person, the application id of a program or a workload.
+    #[must_use]
+    pub fn known_as(&self, caller: &Caller) -> Option<&Arc<str>> {
+        self.engine.inventory.known_as(caller)
+    }
+
     /// Access for a time: what is yet to begin, what holds now, what has ended.
     #[must_use]
     pub fn grants(&self) -> &[Grant] {

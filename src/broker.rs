@@ -8,6 +8,7 @@ mod answer;
 mod config;
 mod desk;
 mod flight;
+mod manner;
 mod metrics;
 mod minted;
 mod ordered;
@@ -25,11 +26,12 @@ use prometheus_client::registry::Registry;
 pub use self::{
     config::{Config, Exchange, Identity, Mode, PrincipalRule, Subject},
     desk::EndpointStatus,
+    manner::Manner,
     trial::{Answered, NOBODY, Probe, Said, Sent, TokenFacts, Trial, TrialEnd},
 };
 use self::{desk::Desk, subject::Whom};
 use crate::{
-    authz::Permit,
+    authz::{Ordered, Permit},
     clock::Clock,
     model::{Caller, Reason, Refusal, Target},
     net::Client,
@@ -41,6 +43,8 @@ pub struct Wanted<'w> {
     caller: &'w Caller,
     token: Option<&'w str>,
     scope: Option<&'w str>,
+    /// As whom Databricks knows the caller, by the operator's word.
+    known_as: Option<&'w Arc<str>>,
     /// As whom its permit says that the call goes on.
     principal: Option<&'w Arc<str>>,
     /// When what permits the call could end, in seconds since the epoch.
@@ -79,7 +83,13 @@ impl<'w> Wanted<'w> {
     /// narrower is known than that of all.
     #[must_use]
     pub fn new(caller: &'w Caller, token: Option<&'w str>, scope: Option<&'w str>) -> Self {
-        Self { caller, token, scope, principal: None, permitted_until: None }
+        Self { caller, token, scope, known_as: None, principal: None, permitted_until: None }
+    }
+
+    /// The same of a caller whom Databricks knows as `known_as`, by the operator's word.
+    #[must_use]
+    pub fn known_as(self, known_as: Option<&'w Arc<str>>) -> Self {
+        Self { known_as, ..self }
     }
 }
 
@@ -99,22 +109,26 @@ impl Broker {
         self.desk.metrics.register(registry);
     }
 
-    /// The credential for the call that `permit` is for. Awaits only where a mode mints and nothing is at hand.
+    /// The credential for the call that `permit` is for. Awaits only where a mode mints and nothing is at hand. What may be told of it is in `manner` as soon
+    /// as it is known, and stays there however this ends.
     ///
     /// # Errors
     /// `CredentialUnavailable` where the target has no mode, since nothing is guessed, or where its token endpoint is at fault; `CredentialConflict` where
     /// the permit wants what the target does not do; `IdentityUnknown` and `CredentialRefused` of this caller.
-    pub async fn grant(&self, permit: Permit, wanted: &Wanted<'_>) -> Result<Grant, Refusal> {
-        let (mode, wanted) = self.way(&permit, wanted)?;
+    pub async fn grant(&self, permit: Permit, wanted: &Wanted<'_>, manner: &mut Option<Manner>) -> Result<Grant, Refusal> {
+        let (mode, wanted) = self.permitted(&permit, wanted, manner)?;
         let credential = match mode {
             Mode::Passthrough => Credential::Passthrough,
             Mode::Strip => Credential::Strip,
             Mode::Exchange(exchange) => {
                 let key = subject::key(exchange, &wanted);
-                let minted = match self.desk.at_hand(exchange, permit.target(), &wanted, &key) {
-                    Some(minted) => minted,
-                    None => self.desk.fetch(exchange, permit.target(), &wanted, &key).await?,
+                let minted = if let Some(minted) = self.desk.at_hand(exchange, permit.target(), &wanted, &key) {
+                    minted
+                } else {
+                    *manner = Some(Manner::minting(exchange, &Whom::of(exchange, &wanted)?, &wanted));
+                    self.desk.fetch(exchange, permit.target(), &wanted, &key).await?
                 };
+                *manner = Some(minted.manner().clone());
                 Credential::Replace(minted.value())
             }
         };
@@ -125,15 +139,22 @@ impl Broker {
     ///
     /// # Errors
     /// As [`grant`](Self::grant).
-    pub fn rehearse(&self, permit: &Permit, wanted: &Wanted<'_>) -> Result<(), Refusal> {
-        match self.way(permit, wanted)? {
-            (Mode::Passthrough | Mode::Strip, _) => Ok(()),
-            (Mode::Exchange(exchange), wanted) => Whom::of(exchange, &wanted).map(|_| ()),
-        }
+    pub fn rehearse(&self, permit: &Permit, wanted: &Wanted<'_>, manner: &mut Option<Manner>) -> Result<(), Refusal> {
+        let (mode, wanted) = self.permitted(permit, wanted, manner)?;
+        told(mode, &wanted, manner)
     }
 
-    fn mode(&self, permit: &Permit) -> Result<&Mode, Refusal> {
-        let Target { kind, name, .. } = &**permit.target();
+    /// The same of a call to `target` that policies would permit with what they have `ordered`: for whoever explains, and has no permit.
+    ///
+    /// # Errors
+    /// As [`grant`](Self::grant).
+    pub fn foretell(&self, target: &Target, ordered: Option<&Ordered>, wanted: &Wanted<'_>, manner: &mut Option<Manner>) -> Result<(), Refusal> {
+        let (mode, wanted) = self.way(target, ordered, wanted, manner)?;
+        told(mode, &wanted, manner)
+    }
+
+    fn mode(&self, target: &Target) -> Result<&Mode, Refusal> {
+        let Target { kind, name, .. } = target;
         let missing = || Refusal::new(Reason::CredentialUnavailable, "no credential mode is configured for the target");
         self.config.modes.get(&(*kind, name.clone())).ok_or_else(missing)
     }
@@ -161,6 +182,14 @@ impl Broker {
     pub fn gauge(&self) {
         self.desk.metrics.show(self.desk.shelf.len(), self.status().into_iter().map(|status| (status.target, status.degraded)));
     }
+}
+
+/// Says whose credential it would be.
+fn told(mode: &Mode, wanted: &Wanted<'_>, manner: &mut Option<Manner>) -> Result<(), Refusal> {
+    if let Mode::Exchange(exchange) = mode {
+        *manner = Some(Manner::minting(exchange, &Whom::of(exchange, wanted)?, wanted));
+    }
+    Ok(())
 }
 
 // === impl Grant ===

@@ -37,7 +37,7 @@ use asked::Answered;
 pub use candidate::Candidate;
 use candidate::{Comparer, Question};
 use found::{Found, Judged, Stage};
-pub use identity::{identity, refused_token};
+pub use identity::{credential, identity, refused_token};
 use metrics::Metrics;
 use remembered::Refusals;
 pub use snapshot::{ShadowTargets, Snapshot};
@@ -256,11 +256,12 @@ async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, 
     found.policies = permit.policies().to_vec();
     found.stage = Stage::Broker;
     let wanted = Wanted::new(caller, call.headers.authorization.map(authn::bare), intent.scope.as_deref());
+    let wanted = wanted.known_as(snapshot.authorizer.known_as(caller));
     if found.shadow {
-        snapshot.broker.rehearse(&permit, &wanted)?;
+        snapshot.broker.rehearse(&permit, &wanted, &mut found.manner)?;
         return Ok(Outcome::Observed);
     }
-    let grant = snapshot.broker.grant(permit, &wanted).await?;
+    let grant = snapshot.broker.grant(permit, &wanted, &mut found.manner).await?;
     found.stage = Stage::Respond;
     Ok(Outcome::Granted(grant))
 }

@@ -1,4 +1,6 @@
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 
 use super::facts::Facts;
 use crate::model::TokenDigest;
@@ -42,6 +44,8 @@ pub struct Entry {
     pub workspace: Option<String>,
     /// The policies that decided, sorted.
     pub policies: Vec<String>,
+    /// There where policies permit the call: with which credential it went on, or would have.
+    pub credential: Option<Credential>,
     /// Of the configuration and policies that decided.
     pub generation: u64,
     pub duration_us: u64,
@@ -68,6 +72,21 @@ pub struct Entry {
     pub facts: Option<Facts>,
     /// There where the candidate policies say something else than those that decided.
     pub candidate: Option<Candidate>,
+}
+
+/// With which credential a call goes on. Nothing of it is good for a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Credential {
+    /// `passthrough`, `strip`, `exchange`, `service-principal` or `client-credentials`.
+    pub mode: &'static str,
+    /// As whom, where a token is minted: the user name or application id that Databricks is told, and with `subject: caller` the subject of the caller's token.
+    #[serde(serialize_with = "shared")]
+    pub principal: Option<Arc<str>>,
+    /// What is asked for, where a token is minted; scopes with one space between each.
+    #[serde(serialize_with = "shared")]
+    pub scope: Option<Arc<str>>,
+    /// When the minted token is used no more, in seconds since the epoch; `None` where none was had.
+    pub expires_at: Option<i64>,
 }
 
 /// What the candidate policies would have decided.
@@ -151,4 +170,9 @@ impl Decision {
             Self::Aborted => "aborted",
         }
     }
+}
+
+#[expect(clippy::ref_option, reason = "serde hands fields over so")]
+fn shared<S: Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(serializer)
 }

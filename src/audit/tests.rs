@@ -149,3 +149,18 @@ fn the_proto_follows_the_record() {
     let written: Vec<&String> = entry.as_object().unwrap().keys().collect();
     assert_eq!(declared, written);
 }
+
+/// Whoever reads records needs no field that was added, and is not disturbed by it.
+#[test]
+fn a_record_with_a_credential_and_one_of_before_are_both_read() {
+    let credential = Credential { mode: "exchange", principal: Some("alice".into()), scope: None, expires_at: Some(60) };
+    let entry = Entry { event_id: "1".to_owned(), decision: Decision::Allow, credential: Some(credential), ..Entry::default() };
+    let line = serde_json::to_value(&entry).unwrap();
+    assert_eq!(line["credential"], serde_json::json!({ "mode": "exchange", "principal": "alice", "scope": null, "expires_at": 60 }));
+    let mut before = line.clone();
+    before.as_object_mut().unwrap().remove("credential").unwrap();
+    for line in [line, before] {
+        let read: Recorded = serde_json::from_value(line).unwrap();
+        assert_eq!((read.event_id.as_str(), read.decision.as_deref()), ("1", Some("allow")));
+    }
+}

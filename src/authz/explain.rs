@@ -15,7 +15,7 @@ use self::{
     values::Scene,
 };
 use super::{
-    Authorizer, covers,
+    Authorizer, Ordered, covers,
     engine::Posed,
     load::Placed,
     node::{Node, Question},
@@ -47,6 +47,9 @@ pub struct Explanation {
     pub near: Vec<NearMiss>,
     /// Whether there may be nearer ones: there were more than were looked at.
     pub near_cut: bool,
+    /// With which credential the call goes on, where the permits say.
+    #[serde(skip)]
+    pub ordered: Option<Ordered>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -151,6 +154,7 @@ fn report(question: Option<&Question>, intent: &Intent, outcome: &Outcome) -> Ex
         applicable: Vec::new(),
         near: Vec::new(),
         near_cut: false,
+        ordered: if let Outcome::Permitted { ordered, .. } = outcome { ordered.clone() } else { None },
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```json
 //! [{ "type": "Job", "id": "stage/42", "parents": [{ "type": "Collection", "id": "pii" }], "tags": { "owner": "risk" } },
+//!  { "type": "User", "id": "corp/alice", "tags": { "databricks_user": "alice@example.com" } },
 //!  { "type": "Table", "id": "prod/0a1b-2c", "same_as": "prod/main.pii.people" }]
 //! ```
 //!
@@ -9,6 +10,7 @@
 
 mod entry;
 mod groups;
+mod known;
 mod listed;
 
 use std::{
@@ -19,7 +21,7 @@ use std::{
 
 use self::{groups::Membership, listed::Listed};
 use super::text::shown_entity;
-use crate::model::{EntityRef, Faults, Vocabulary};
+use crate::model::{Caller, EntityRef, Faults, Vocabulary};
 
 /// Every listed entity by name, ancestors flattened once, so that a request takes only what it names.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +31,8 @@ pub(super) struct Inventory {
     same: Arc<HashMap<EntityRef, EntityRef>>,
     /// Groups whose members are those that are listed, whatever tokens say.
     closed: HashSet<EntityRef>,
+    /// As whom Databricks knows principals.
+    known: HashMap<EntityRef, Arc<str>>,
     warnings: Faults,
 }
 
@@ -36,6 +40,8 @@ pub(super) struct Inventory {
 struct Item {
     ancestors: Arc<[EntityRef]>,
     tags: BTreeMap<String, String>,
+    /// Whether it is said in what the entity is, be it nothing.
+    placed: bool,
 }
 
 /// What one entity may be in, by the inventory and group files.
@@ -61,7 +67,9 @@ impl Inventory {
         let mut faults = Faults::default();
         groups::ways_in(&listed, &memberships, &closed, &mut faults);
         let items = flatten(&listed, &memberships, &mut faults);
-        faults.or(Self { items, same: Arc::new(listed.same), closed, warnings: groups::look_alikes(&memberships) })
+        let (known, mut warnings) = (known::names(&listed), known::shared(&listed));
+        warnings.append(groups::look_alikes(&memberships));
+        faults.or(Self { items, same: Arc::new(listed.same), closed, known, warnings })
     }
 
     /// What is likely not meant.
@@ -89,8 +97,22 @@ impl Inventory {
         self.items.get(entity).map(|item| &item.tags)
     }
 
+    /// As whom Databricks knows the principal of `caller`, where the inventory says.
+    pub(super) fn known_as(&self, caller: &Caller) -> Option<&Arc<str>> {
+        // Most inventories say nothing, and names are made at some cost.
+        if self.known.is_empty() {
+            return None;
+        }
+        self.known.get(&caller.principal()?.entity())
+    }
+
     pub(super) fn has(&self, entity: &EntityRef) -> bool {
         self.items.contains_key(entity)
+    }
+
+    /// Whether the entity's groups are known: a group file has it, or it is listed with `parents`, be they none. One that is listed for its tags alone is not.
+    pub(super) fn knows_groups_of(&self, entity: &EntityRef) -> bool {
+        self.items.get(entity).is_some_and(|item| item.placed)
     }
 }
 
@@ -106,6 +128,7 @@ fn flatten(listed: &Listed, memberships: &[Membership<'_>], faults: &mut Faults)
     let place = |entity: &EntityRef, message: &str, help| {
         listed.fault_of(entity, message, help).or_else(|| told.get(entity).map(|membership| membership.fault(message, help)))
     };
+    let says_parents: HashSet<&EntityRef> = listed.entries.iter().filter(|entry| entry.says_parents).map(|entry| &entry.entity).collect();
     let tags: HashMap<&EntityRef, &BTreeMap<String, String>> = listed.entries.iter().map(|entry| (&entry.entity, &entry.tags)).collect();
     let mut items = HashMap::with_capacity(parents.len());
     // What stands in the same has the same ancestors, and most of a large inventory stands in few collections.
@@ -125,7 +148,8 @@ fn flatten(listed: &Listed, memberships: &[Membership<'_>], faults: &mut Faults)
             faults.extend(place(entity, &format!("`{}` is in itself, by way of its parents", shown_entity(entity)), None));
         }
         let tags = tags.get(entity).copied().cloned().unwrap_or_default();
-        items.insert(entity.clone(), Item { ancestors: Arc::clone(ancestors), tags });
+        let placed = says_parents.contains(entity) || told.contains_key(entity);
+        items.insert(entity.clone(), Item { ancestors: Arc::clone(ancestors), tags, placed });
     }
     faults.sort();
     items

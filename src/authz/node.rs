@@ -71,9 +71,9 @@ impl Question {
         const NOBODY: &str = "the call has neither a token nor a mesh identity that policies could judge";
         let principal = caller.principal().ok_or_else(|| Refusal::new(Reason::CredentialMissing, NOBODY))?;
         let ancestors = match &principal {
-            Principal::Token(token) if token.groups_elsewhere && !inventory.has(&principal.entity()) => {
+            Principal::Token(token) if token.groups_elsewhere && !inventory.knows_groups_of(&principal.entity()) => {
                 let detail = format!(
-                    "the token leaves out the groups of `{}`, who has too many of them, and neither the inventory nor a group file has that principal",
+                    "the token leaves out the groups of `{}`, who has too many of them, and neither the inventory (`parents`) nor a group file says them",
                     shown_entity(&principal.entity())
                 );
                 return Err(Refusal::new(Reason::GroupsUnknown, detail));

@@ -9,6 +9,7 @@ mod faults;
 mod groups;
 mod hits;
 mod ids;
+mod known;
 mod many;
 mod reports;
 mod roles;

@@ -66,14 +66,14 @@ pub struct PrincipalRule {
     pub peer: Option<SpiffePattern>,
 }
 
-/// As whom Databricks knows a caller.
+/// As whom Databricks knows a caller. But for `Subject` the operator's word goes before what the token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// People by their verified address, programs by their application id.
     Email,
     /// Everyone by the subject that their issuer knows them by; a workload without a token by its SPIFFE ID.
     Subject,
-    /// Programs alone, by the client that their token was given to.
+    /// Programs alone, by the client that their token was given to; workloads without a token by the operator's word.
     ApplicationId,
 }
 

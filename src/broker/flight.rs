@@ -8,6 +8,7 @@ use super::{
     answer::{self, Declined},
     config::Exchange,
     desk::{Counter, Desk},
+    manner::Manner,
     metrics::Counters,
     minted::{Bound, Minted},
     subject::{Order, SHORTEST, Whom},
@@ -31,6 +32,8 @@ pub(super) struct Flight {
     pub whom: Whom,
     /// The scopes that are asked for.
     pub scope: Box<str>,
+    /// What may be told of the credential, but for its end.
+    pub manner: Manner,
     /// When the caller's token ends, or what permits the call, in seconds since the epoch; `None` where neither does.
     pub caller_until: Option<i64>,
 }
@@ -97,7 +100,7 @@ impl Flight {
         }
         let value = json::read(&answer.body).map_err(|_| Failed::Answer("its answer is not strict JSON".to_owned()))?;
         let issued = answer::issued(&value, &self.exchange, &self.scope, now).map_err(Failed::Answer)?;
-        Ok(Minted::new(&issued, Bound { window_s: self.exchange.window_s, caller_until, now }))
+        Ok(Minted::new(&issued, Bound { window_s: self.exchange.window_s, caller_until, now }, self.manner.clone()))
     }
 
     /// Asks once, and once more where the endpoint was not reached, as far as such tries are few among all.

@@ -11,7 +11,10 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 
-use super::answer::{Issued, MARGIN};
+use super::{
+    answer::{Issued, MARGIN},
+    manner::Manner,
+};
 
 /// A credential as it travels. Its memory is overwritten when nothing holds it any more.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Minted {
     caller_until: Option<i64>,
     /// Whether it ends because of that, so that another for the same would end no later.
     ends_with_caller: bool,
+    /// What may be told of it.
+    manner: Manner,
 }
 
 /// What may end a credential before its own time. In seconds.
@@ -60,7 +65,7 @@ const LONGEST_AHEAD: i64 = 20 * 60 * 1000;
 
 impl Minted {
     /// Of what was asked for at `bound.now`.
-    pub(super) fn new(issued: &Issued<'_>, bound: Bound) -> Self {
+    pub(super) fn new(issued: &Issued<'_>, bound: Bound, manner: Manner) -> Self {
         let mut value = Zeroizing::new(Vec::with_capacity("Bearer ".len() + issued.token.len()));
         value.extend_from_slice(b"Bearer ");
         value.extend_from_slice(issued.token.as_bytes());
@@ -71,12 +76,17 @@ impl Minted {
         let ends = bound.now.saturating_add(issued.lifetime.min(bound.window_s)).saturating_add(SLACK);
         let ends_with_caller = bound.caller_until.is_some_and(|end| ends >= end);
         let renew = until.saturating_sub(ahead);
-        Self { value: Bytes::from_owner(Value(value)), until, renew, caller_until: bound.caller_until, ends_with_caller }
+        let manner = Manner { until: Some(until.div_euclid(1000)), ..manner };
+        Self { value: Bytes::from_owner(Value(value)), until, renew, caller_until: bound.caller_until, ends_with_caller, manner }
     }
 
     /// The whole value of `authorization`.
     pub(super) fn value(&self) -> Bytes {
         self.value.clone()
+    }
+
+    pub(super) fn manner(&self) -> &Manner {
+        &self.manner
     }
 
     /// Whether it may be used at `now`, in milliseconds since the epoch.
@@ -90,7 +100,8 @@ impl Minted {
     }
 
     fn bytes(&self) -> usize {
-        OVERHEAD.saturating_add(size_of::<Self>()).saturating_add(self.value.len())
+        let told = [&self.manner.principal, &self.manner.scope].into_iter().flatten().map(|text| text.len()).sum();
+        OVERHEAD.saturating_add(size_of::<Self>()).saturating_add(self.value.len()).saturating_add(told)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a permit says with which credential its calls go on, in place of the mode of their target.
 
 use super::{
-    Broker, Wanted,
+    Broker, Manner, Wanted,
     config::{Mode, Subject},
 };
 use crate::{
@@ -24,18 +24,45 @@ impl Broker {
         self.config.modes.get(&(target.kind, target.name.clone())).map_or(Ok(()), |mode| in_place_of(mode, ordered).map(|_| ()))
     }
 
-    /// How the call goes on, and as whom.
-    pub(super) fn way<'p>(&'p self, permit: &'p Permit, wanted: &Wanted<'p>) -> Result<(&'p Mode, Wanted<'p>), Refusal> {
-        let mode = self.mode(permit)?;
+    /// How the permitted call goes on, and as whom.
+    pub(super) fn permitted<'p>(
+        &'p self,
+        permit: &'p Permit,
+        wanted: &Wanted<'p>,
+        manner: &mut Option<Manner>,
+    ) -> Result<(&'p Mode, Wanted<'p>), Refusal> {
         let wanted = Wanted { permitted_until: permit.until_ms().map(|until| until.div_euclid(1000)), ..*wanted };
-        let Some(ordered) = permit.ordered() else { return Ok((mode, wanted)) };
-        let mode = in_place_of(mode, ordered).map_err(|why| {
-            let Target { kind, name, .. } = &**permit.target();
-            let detail = format!("its permit says `@credentials(\"{ordered}\")`, and of {} `{name}` {why}", kind.type_name().to_lowercase());
-            Refusal { policies: permit.policies().to_vec(), ..Refusal::new(Reason::CredentialConflict, detail) }
-        })?;
-        let principal = if let Ordered::ServicePrincipal(id) = ordered { Some(id) } else { None };
-        Ok((mode, Wanted { principal, ..wanted }))
+        let way = self.way(permit.target(), permit.ordered(), &wanted, manner);
+        way.map_err(|refusal| match refusal.reason {
+            Reason::CredentialConflict => Refusal { policies: permit.policies().to_vec(), ..refusal },
+            _ => refusal,
+        })
+    }
+
+    /// How a call to `target` goes on of which its permits say `ordered`, and as whom.
+    pub(super) fn way<'p>(
+        &'p self,
+        target: &Target,
+        ordered: Option<&'p Ordered>,
+        wanted: &Wanted<'p>,
+        manner: &mut Option<Manner>,
+    ) -> Result<(&'p Mode, Wanted<'p>), Refusal> {
+        *manner = ordered.map(Manner::ordered);
+        let mode = self.mode(target)?;
+        let (mode, principal) = match ordered {
+            None => (mode, None),
+            Some(ordered) => {
+                let mode = in_place_of(mode, ordered).map_err(|why| {
+                    let Target { kind, name, .. } = target;
+                    let detail = format!("its permit says `@credentials(\"{ordered}\")`, and of {} `{name}` {why}", kind.type_name().to_lowercase());
+                    Refusal::new(Reason::CredentialConflict, detail)
+                })?;
+                (mode, if let Ordered::ServicePrincipal(id) = ordered { Some(id) } else { None })
+            }
+        };
+        let wanted = Wanted { principal, ..*wanted };
+        *manner = Some(Manner::of(mode, &wanted));
+        Ok((mode, wanted))
     }
 }
 

@@ -54,7 +54,7 @@ impl Whom {
             return Ok(Self::Principal(client_id.to_string()));
         }
         match &exchange.subject {
-            Subject::Assertion { identity, .. } => identity.of(wanted.caller).map(Self::Named),
+            Subject::Assertion { identity, .. } => identity.of(wanted).map(Self::Named),
             Subject::Caller => {
                 let token = wanted.token.ok_or_else(|| unknown("the call has no token that could be exchanged".to_owned()))?;
                 Ok(Self::Bearer(Secret::new(token)))
@@ -116,30 +116,48 @@ fn unknown(detail: String) -> Refusal {
 // === impl Identity ===
 
 impl Identity {
-    /// As whom Databricks knows `caller`.
-    fn of(self, caller: &Caller) -> Result<String, Refusal> {
+    /// As whom Databricks knows the caller: by the operator's word, else by what was verified.
+    fn of(self, wanted: &Wanted<'_>) -> Result<String, Refusal> {
+        if let Some(name) = self.told(wanted) {
+            return Ok(name.to_owned());
+        }
         let nobody = || unknown("the call has neither a token nor a mesh identity".to_owned());
-        let token = match (self, caller.principal().ok_or_else(nobody)?) {
+        let token = match (self, wanted.caller.principal().ok_or_else(nobody)?) {
             (Self::Subject, Principal::Token(token)) => return Ok(token.subject.clone()),
             (Self::Subject, Principal::Workload(peer)) => return Ok(peer.as_str().to_owned()),
-            (_, Principal::Workload(_)) => return Err(unknown("Databricks knows no workload by its mesh identity alone; send a token".to_owned())),
+            (_, Principal::Workload(_)) => {
+                let detail = "Databricks knows no workload by its mesh identity alone; send a token, or ask for its `databricks_application_id` in the inventory";
+                return Err(unknown(detail.to_owned()));
+            }
             (_, Principal::Token(token)) => token,
         };
         let application = || token.client.clone().filter(|_| token.kind == PrincipalKind::ServicePrincipal);
         match self {
             Self::Email if token.kind == PrincipalKind::User => {
-                let missing =
-                    || unknown("the token has no `email` that its issuer has verified, by which Databricks would know its subject".to_owned());
+                let missing = || {
+                    let detail = "the token has no `email` that its issuer has verified, by which Databricks would know its subject, and the inventory no `databricks_user`";
+                    unknown(detail.to_owned())
+                };
                 token.email.clone().ok_or_else(missing)
             }
             _ => application()
                 .ok_or_else(|| unknown(format!("`{}` is no program with a client id, by which Databricks would know it", shown(&token.subject)))),
         }
     }
+
+    /// The operator's word, where it counts: a subject is told as it is, and a person is no program.
+    fn told<'w>(self, wanted: &Wanted<'w>) -> Option<&'w str> {
+        let person = || wanted.caller.token.as_ref().is_some_and(|token| token.kind == PrincipalKind::User);
+        match self {
+            Self::Subject => None,
+            Self::ApplicationId if person() => None,
+            Self::Email | Self::ApplicationId => wanted.known_as.map(|name| &**name),
+        }
+    }
 }
 
 /// What tells the credential of this caller from every other: the facts of the token that the exchange is made for, not the token, so that a renewed one
-/// finds what the last one had; of a token that is itself exchanged, the token. The one of a client's secret is everybody's.
+/// finds what the last one had, and the operator's word for whom Databricks knows; of a token that is itself exchanged, the token. The one of a client's secret is everybody's.
 pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
     let mut fields = Fields::new();
     fields.text("lakegate credential 1");
@@ -150,6 +168,8 @@ pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
     }
     let principal = if let Ok(Whom::Principal(client_id)) = Whom::of(exchange, wanted) { Some(client_id) } else { None };
     fields.option(principal.as_ref());
+    let told = if let Subject::Assertion { identity, .. } = &exchange.subject { identity.told(wanted) } else { None };
+    fields.option(told);
     fields.option(caller.token.as_ref().map(|token| &token.digest)).option(caller.peer.as_ref().map(crate::model::SpiffeId::as_str));
     // One that is for a permit which ends is not for what is permitted without end.
     fields.option(wanted.permitted_until.map(i64::to_be_bytes).as_ref());

@@ -4,4 +4,5 @@ mod caller;
 mod desk;
 mod endpoint;
 mod faults;
+mod known;
 mod renewal;

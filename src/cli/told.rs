@@ -23,13 +23,13 @@ pub(super) fn lines(decision: &Value) -> Vec<String> {
     line("purpose", text(decision, "purpose"));
     line("session_id", text(decision, "session_id"));
     for key in ["user_identity", "refused_token", "token"] {
-        let Some(Value::Object(members)) = decision.get(key) else { continue };
-        line(key, members.iter().filter_map(|(name, value)| member(name, value)).collect::<Vec<_>>().join(", "));
+        line(key, members(decision, key));
     }
     line("action", format!("{}  {}", text(decision, "action"), text(decision, "level")).trim().to_owned());
     line("resources", list(decision, "resources"));
     line("workspace", text(decision, "workspace"));
     line("policies", list(decision, "policies"));
+    line("credential", members(decision, "credential"));
     if decision.get("policies_changed") == Some(&Value::Bool(true)) {
         line("note", "policies were loaded anew since; what follows is by those of now".to_owned());
     }
@@ -56,6 +56,12 @@ pub(super) fn conditions(decision: &Value) -> Vec<String> {
 /// `text` as it may stand on a terminal: what an answer holds may have come from anywhere.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if is_obeyed(c) { '?' } else { c }).collect()
+}
+
+/// What the object under `key` says; empty where there is none.
+fn members(value: &Value, key: &str) -> String {
+    let members = value.get(key).and_then(Value::as_object).into_iter().flatten();
+    members.filter_map(|(name, value)| member(name, value)).collect::<Vec<_>>().join(", ")
 }
 
 /// `client ml-notebooks`; nothing of what is not there.

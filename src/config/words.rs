@@ -46,12 +46,12 @@ pub enum Subject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
-    /// People by the `email` that their issuer has verified, programs by the client id of their token.
+    /// People by the `email` that their issuer has verified, programs by the client id of their token; anyone, and a workload without a token, as the inventory says.
     Email,
     /// By the subject of the token; a workload without a token by its SPIFFE ID.
     #[default]
     Subject,
-    /// By the client id of the token; programs alone.
+    /// By the client id of the token, or as the inventory says; programs and workloads alone.
     ApplicationId,
 }
 

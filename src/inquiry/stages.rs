@@ -1,12 +1,13 @@
-//! A call through every stage but the broker, with what each found.
+//! A call through every stage, with what each found; the broker says what it would do, and does nothing.
 
 use serde::Serialize;
 
 use super::Request;
 use crate::{
-    audit::{Identity, RefusedToken},
-    authn::Trail,
+    audit::{Credential, Identity, RefusedToken},
+    authn::{self, Trail},
     authz::{Explained, Explanation},
+    broker::Wanted,
     model::{Call, Caller, Reason, Refusal, RequestFacts, SpiffeId},
     normalize,
     pipeline::{self, Snapshot},
@@ -42,6 +43,8 @@ pub struct Report {
     pub resources: Vec<String>,
     pub workspace: Option<String>,
     pub policies: Vec<String>,
+    /// There where policies permit the call: with which credential it would go on. None is had for it.
+    pub credential: Option<Credential>,
     /// `shadow` where the decision would be recorded without being enforced.
     pub mode: &'static str,
     pub explanation: Option<Explanation>,
@@ -105,8 +108,20 @@ async fn stages(snapshot: &Snapshot, request: &Request, asker: Asker<'_>, now_ms
     report.decision = if explanation.decision == Explained::Allow { "allow" } else { "deny" };
     report.policies = explanation.policies.iter().map(|note| note.id.clone()).collect();
     (report.reason, report.detail) = (explanation.reason.unwrap_or("ALLOWED"), explanation.detail.clone().unwrap_or_default());
+    let ordered = explanation.ordered.clone();
+    let permitted = explanation.decision == Explained::Allow;
     report.explanation = Some(explanation);
-    Ok(())
+    if !permitted {
+        return Ok(());
+    }
+    report.stage = "broker";
+    // Claims stand for a token: nothing of it is sent here.
+    let token = call.headers.authorization.map(authn::bare).or(caller.token.as_ref().map(|_| ""));
+    let wanted = Wanted::new(&caller, token, intent.scope.as_deref()).known_as(snapshot.authorizer.known_as(&caller));
+    let mut manner = None;
+    let foretold = snapshot.broker.foretell(&intent.target, ordered.as_ref(), &wanted, &mut manner);
+    report.credential = manner.as_ref().map(pipeline::credential);
+    foretold
 }
 
 async fn caller(claims: Option<&[u8]>, snapshot: &Snapshot, call: &Call<'_>, peer: Option<SpiffeId>, trail: &mut Trail) -> Result<Caller, Refusal> {

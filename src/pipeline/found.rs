@@ -7,11 +7,12 @@ use tokio::time::Instant;
 use super::{
     Outcome,
     facts::{self, LONGEST},
-    identity::{identity, refused_token},
+    identity::{credential, identity, refused_token},
 };
 use crate::{
     audit::{Entry, Param, Response},
     authn::Trail,
+    broker::Manner,
     model::{Call, Caller, DecisionId, FieldValue, Intent, Level, RawCall, Reason, SpiffeId, Target, TargetKind, Verdict},
     telemetry::trace::TraceParent,
     text,
@@ -40,6 +41,8 @@ pub(super) struct Found<'r> {
     /// What the policies said, where they were asked, whatever became of the call then.
     pub(super) judged: Option<Judged>,
     pub(super) policies: Vec<String>,
+    /// What may be told of the credential, where the broker was asked.
+    pub(super) manner: Option<Manner>,
     /// Whether it is a call to lakegate itself.
     pub(super) own: bool,
     /// What it is called then, where it is a question that lakegate knows.
@@ -103,6 +106,7 @@ impl Found<'_> {
             intent: None,
             judged: None,
             policies: Vec::new(),
+            manner: None,
             own: false,
             asked: None,
             target: None,
@@ -130,6 +134,7 @@ impl Found<'_> {
             entry.detail = redacted(&refusal.whole());
             entry.policies.clone_from(&refusal.policies);
         }
+        entry.credential = self.manner.as_ref().map(credential);
         self.describe_call(entry);
         entry.peer = self.peer.as_ref().map(ToString::to_string);
         entry.peer_presented = self.presented.as_ref().map(ToString::to_string);

@@ -1,9 +1,10 @@
-//! Whose a token is, as records and commands say it.
+//! Whose a token is, and with which credential a call goes on, as records and commands say it.
 
 use super::found::redacted;
 use crate::{
-    audit::{Identity, RefusedToken},
+    audit::{Credential, Identity, RefusedToken},
     authn::Trail,
+    broker::Manner,
     model::Token,
 };
 
@@ -36,4 +37,11 @@ pub fn refused_token(trail: &Trail) -> Option<RefusedToken> {
         expires_at: whose.expires_at,
         revocation_id: trail.revocation().map(|id| id.to_string()),
     })
+}
+
+/// Of a call that policies permit.
+#[must_use]
+pub fn credential(manner: &Manner) -> Credential {
+    let Manner { mode, principal, scope, until } = manner.clone();
+    Credential { mode, principal, scope, expires_at: until }
 }

@@ -29,7 +29,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("audit", &["model", "json", "clock", "telemetry"]),
     ("pipeline", &["model", "text", "json", "clock", "telemetry", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     ("replay", &["model", "text", "authn", "authz", "audit"]),
-    ("inquiry", &["model", "text", "json", "normalize", "authn", "classify", "authz", "audit", "pipeline"]),
+    ("inquiry", &["model", "text", "json", "normalize", "authn", "classify", "authz", "broker::Wanted", "audit", "pipeline"]),
     ("config", &["model", "text", "clock", "yaml", "net", "normalize", "authn", "classify", "authz", "broker", "respond", "audit"]),
     (
         "reload",

@@ -9,7 +9,7 @@ use std::{
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 use lakegate::{
     authz::{Authorizer, Source},
-    broker::{Broker, Config, Credential, Exchange, Identity, Mode, PrincipalRule, Subject, Wanted},
+    broker::{Broker, Config, Credential, Exchange, Identity, Manner, Mode, PrincipalRule, Subject, Wanted},
     classify::Catalog,
     clock::Clock,
     model::{Caller, Environment, Intent, Name, PrincipalKind, Refusal, RequestFacts, Resource, Secret, Target, TargetKind, Token},
@@ -156,8 +156,8 @@ impl Brokered {
         let facts = RequestFacts { method, path: "/", source_ip: None, time_ms: Clock::default().now_ms() };
         let permit = self.authorizer.authorize(&self.caller, &self.intent, &facts)?;
         let wanted = Wanted::new(&self.caller, Some("caller"), scope);
-        let rehearsed = self.broker.rehearse(&permit, &wanted);
-        let granted = self.broker.grant(permit, &wanted).await;
+        let rehearsed = self.broker.rehearse(&permit, &wanted, &mut None);
+        let granted = self.broker.grant(permit, &wanted, &mut None).await;
         assert!(rehearsed.is_ok() || granted.is_err(), "what is refused in shadow mode is refused");
         Ok(match granted?.credential() {
             Credential::Passthrough => "caller".to_owned(),
@@ -165,6 +165,27 @@ impl Brokered {
             Credential::Replace(value) => String::from_utf8(value.to_vec()).unwrap(),
         })
     }
+
+    /// What is told of a call with `token` that needs `scope`, while it goes the same way.
+    pub(crate) async fn told(&self, token: Option<&str>, scope: Option<&str>) -> Told {
+        let facts = RequestFacts { method: "GET", path: "/", source_ip: None, time_ms: Clock::default().now_ms() };
+        let permit = self.authorizer.authorize(&self.caller, &self.intent, &facts).unwrap();
+        let wanted = Wanted::new(&self.caller, token, scope);
+        let [mut rehearsed, mut foretold, mut granted] = [None, None, None];
+        let ordered = self.authorizer.explain(&self.caller, &self.intent, &facts).ordered;
+        Told {
+            foretold: (self.broker.foretell(permit.target(), ordered.as_ref(), &wanted, &mut foretold), foretold),
+            rehearsed: (self.broker.rehearse(&permit, &wanted, &mut rehearsed), rehearsed),
+            granted: (self.broker.grant(permit, &wanted, &mut granted).await.map(drop), granted),
+        }
+    }
+}
+
+/// What is told of one call and its credential: beforehand, and once it is asked for.
+pub(crate) struct Told {
+    pub(crate) rehearsed: (Result<(), Refusal>, Option<Manner>),
+    pub(crate) foretold: (Result<(), Refusal>, Option<Manner>),
+    pub(crate) granted: (Result<(), Refusal>, Option<Manner>),
 }
 
 /// lakegate as an issuer, with a key of its own.

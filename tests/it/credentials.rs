@@ -1,6 +1,6 @@
 //! The caller's identity becomes a token of Databricks: behind a real Envoy, with the official SDK, before a token endpoint that believes lakegate's assertions alone.
 
-use std::{collections::BTreeSet, fs, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc, time::Duration};
 
 use lakegate::signer::{Algorithm, generate};
 use lakegate_testkit::{
@@ -58,13 +58,39 @@ impl Exchanging {
         Self { world, folder }
     }
 
-    fn token(&self, subject: &str) -> String {
+    pub(crate) fn token(&self, subject: &str) -> String {
         self.world.corp.token(&TokenSpec::person(subject, &["ml-engineers"])).unwrap()
     }
 
     /// The values of `authorization` that have reached the workspace.
     pub(crate) fn arrived(&self) -> BTreeSet<String> {
         self.world.workspace.reached().iter().flat_map(|reached| reached.values("authorization")).collect()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Neither records nor logs nor what lakegate tells of itself hold a credential, or what it was had with.
+    pub(crate) async fn tells_nothing(&self, secrets: &[&str]) {
+        let mut told = fs::read_to_string(self.world.audit.path()).unwrap();
+        for path in ["/status", "/metrics", "/.well-known/jwks.json"] {
+            told.push_str(&self.world.admin(path).await.unwrap().1);
+        }
+        for entry in fs::read_dir(self.folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                told.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+        let assertions = self.world.workspace.exchanges().into_iter().filter_map(|exchange| exchange.field("subject_token").map(str::to_owned));
+        let key = fs::read_to_string(self.folder.path().join("assertion.pem")).unwrap();
+        let assertions: Vec<String> = assertions.collect();
+        let secrets = secrets.iter().copied().chain(assertions.iter().map(String::as_str)).chain(key.lines().nth(1));
+        for secret in secrets {
+            let part = secret.rsplit('.').next().unwrap();
+            assert!(part.len() > 8 && !told.contains(secret) && !told.contains(part), "`{part}` is told");
+        }
     }
 }
 
@@ -97,29 +123,7 @@ async fn the_sdk_works_with_the_callers_token_and_the_workspace_sees_one_of_its_
     let refused = send(&all.world, &query_as(SALES, &all.token("bob"))).await;
     assert_eq!(outcome(&refused), (403, "CREDENTIAL_REFUSED".to_owned()));
     assert!(String::from_utf8_lossy(&refused.body).contains("`bob`"), "{}", String::from_utf8_lossy(&refused.body));
-    tells_nothing(&all, &[&[token.as_str()], &*databricks].concat()).await;
-}
-
-/// Neither records nor logs nor what lakegate tells of itself hold a credential, or what it was had with.
-async fn tells_nothing(all: &Exchanging, secrets: &[&str]) {
-    let mut told = fs::read_to_string(all.world.audit.path()).unwrap();
-    for path in ["/status", "/metrics", "/.well-known/jwks.json"] {
-        told.push_str(&all.world.admin(path).await.unwrap().1);
-    }
-    for entry in fs::read_dir(all.folder.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            told.push_str(&fs::read_to_string(path).unwrap());
-        }
-    }
-    let assertions = all.world.workspace.exchanges().into_iter().filter_map(|exchange| exchange.field("subject_token").map(str::to_owned));
-    let key = fs::read_to_string(all.folder.path().join("assertion.pem")).unwrap();
-    let assertions: Vec<String> = assertions.collect();
-    let secrets = secrets.iter().copied().chain(assertions.iter().map(String::as_str)).chain(key.lines().nth(1));
-    for secret in secrets {
-        let part = secret.rsplit('.').next().unwrap();
-        assert!(part.len() > 8 && !told.contains(secret) && !told.contains(part), "`{part}` is told");
-    }
+    all.tells_nothing(&[&[token.as_str()], &*databricks].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

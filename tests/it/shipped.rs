@@ -169,12 +169,17 @@ fn the_page_about_credentials_shows_what_loads() {
     let bodies: Vec<serde_json::Value> =
         blocks.iter().filter_map(|block| block.strip_prefix("json\n")).map(|body| serde_json::from_str(body).unwrap()).collect();
     // the account's has no subject, a service principal's must have one
-    let [account, principal] = &bodies[..] else { panic!("two policies") };
+    let [inventory, account, principal] = &bodies[..] else { panic!("an inventory and two policies") };
     let has = |policy: &serde_json::Value, name: &str| policy["oidc_policy"][name].is_string();
     assert!(
         has(account, "issuer") && has(account, "subject_claim") && !has(account, "subject") && has(principal, "issuer") && has(principal, "subject")
     );
     assert_eq!(loaded, 6);
+    fs::write(folder.path().join("entities.json"), inventory.to_string()).unwrap();
+    let listing = rest.map(|(key, line)| if key == "policy:" { "policy: { dir: policies, entities: entities.json }" } else { line }).join("\n");
+    let workspace = "workspaces: [{ name: stage, hosts: [stage.cloud.databricks.com], environment: staging }]";
+    fs::write(&file, format!("{listing}\n{workspace}\n")).unwrap();
+    assert!(!check(&file).contains("warning"));
 }
 
 /// Laid out as the deployment mounts it below /etc/lakegate.

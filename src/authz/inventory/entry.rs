@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::known;
 use crate::{
     authz::{
         canonical,
@@ -17,6 +18,8 @@ use crate::{
 pub(super) struct Entry {
     pub(super) entity: EntityRef,
     pub(super) parents: Vec<EntityRef>,
+    /// Whether it says in what it is, be it nothing.
+    pub(super) says_parents: bool,
     pub(super) tags: BTreeMap<String, String>,
     /// The name that policies use for it.
     pub(super) same_as: Option<EntityRef>,
@@ -32,7 +35,7 @@ impl Entry {
     pub(super) fn read(value: &Value<'_>, place: (usize, usize), vocabulary: &Vocabulary) -> Result<Self, Vec<(String, Option<String>)>> {
         let object = value.as_object().ok_or_else(|| vec![(format!("an entity is an object, not {}", value.kind()), None)])?;
         let mut faults = unknown_keys(object, &KEYS);
-        let entity = reference(object, vocabulary);
+        let (entity, says_parents) = (reference(object, vocabulary), object.get("parents").is_some());
         let parents: Vec<_> = match object.get("parents") {
             None => Vec::new(),
             Some(Value::List(list)) => list.iter().map(|parent| parent_reference(parent, vocabulary)).collect(),
@@ -49,6 +52,7 @@ impl Entry {
         match entity {
             Err(fault) => faults.push(fault),
             Ok(entity) => {
+                faults.extend(known::faults_of(&entity, &tags));
                 faults.extend(good.iter().filter_map(|parent| misplaced(&entity, parent, vocabulary)));
                 let same_as = same_as(object, &entity, vocabulary).map_err(|fault| faults.push(fault)).ok().flatten();
                 if same_as.is_some() && !(good.is_empty() && tags.is_empty()) {
@@ -58,7 +62,7 @@ impl Entry {
                     ));
                 }
                 if faults.is_empty() {
-                    return Ok(Self { entity, parents: good, tags, same_as, place });
+                    return Ok(Self { entity, parents: good, says_parents, tags, same_as, place });
                 }
             }
         }

@@ -55,7 +55,11 @@ fn groups_that_a_token_leaves_out_are_those_of_files() {
     let file = "- { group: corp/team, members: { User: corp/bob } }\n- { group: corp/kept-out, members: { User: corp/dan } }";
     let policies =
         "@id(\"all\") permit (principal, action, resource);\n@id(\"out\") forbid (principal in Group::\"corp/kept-out\", action, resource);";
-    let authorizer = Authorizer::load(&vocabulary(), &with(file, policies), 1 << 20, None).unwrap_or_else(|faults| panic!("{}", said(&faults)));
+    // Who is listed for a tag is listed for nothing else.
+    let inventory = r#"[{ "type": "User", "id": "corp/eve", "tags": { "team": "a" } }, { "type": "User", "id": "corp/fay", "parents": [] },
+        { "type": "User", "id": "corp/dan", "tags": { "team": "a" } }]"#;
+    let source = Source { inventory: Some(("entities.json".into(), inventory.to_owned())), ..with(file, policies) };
+    let authorizer = Authorizer::load(&vocabulary(), &source, 1 << 20, None).unwrap_or_else(|faults| panic!("{}", said(&faults)));
     let elsewhere = |name: &str, kind: PrincipalKind| {
         let mut token = Token { groups_elsewhere: true, kind, ..token(name, &[]) };
         seal(&mut token);
@@ -65,6 +69,8 @@ fn groups_that_a_token_leaves_out_are_those_of_files() {
         (elsewhere("bob", PrincipalKind::User), Ok(vec!["all".to_owned()])),
         (elsewhere("dan", PrincipalKind::User), Err(("POLICY_FORBIDS", vec!["out".to_owned()]))),
         (elsewhere("eve", PrincipalKind::User), Err(("GROUPS_UNKNOWN", Vec::new()))),
+        (elsewhere("fay", PrincipalKind::User), Ok(vec!["all".to_owned()])),
+        (elsewhere("gus", PrincipalKind::User), Err(("GROUPS_UNKNOWN", Vec::new()))),
         (elsewhere("bob", PrincipalKind::ServicePrincipal), Err(("GROUPS_UNKNOWN", Vec::new()))),
         (caller(Some(token("eve", &[])), None), Ok(vec!["all".to_owned()])),
     ];

@@ -66,6 +66,11 @@ impl World {
         self.wanted(&wanted(caller, token)).await
     }
 
+    /// Of a caller whom Databricks knows so by the operator's word.
+    pub(super) async fn grant_known(&self, caller: &Caller, known_as: Option<&Arc<str>>) -> Result<Vec<u8>, Refusal> {
+        self.wanted(&wanted(caller, Some("t")).known_as(known_as)).await
+    }
+
     /// The same of a call whose permit ends then, in seconds since the epoch.
     pub(super) async fn permitted(&self, caller: &Caller, until: i64) -> Result<Vec<u8>, Refusal> {
         self.wanted(&Wanted { permitted_until: Some(until), ..wanted(caller, Some("t")) }).await

@@ -63,7 +63,10 @@ fn examine(args: &Args) -> Result<Report, Failed> {
     let token = args.token_file.as_deref().map(explain::read_token).transpose()?;
     steps.extend(step);
     let probe = match &caller {
-        Some(caller) => Probe::Caller(Wanted::new(caller, token.as_deref(), args.scope.as_deref())),
+        Some(caller) => {
+            let wanted = Wanted::new(caller, token.as_deref(), args.scope.as_deref());
+            Probe::Caller(wanted.known_as(compiled.snapshot.authorizer.known_as(caller)))
+        }
         None => Probe::Nobody { scope: args.scope.as_deref() },
     };
     let mut more = Vec::new();

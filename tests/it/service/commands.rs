@@ -17,7 +17,8 @@ const TRAINER: &str = "spiffe://cluster.local/ns/ml-staging/sa/trainer";
 const CONFIG: [&str; 2] = ["--config", "lakegate.yaml"];
 
 /// The words that the record and every command share.
-const SHARED: [&str; 10] = ["decision", "reason", "stage", "principal", "peer", "action", "level", "resources", "workspace", "policies"];
+const SHARED: [&str; 11] =
+    ["decision", "reason", "stage", "principal", "peer", "action", "level", "resources", "workspace", "policies", "credential"];
 
 /// Exit code and standard output as JSON, with what went to standard error if it is none.
 async fn json(world: &World, command: &str, arguments: &[&str]) -> (Option<i32>, Value) {
@@ -41,7 +42,7 @@ async fn explain_says_what_the_service_would_record() {
         let path =
             |record: &Value| record["request_params"].as_array().unwrap().iter().any(|param| param["name"] == "path" && param["value"] == target);
         let record = world.audit.wait_for(PATIENCE, path).await.unwrap();
-        // the record of an allowed call goes on to the stages that `explain` leaves out; a call that cannot be read has no caller yet
+        // the record of an allowed call goes on to the stage that `explain` leaves out; a call that cannot be read has no caller yet
         for word in SHARED.into_iter().filter(|word| *word != "stage" && !(record["stage"] == "normalize" && *word == "peer")) {
             assert_eq!(report[word], record[word], "{target}: `{word}` of {report}");
         }
