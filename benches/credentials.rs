@@ -86,7 +86,13 @@ fn permit(snapshot: &Snapshot, caller: &Caller) -> Permit {
     let target = Target { kind: TargetKind::Workspace, name: name("stage"), workspace_id: None, account_id: None, environment };
     let ancestors = vec![entity("Workspace", "stage"), entity("Environment", "staging")];
     let resource = Resource { entity: entity("ServingEndpoint", "stage/sales"), ancestors };
-    let intent = Intent { action: spec.action.clone(), resources: [resource].into_iter().collect(), fields: Vec::new(), scope: None, target: Arc::new(target) };
+    let intent = Intent {
+        action: spec.action.clone(),
+        resources: [resource].into_iter().collect(),
+        fields: Vec::new(),
+        scope: None,
+        target: Arc::new(target),
+    };
     let facts = RequestFacts { method: "POST", path: "/", source_ip: None, time_ms: Clock::default().now_ms() };
     snapshot.authorizer.authorize(caller, &intent, &facts).expect("a permit")
 }

@@ -155,7 +155,7 @@ fn the_page_about_credentials_shows_what_loads() {
         ("peers:", "peers: { trust_domains: [cluster.local] }"),
         ("policy:", "policy: { dir: policies }"),
         ("issuers:", "issuers: [{ name: corp, provider: generic, issuer: https://id.example.com, audiences: [lakegate], bindings: none }]"),
-        ("trust:", "trust: { assertion: { keys: [keys/current.pem] } }"),
+        ("trust:", "trust: { assertion: { keys: [keys/current.pem], issuer: \"https://lakegate.example.com\" } }"),
     ];
     let shown = blocks.iter().filter_map(|block| block.strip_prefix("yaml\n# lakegate.yaml\n"));
     let mut loaded = 0;
