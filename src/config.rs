@@ -59,7 +59,7 @@ pub use self::{
     targets::{TargetEntry, Trust},
     words::{
         Algorithm, AssertionAudience, BoundKind, ClaimType, CredentialMode, Explain, Fsync, Identity, IntrospectWhen, Kind, LogFormat, LogLevel,
-        Mode, OnFailure, Overage, PeerSource, Possession, Provider, TrustHeader,
+        Mode, OnFailure, Overage, PeerSource, PersonalTokens, Possession, Provider, TrustHeader,
     },
 };
 use self::{raw::Raw, report::Report};

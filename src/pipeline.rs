@@ -9,6 +9,7 @@ mod facts;
 mod found;
 mod identity;
 mod metrics;
+mod personal;
 mod remembered;
 mod snapshot;
 mod telling;
@@ -255,6 +256,7 @@ async fn decide<'r>(snapshot: &Snapshot, refusals: &Refusals, raw: &'r RawCall, 
     let permit = permit?;
     found.policies = permit.policies().to_vec();
     found.stage = Stage::Broker;
+    personal::keeps(&found.trail, &permit)?;
     let wanted = Wanted::new(caller, call.headers.authorization.map(authn::bare), intent.scope.as_deref());
     let wanted = wanted.known_as(snapshot.authorizer.known_as(caller));
     if found.shadow {

@@ -4,6 +4,7 @@ mod candidate;
 mod catalog;
 mod compile;
 mod compose;
+mod doubts;
 mod listing;
 mod published;
 mod request;

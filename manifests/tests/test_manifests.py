@@ -209,6 +209,55 @@ def test_a_deployment_keeps_no_state(world):
     assert any("forgets what was revoked" in f for f in faults(world))
 
 
+@pytest.fixture
+def signing():
+    """The example with `manifests/keys` and `manifests/published-keys`."""
+    objects = render.render(MANIFESTS / "published-keys", render.render(MANIFESTS / "keys", copy.deepcopy(OBJECTS)))
+    names = [f"../keys/{key}.pem" for key in ("current", "next", "previous")]
+    trust = {"assertion": {"keys": names, "issuer": "https://lakegate.example.com"}}
+    return wiring.Wiring(objects, copy.deepcopy(MESH), {**copy.deepcopy(CONFIG), "trust": trust})
+
+
+def published(w):
+    return spec(w, "VirtualService", "lakegate-keys")
+
+
+def test_keys_from_a_secret_that_are_published_have_no_fault(signing):
+    assert faults(signing) == []
+    volumes = {v["name"]: v for v in pod(signing)["volumes"]}
+    (mount,) = [m for m in lakegate(signing)["volumeMounts"] if m["name"] == "keys"]
+    assert mount["readOnly"] and volumes["keys"]["secret"] == {"secretName": "lakegate-keys", "defaultMode": 0o440}
+
+
+def test_keys_go_with_a_state(signing):
+    signing.objects = render.render(MANIFESTS / "state", signing.objects)
+    signing.config["state_dir"] = "../state"
+    assert faults(signing) == []
+
+
+@pytest.mark.parametrize("change, says", [
+    (lambda w: w.config["trust"]["assertion"].update(keys=["../run/current.pem"]), "in no Secret that is mounted"),
+    (lambda w: pod(w)["volumes"].pop(), "in no Secret that is mounted"),
+    (lambda w: w.config["trust"]["assertion"].pop("issuer"), "not the host at which keys are published"),
+    (lambda w: published(w).update(hosts=["keys.example.com"]), "not the host at which keys are published"),
+    (lambda w: published(w)["http"][0].pop("match"), "passes more to lakegate"),
+    (lambda w: published(w)["http"][0]["match"][0].update(uri={"prefix": "/"}), "passes more to lakegate"),
+    (lambda w: published(w)["http"][0]["match"][0].pop("method"), "passes more to lakegate"),
+    (lambda w: published(w)["http"][0]["match"].pop(), "passes more to lakegate"),
+    (lambda w: published(w)["http"].append({"route": published(w)["http"][0]["route"]}), "passes more to lakegate"),
+    (lambda w: published(w)["http"][0]["route"][0]["destination"]["port"].update(number=9192), "nothing listens at"),
+])
+def test_keys_that_are_nowhere_or_published_with_more_are_a_fault(signing, change, says):
+    change(signing)
+    found = faults(signing)
+    assert any(says in f for f in found), found
+
+
+def test_keys_without_a_secret_are_a_fault(world):
+    world.config["trust"] = {"assertion": {"keys": ["../keys/current.pem"]}}
+    assert any("use manifests/keys" in f for f in faults(world))
+
+
 def test_the_base_stands_alone():
     objects = render.render(MANIFESTS / "base")
     assert lint.malformed(wiring.Wiring(objects, {}, {})) + lint.unsafe(objects) == []

@@ -44,6 +44,15 @@ class Wiring:
         """Each host outside the mesh, with its ports."""
         return {h: {p["number"] for p in e["spec"].get("ports", [])} for e in self.all("ServiceEntry") for h in e["spec"]["hosts"]}
 
+    def inward(self, route):
+        """Whether it leads to lakegate's own pods, and so is not the way of a call."""
+        behind = [self.service(to["destination"]["host"]) for r in route["spec"].get("http", []) for to in r.get("route", [])]
+        return any(s and s["metadata"]["namespace"] == "lakegate-system" for s in behind)
+
+    def routes(self):
+        """The routes that calls take."""
+        return [v for v in self.all("VirtualService") if not self.inward(v)]
+
     def has_port(self, host, port):
         service = self.service(host)
         ports = {p["port"] for p in service["spec"]["ports"]} if service else self.entries().get(host, set())
@@ -59,7 +68,7 @@ def labels(deployment):
 
 
 def faults(w):
-    return [f for check in (providers, policies, gateways, routes, rules, hosts, config, state, doors, collector) for f in check(w)]
+    return [f for check in (providers, policies, gateways, routes, rules, hosts, config, state, keys, published, doors, collector) for f in check(w)]
 
 
 def providers(w):
@@ -136,7 +145,7 @@ def gateways(w):
 def routes(w):
     known = {"mesh"} | {f"{g['metadata']['namespace']}/{g['metadata']['name']}" for g in w.all("Gateway")}
     subsets = {(d["spec"]["host"], s["name"]) for d in w.all("DestinationRule") for s in d["spec"].get("subsets", [])}
-    for v in w.all("VirtualService"):
+    for v in w.routes():
         name, spec = v["metadata"]["name"], v["spec"]
         matched = [m for r in spec.get("http", []) for m in r.get("match", [])]
         for gateway in set(spec.get("gateways", ["mesh"])) | {g for m in matched for g in m.get("gateways", [])}:
@@ -196,7 +205,7 @@ def bare(host):
 def hosts(w):
     """A host stands in every place, or in none."""
     places = {"ServiceEntry": set(w.entries()), "lakegate.yaml": {h for t in ("workspaces", "accounts", "services") for x in w.config.get(t, []) for h in x["hosts"]},
-              "Gateway": {h for g in w.all("Gateway") for s in g["spec"]["servers"] for h in map(bare, s["hosts"])}, "VirtualService": {h for v in w.all("VirtualService") for h in v["spec"]["hosts"]}}
+              "Gateway": {h for g in w.all("Gateway") for s in g["spec"]["servers"] for h in map(bare, s["hosts"])}, "VirtualService": {h for v in w.routes() for h in v["spec"]["hosts"]}}
     for host in set().union(*places.values()):
         if "*" in host:
             yield f"host `{host}`: a wildcard also covers what nobody thought of; name the hosts"
@@ -237,6 +246,35 @@ def state(w):
         mounts = [m for c in pod["containers"] if c["name"] == "lakegate" for m in c.get("volumeMounts", []) if not m.get("readOnly")]
         if not any(m["name"] in kept and posixpath.commonpath([m["mountPath"], path]) == m["mountPath"] for m in mounts):
             yield f"state_dir: {path} is on no volume of the replica's own that outlives its pod, so that a new pod forgets what was revoked; use manifests/state"
+
+
+def keys(w):
+    """What lakegate signs with is in a Secret, of which a pod sees each change."""
+    for path in w.config.get("trust", {}).get("assertion", {}).get("keys", []):
+        at = posixpath.normpath(posixpath.join("/etc/lakegate/config", path))
+        for d in w.pods("lakegate-system", {"app.kubernetes.io/name": "lakegate"}):
+            pod = d["spec"]["template"]["spec"]
+            secrets = {v["name"] for v in pod.get("volumes", []) if "secret" in v}
+            mounts = [m for c in pod["containers"] if c["name"] == "lakegate" for m in c.get("volumeMounts", []) if m["name"] in secrets]
+            if not any(posixpath.dirname(at) == m["mountPath"] for m in mounts):
+                yield f"lakegate.yaml: the key {at} is in no Secret that is mounted; use manifests/keys"
+
+
+PUBLISHED = {"/.well-known/openid-configuration", "/.well-known/jwks.json"}
+
+
+def published(w):
+    """Of the admin port two paths leave the cluster, and nothing else."""
+    for v in (v for v in w.all("VirtualService") if w.inward(v)):
+        name, spec, issuer = v["metadata"]["name"], v["spec"], w.config.get("trust", {}).get("assertion", {}).get("issuer", "")
+        for r in spec.get("http", []):
+            if {m.get("uri", {}).get("exact") if m.get("method") == {"exact": "GET"} else None for m in r.get("match", [])} != PUBLISHED:
+                yield f"route `{name}`: it passes more to lakegate than GET of {sorted(PUBLISHED)}, or less"
+            for to in (d["destination"] for d in r.get("route", [])):
+                if not w.has_port(to["host"], to.get("port", {}).get("number")):
+                    yield f"route `{name}`: nothing listens at {to['host']}:{to.get('port', {}).get('number')}"
+        if [f"https://{h}" for h in spec["hosts"]] != [issuer]:
+            yield f"route `{name}`: `trust.assertion.issuer` is `{issuer}`, not the host at which keys are published"
 
 
 def doors(w):

@@ -59,6 +59,8 @@ pub struct Entry {
     pub user_identity: Option<Identity>,
     /// There where nobody was admitted, and the token that came is known all the same.
     pub refused_token: Option<RefusedToken>,
+    /// `personal-access-token` where one came that Databricks alone can tell whose it is; `principal` is the workload that brought it.
+    pub presented: Option<&'static str>,
     /// The action's service: `serving_endpoints`.
     pub service_name: Option<String>,
     /// The action's method: `query`.

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use super::{Binding, ClaimPath, PeerConfig, Provider, attributes, introspect::IntrospectionConfig};
 use crate::{
@@ -10,6 +10,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Config {
     pub peers: PeerConfig,
+    /// The hosts, in canonical form, to which personal access tokens of Databricks go on, past policies that look at the workload alone.
+    pub personal_hosts: HashSet<String>,
     pub issuers: Vec<IssuerConfig>,
     /// The longest token that is read, in bytes.
     pub token_limit: usize,

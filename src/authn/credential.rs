@@ -56,6 +56,25 @@ pub(super) fn read(value: &str) -> Result<Credential<'_>, Refusal> {
     Ok(Credential { scheme, token })
 }
 
+/// Whether `value`, a whole `authorization` header, is a personal access token of Databricks and nothing besides: as `Bearer`, or as the password of the user
+/// `token` (Databricks: *AI Gateway*). What only begins like one is not.
+pub(super) fn is_personal(value: &str) -> bool {
+    let plain =
+        |token: &[u8]| token.strip_prefix(PERSONAL.as_bytes()).is_some_and(|rest| !rest.is_empty() && rest.iter().copied().all(is_of_personal));
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => plain(token.as_bytes()),
+        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => {
+            let decoded = STANDARD.decode(encoded).map(Zeroizing::new).unwrap_or_default();
+            decoded.strip_prefix(b"token:").is_some_and(plain)
+        }
+        _ => false,
+    }
+}
+
+fn is_of_personal(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
 fn personal() -> Refusal {
     Refusal::new(Reason::CredentialUnsupported, format!("Databricks personal access tokens are not accepted; {INSTEAD}"))
 }

@@ -8,6 +8,7 @@ mod introspection;
 mod key_sets;
 mod logouts;
 mod peers;
+mod personal;
 mod proofs;
 mod properties;
 mod revocations;

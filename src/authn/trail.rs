@@ -13,6 +13,7 @@ pub struct Trail {
     verified: Option<Arc<Verified>>,
     claims: Option<Box<Said>>,
     revocation: Option<uuid::Uuid>,
+    personal: bool,
 }
 
 /// What a token whose claims are no good says of whose it is, as far as that can be read.
@@ -106,6 +107,16 @@ impl Trail {
     #[must_use]
     pub fn revocation(&self) -> Option<impl Display + use<>> {
         self.revocation
+    }
+
+    pub(super) fn brought_personal(&mut self) {
+        self.personal = true;
+    }
+
+    /// Whether a personal access token of Databricks came, of which nothing is known, and was let pass: the caller is the workload.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        self.personal
     }
 
     /// Whom it is meant for: its `aud`.

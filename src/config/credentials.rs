@@ -8,7 +8,7 @@ use super::{
     raw,
     report::Report,
     secrets::{self, SecretPlace},
-    words::{CredentialMode, Identity, Subject},
+    words::{CredentialMode, Identity, PersonalTokens, Subject},
 };
 use crate::{
     model::{Name, Target, TargetKind},
@@ -18,7 +18,7 @@ use crate::{
 /// How a target's credential is had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
-    Passthrough,
+    Passthrough(PersonalTokens),
     Strip,
     Minted(Minted),
 }
@@ -93,6 +93,19 @@ impl Credentials {
     }
 }
 
+// === impl Minted ===
+
+impl Minted {
+    /// The `aud` of what lakegate signs to be exchanged; `None` where it signs nothing for it.
+    #[must_use]
+    pub fn audience(&self) -> Option<&str> {
+        match &self.grant {
+            MintedFor::Assertion { audience, .. } | MintedFor::ServicePrincipal { audience, .. } => Some(audience),
+            MintedFor::Caller | MintedFor::Client { .. } => None,
+        }
+    }
+}
+
 pub(super) fn credentials(
     raw: Option<&raw::Credentials>,
     target: &Target,
@@ -105,7 +118,7 @@ pub(super) fn credentials(
     let mode = raw.mode.unwrap_or_default();
     foreign(raw, mode, path, report);
     match mode {
-        CredentialMode::Passthrough => return Some(Credentials::Passthrough),
+        CredentialMode::Passthrough => return Some(Credentials::Passthrough(personal_tokens(raw, target, path, report))),
         CredentialMode::Strip => return Some(Credentials::Strip),
         CredentialMode::Exchange | CredentialMode::ServicePrincipal | CredentialMode::ClientCredentials => {}
     }
@@ -141,7 +154,8 @@ pub(super) fn credentials(
 fn foreign(raw: &raw::Credentials, mode: CredentialMode, path: &KeyPath, report: &mut Report<'_>) {
     use CredentialMode::{ClientCredentials, Exchange, ServicePrincipal};
     let minting: &[CredentialMode] = &[Exchange, ServicePrincipal, ClientCredentials];
-    let given: [(&str, bool, &[CredentialMode]); 12] = [
+    let given: [(&str, bool, &[CredentialMode]); 13] = [
+        ("personal_access_tokens", raw.personal_access_tokens.unwrap_or_default() != PersonalTokens::default(), &[CredentialMode::Passthrough]),
         ("token_endpoint", raw.token_endpoint.is_some(), minting),
         ("scope", raw.scope.as_deref().is_some_and(|scope| scope != SCOPE), minting),
         ("window", raw.window.is_some_and(|window| window.0 != WINDOW), minting),
@@ -167,6 +181,15 @@ fn foreign(raw: &raw::Credentials, mode: CredentialMode, path: &KeyPath, report:
             }
         }
     }
+}
+
+/// Of a workspace alone: an account takes none, and what is not Databricks has no use for one.
+fn personal_tokens(raw: &raw::Credentials, target: &Target, path: &KeyPath, report: &mut Report<'_>) -> PersonalTokens {
+    let personal = raw.personal_access_tokens.unwrap_or_default();
+    if personal == PersonalTokens::Passthrough && target.kind != TargetKind::Workspace {
+        report.fault(&path.key("personal_access_tokens"), "personal access tokens are those of a workspace", "remove it");
+    }
+    personal
 }
 
 /// Of a workspace or an account, where the configuration does not say (Databricks: *OAuth token endpoints*).

@@ -7,7 +7,7 @@ use super::{
     path::KeyPath,
     raw::{self, TrustWord},
     report::Report,
-    words::{Mode, TrustHeader},
+    words::{Mode, PersonalTokens, TrustHeader},
 };
 use crate::{
     model::{Environment, Target, TargetKind},
@@ -45,6 +45,16 @@ struct Claims<'r> {
     id: Option<&'r str>,
 }
 
+// === impl TargetEntry ===
+
+impl TargetEntry {
+    /// The audience of assertions for it: its first host, as a URL.
+    #[must_use]
+    pub fn known_as(&self) -> String {
+        self.hosts.first().map(|host| format!("https://{host}")).unwrap_or_default()
+    }
+}
+
 pub(super) fn targets(raw: &raw::Raw, report: &mut Report<'_>) -> Option<Vec<TargetEntry>> {
     let (workspaces, accounts) = (raw.workspaces.as_deref().unwrap_or_default(), raw.accounts.as_deref().unwrap_or_default());
     let services = raw.services.as_deref().unwrap_or_default();
@@ -63,7 +73,49 @@ pub(super) fn targets(raw: &raw::Raw, report: &mut Report<'_>) -> Option<Vec<Tar
     let mut entries: Vec<_> = workspaces.iter().enumerate().map(|(index, raw)| workspace(raw, means, &at("workspaces", index), report)).collect();
     entries.extend(accounts.iter().enumerate().map(|(index, raw)| account(raw, means, &at("accounts", index), report)));
     entries.extend(services.iter().enumerate().map(|(index, raw)| service(raw, means, &at("services", index), report)));
-    entries.into_iter().collect()
+    let entries: Option<Vec<TargetEntry>> = entries.into_iter().collect();
+    if let Some(entries) = &entries {
+        personal_hosts(entries, report);
+        apart(entries, workspaces.len(), report);
+    }
+    entries
+}
+
+/// Faults an audience of what is exchanged that is also one of the assertion for services: whoever is sent that could exchange it.
+fn apart(entries: &[TargetEntry], workspaces: usize, report: &mut Report<'_>) {
+    for (index, entry) in entries.iter().enumerate() {
+        let Credentials::Minted(minted) = &entry.credentials else { continue };
+        let Some(audience) = minted.audience() else { continue };
+        let Some(other) = entries.iter().find(|other| other.hosts.iter().any(|host| audience.strip_prefix("https://") == Some(host.as_str()))) else {
+            continue;
+        };
+        // Services mint nothing.
+        let (key, index) = if index < workspaces { ("workspaces", index) } else { ("accounts", index.saturating_sub(workspaces)) };
+        let path = KeyPath::default().key(key).item(index).key("credentials").key("audience");
+        let message = format!(
+            "{} is the audience of the assertion that calls to {} `{}` carry, and whoever sees that could exchange it",
+            quoted(audience),
+            other.target.kind.type_name().to_lowercase(),
+            other.target.name
+        );
+        report.fault(&path, message, "write the account id, or another audience that only the federation policy has");
+    }
+}
+
+/// Faults personal access tokens for a host of several workspaces: such a token is of one of them and says so to Databricks alone, so that the request may name
+/// another.
+fn personal_hosts(entries: &[TargetEntry], report: &mut Report<'_>) {
+    let passing = |entry: &TargetEntry| entry.credentials == Credentials::Passthrough(PersonalTokens::Passthrough);
+    // Workspaces stand first.
+    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| passing(entry)) {
+        let shared = |host: &&String| entries.iter().enumerate().any(|(other, another)| other != index && another.hosts.contains(host));
+        if let Some(host) = entry.hosts.iter().find(shared) {
+            let path = KeyPath::default().key("workspaces").item(index).key("credentials").key("personal_access_tokens");
+            let message =
+                format!("the host {} is that of several workspaces, and which of them a personal access token is of is not known here", quoted(host));
+            report.fault(&path, message, "remove it, or give the workspace a host of its own");
+        }
+    }
 }
 
 // === impl Claims ===

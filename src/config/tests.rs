@@ -178,7 +178,7 @@ fn every_key_is_read() {
     let treated: Vec<_> = config.targets.iter().map(|entry| (entry.target.kind, &entry.credentials, entry.mode, &entry.trust)).collect();
     let only = Trust::Only(vec![TrustHeader::Subject, TrustHeader::Peer]);
     let expected = [
-        (TargetKind::Workspace, &Credentials::Passthrough, None, &Trust::None),
+        (TargetKind::Workspace, &Credentials::Passthrough(PersonalTokens::Refuse), None, &Trust::None),
         (TargetKind::Workspace, &Credentials::Strip, Some(Mode::Shadow), &only),
         (TargetKind::Account, &Credentials::Strip, None, &Trust::All),
     ];
@@ -287,7 +287,10 @@ audit:
   file: audit.jsonl
 ";
     let config = parse(text).unwrap();
-    assert_eq!(config.targets.iter().map(|entry| &entry.credentials).collect::<Vec<_>>(), [&Credentials::Passthrough, &Credentials::Strip]);
+    assert_eq!(
+        config.targets.iter().map(|entry| &entry.credentials).collect::<Vec<_>>(),
+        [&Credentials::Passthrough(PersonalTokens::Refuse), &Credentials::Strip]
+    );
     let report = faults(&text.replace("listen:", "listn:").replace("audiences:", "audiencs:"));
     assert!(
         report.contains("2:1 unknown key `listn`; did you mean `listen`?")
@@ -350,7 +353,7 @@ fn a_written_default_is_the_default() {
     // JSON is YAML.
     let [plain, written] = [plain, written].map(|json| Config::parse(&path, &json.to_string()).unwrap_or_else(|faults| panic!("{json}\n{faults:?}")));
     assert_eq!(written, plain);
-    assert_eq!(filled, json_schema().matches("\"default\":").count() + 2 * 5, "`credentials` stands in workspaces, in accounts and in services");
+    assert_eq!(filled, json_schema().matches("\"default\":").count() + 2 * 6, "`credentials` stands in workspaces, in accounts and in services");
 }
 
 #[test]

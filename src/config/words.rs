@@ -31,6 +31,17 @@ pub enum CredentialMode {
     ClientCredentials,
 }
 
+/// What becomes of personal access tokens of Databricks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PersonalTokens {
+    /// A call that brings one is refused.
+    #[default]
+    Refuse,
+    /// It goes on as it came. Policies decide on the calling workload alone, and whose it is only Databricks knows.
+    Passthrough,
+}
+
 /// What is exchanged for a Databricks token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -71,6 +71,9 @@ pub(super) enum Stage {
     Respond,
 }
 
+/// What records call a personal access token of Databricks that was let pass.
+const PERSONAL: &str = "personal-access-token";
+
 // === impl Stage ===
 
 impl Stage {
@@ -136,6 +139,7 @@ impl Found<'_> {
         }
         entry.credential = self.manner.as_ref().map(credential);
         self.describe_call(entry);
+        entry.presented = self.trail.is_personal().then_some(PERSONAL);
         entry.peer = self.peer.as_ref().map(ToString::to_string);
         entry.peer_presented = self.presented.as_ref().map(ToString::to_string);
         match &self.caller {

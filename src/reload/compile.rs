@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    catalog, compose,
+    catalog, compose, doubts,
     listing::{self, Meant},
 };
 use crate::{
@@ -16,12 +16,11 @@ use crate::{
     broker::Broker,
     classify::{Catalog, Classifier},
     clock::Clock,
-    config::{Bindings, Config, Credentials, MintedFor},
+    config::{Bindings, Config},
     model::Fault,
     net,
     pipeline::Snapshot,
     respond::Responder,
-    signer::{Algorithm, TokenIssuer},
 };
 
 /// What is needed to compile a set, and outlives it.
@@ -102,7 +101,7 @@ impl Compiler {
         let mut warnings = unmeant(&config);
         warnings.extend(forgetful(&config));
         warnings.extend(compose::repeated_keys(issuer.as_ref()));
-        warnings.extend(unsuited(&config, issuer.as_deref()));
+        warnings.extend(doubts::of_credentials(&config, issuer.as_deref()));
         warnings.extend(snapshot.authorizer.warnings().iter().cloned());
         warnings.extend(snapshot.authorizer.unknown_names(&compose::scope(&config)));
         Ok(Compiled { config, snapshot, warnings })
@@ -158,16 +157,6 @@ fn forgetful(config: &Config) -> Option<Fault> {
     let issuer = config.issuers.iter().find(|issuer| issuer.logout_audience.is_some()).filter(|_| config.state_dir.is_none())?;
     let message = format!("issuer `{}` ends sessions (`logout`), and a restart forgets it", issuer.name);
     let help = Some("name a folder for what must outlive a restart: `state_dir`".to_owned());
-    Some(Fault { file: config.file.clone(), line: None, column: None, message, help })
-}
-
-/// That lakegate's word is exchanged, and has or will have a signature that Databricks does not take (Databricks: *OAuth token federation*, RS256 and ES256).
-fn unsuited(config: &Config, issuer: Option<&TokenIssuer>) -> Option<Fault> {
-    let by_word = |grant: &MintedFor| matches!(grant, MintedFor::Assertion { .. } | MintedFor::ServicePrincipal { .. });
-    config.targets.iter().find(|entry| matches!(&entry.credentials, Credentials::Minted(minted) if by_word(&minted.grant)))?;
-    let key = issuer?.keys().iter().find(|key| key.algorithm() == Algorithm::EdDsa)?;
-    let message = format!("the key {} of `trust.assertion.keys` signs with EdDSA, and Databricks takes RS256 and ES256 alone", key.id());
-    let help = Some("make one with `lakegate keys new --algorithm es256` in its place".to_owned());
     Some(Fault { file: config.file.clone(), line: None, column: None, message, help })
 }
 

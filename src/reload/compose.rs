@@ -1,7 +1,7 @@
 //! Each stage's own configuration, taken out of the whole; no stage ever sees the whole.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,8 +15,8 @@ use crate::{
     classify::{CatalogFile, TargetConfig},
     config::{
         Api, AssertionAudience, Binding, Bindings, BoundKind, ClientProof, Config, Credentials, Explain, Identity, IntrospectWhen, Introspection,
-        Issuer, Kind, Minted, MintedFor, Mode, Overage, PeerProxy, PeerSource, Peers, Possession, PrincipalRule, SecretPlace, TargetEntry, Trust,
-        TrustHeader,
+        Issuer, Kind, Minted, MintedFor, Mode, Overage, PeerProxy, PeerSource, Peers, PersonalTokens, Possession, PrincipalRule, SecretPlace,
+        TargetEntry, Trust, TrustHeader,
     },
     model::{Fault, Name, PrincipalKind, SpiffePattern},
     net::{self, Endpoint, SecretSource},
@@ -51,11 +51,17 @@ pub(super) fn authn(config: &Config) -> Result<authn::Config, Vec<Fault>> {
     let issuers: Result<Vec<_>, _> = config.issuers.iter().map(|issuer| self::issuer(config, issuer)).collect();
     Ok(authn::Config {
         peers: peers(&config.peers),
+        personal_hosts: personal_hosts(config),
         issuers: issuers.map_err(|fault| vec![fault])?,
         token_limit: config.limits.token,
         cache_bytes: TOKEN_CACHE,
         state_dir: config.state_dir.clone(),
     })
+}
+
+fn personal_hosts(config: &Config) -> HashSet<String> {
+    let passing = |entry: &&TargetEntry| entry.credentials == Credentials::Passthrough(PersonalTokens::Passthrough);
+    config.targets.iter().filter(passing).flat_map(|entry| entry.hosts.iter().cloned()).collect()
 }
 
 fn peers(from: &Peers) -> authn::PeerConfig {
@@ -255,7 +261,7 @@ pub(super) fn broker(config: &Config, issuer: Option<&Arc<TokenIssuer>>) -> Resu
     let signer = || signer(config, issuer);
     for entry in &config.targets {
         let mode = match &entry.credentials {
-            Credentials::Passthrough => Ok(broker::Mode::Passthrough),
+            Credentials::Passthrough(_) => Ok(broker::Mode::Passthrough),
             Credentials::Strip => Ok(broker::Mode::Strip),
             Credentials::Minted(minted) => exchange(minted, &signer).map(|exchange| broker::Mode::Exchange(Arc::new(exchange))),
         };
@@ -333,8 +339,8 @@ fn principal(rule: &PrincipalRule) -> Result<broker::PrincipalRule, String> {
 /// What lakegate signs for services; each target is known by its first host.
 fn assertion(config: &Config, issuer: Option<&Arc<TokenIssuer>>) -> Option<AssertionConfig> {
     let lifetime = config.assertion.as_ref()?.lifetime;
-    let audience = |entry: &TargetEntry| Some(((entry.target.kind, entry.target.name.clone()), format!("https://{}", entry.hosts.first()?)));
-    let audiences = config.targets.iter().filter_map(audience).collect();
+    let audience = |entry: &TargetEntry| ((entry.target.kind, entry.target.name.clone()), entry.known_as());
+    let audiences = config.targets.iter().map(audience).collect();
     Some(AssertionConfig { issuer: Arc::clone(issuer?), lifetime_s: i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX), audiences })
 }
 

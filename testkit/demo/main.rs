@@ -2,6 +2,7 @@
 
 mod calls;
 mod check;
+mod exchange;
 mod play;
 mod sdk;
 mod show;
@@ -63,7 +64,7 @@ async fn demo(arguments: &Arguments) -> io::Result<bool> {
     show::line("starting two issuers, a stand-in workspace, lakegate and Envoy on loopback …");
     let mut options = Options::new(absolute(&arguments.lakegate)?).folder(arguments.folder.clone());
     options.envoy.clone_from(&arguments.envoy);
-    let world = World::start(options).await?;
+    let mut world = World::start(options).await?;
     show::header();
     let mut tally = show::Tally::default();
     for call in calls::all() {
@@ -71,6 +72,9 @@ async fn demo(arguments: &Arguments) -> io::Result<bool> {
     }
     let sidecar = world.sidecar(&world.workloads.trainer, lakegate_testkit::world::STAGE.host).await?;
     for (title, row) in sdk::play(&world, &sidecar, &arguments.python).await? {
+        show::row(&title, &row, &mut tally);
+    }
+    for (title, row) in exchange::play(&mut world).await? {
         show::row(&title, &row, &mut tally);
     }
     show::footer(&world, &tally);

@@ -235,7 +235,7 @@ fn what_is_wrong_with_keys_is_said() {
     assert_eq!(keys(folder.path(), &["list"]).0, Some(3));
 
     // what is served, and likely not meant
-    let credentials = "credentials: { mode: exchange }, environment";
+    let credentials = "credentials: { mode: exchange }, trust: none, environment";
     write("edwards.yaml", &config("trust: { assertion: { keys: [current.pem, next.pem] } }").replace("environment", credentials));
     fs::copy(folder.path().join("current.pem"), folder.path().join("copy.pem")).unwrap();
     write("copy.yaml", &config("trust: { assertion: { keys: [current.pem, copy.pem] } }").replace("environment", credentials));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use lakegate_testkit::authority::{Authority, Names};
 
 /// The files that tell people to type commands.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "docs/answers.md",
     "docs/credentials.md",
@@ -17,6 +17,7 @@ const PAGES: [&str; 14] = [
     "docs/access.md",
     "docs/peers.md",
     "docs/policy-tests.md",
+    "examples/exchange.yaml",
     "examples/lakegate.yaml",
     "policies/README.md",
     "CONTRIBUTING.md",
@@ -42,6 +43,24 @@ fn check(config: &Path) -> String {
 #[test]
 fn the_example_is_good_with_the_starter_policies() {
     let told = check(&checkout().join("examples/lakegate.yaml"));
+    assert!(!told.contains("warning"), "{told}");
+}
+
+/// With keys made as it says, and not without them.
+#[test]
+fn the_example_of_an_exchange_is_good_once_it_has_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples = folder.path().join("examples");
+    fs::create_dir_all(examples.join("keys")).unwrap();
+    std::os::unix::fs::symlink(checkout().join("policies"), folder.path().join("policies")).unwrap();
+    let file = examples.join("exchange.yaml");
+    fs::copy(checkout().join("examples/exchange.yaml"), &file).unwrap();
+    let (code, told) = lakegate(folder.path(), &["check", "--config", "examples/exchange.yaml"]);
+    assert!(code == Some(3) && told.contains("current.pem"), "{told}");
+    for key in ["current", "next", "previous"] {
+        assert_eq!(lakegate(folder.path(), &["keys", "new", &format!("examples/keys/{key}.pem")]).0, Some(0));
+    }
+    let told = check(&file);
     assert!(!told.contains("warning"), "{told}");
 }
 
@@ -155,7 +174,7 @@ fn the_page_about_credentials_shows_what_loads() {
         ("peers:", "peers: { trust_domains: [cluster.local] }"),
         ("policy:", "policy: { dir: policies }"),
         ("issuers:", "issuers: [{ name: corp, provider: generic, issuer: https://id.example.com, audiences: [lakegate], bindings: none }]"),
-        ("trust:", "trust: { assertion: { keys: [keys/current.pem] } }"),
+        ("trust:", "trust: { assertion: { keys: [keys/current.pem], issuer: \"https://lakegate.example.com\" } }"),
     ];
     let shown = blocks.iter().filter_map(|block| block.strip_prefix("yaml\n# lakegate.yaml\n"));
     let mut loaded = 0;

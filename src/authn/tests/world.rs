@@ -1,7 +1,7 @@
 //! An issuer that can do anything: keys of every kind, tokens of every shape, a server that counts, stalls and lies.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt::Debug,
     path::PathBuf,
     sync::{
@@ -371,7 +371,7 @@ pub(super) fn issuer(name: &str, url: &str, provider: Provider) -> IssuerConfig 
 
 pub(super) fn config(issuers: Vec<IssuerConfig>) -> Config {
     let peers = PeerConfig::new(vec!["cluster.local".to_owned()]);
-    Config { peers, issuers, token_limit: 16 * 1024, cache_bytes: 1 << 20, state_dir: None }
+    Config { peers, issuers, personal_hosts: HashSet::new(), token_limit: 16 * 1024, cache_bytes: 1 << 20, state_dir: None }
 }
 
 pub(super) fn client() -> net::Client {

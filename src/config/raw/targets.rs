@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::super::{
     units::Span,
-    words::{CredentialMode, Identity, Mode, Subject, TrustHeader},
+    words::{CredentialMode, Identity, Mode, PersonalTokens, Subject, TrustHeader},
 };
 
 /// A guarded Databricks workspace.
@@ -93,6 +93,9 @@ pub struct Credentials {
     /// How the credential is had.
     #[schemars(extend("default" = "strip"))]
     pub mode: Option<CredentialMode>,
+    /// What becomes of personal access tokens (`dapi…`) of a workspace with `mode: passthrough`.
+    #[schemars(extend("default" = "refuse"))]
+    pub personal_access_tokens: Option<PersonalTokens>,
     /// Where Databricks gives out tokens; unless given, `https://<first host>/oidc/v1/token`, and of an account `…/oidc/accounts/<account id>/v1/token`.
     #[schemars(example = &"https://dbc-1a2b3c4d-5e6f.cloud.databricks.com/oidc/v1/token")]
     pub token_endpoint: Option<String>,

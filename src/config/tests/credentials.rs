@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use super::*;
-use crate::config::words::Identity;
+use crate::config::words::{Identity, PersonalTokens};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 const ACCOUNT: &str = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
@@ -135,6 +135,57 @@ fn what_cannot_be_minted_is_refused_with_its_mend() {
     ] {
         let report = faults(&with(credentials, more));
         assert!(report.contains(said), "`{credentials}` should say `{said}`, and says:\n{report}");
+    }
+}
+
+#[test]
+fn a_workspace_may_still_take_personal_access_tokens() {
+    let of = |credentials: &str| parse(&with(credentials, "")).unwrap().targets[0].credentials.clone();
+    assert_eq!(of("mode: passthrough"), Credentials::Passthrough(PersonalTokens::Refuse));
+    assert_eq!(of("mode: passthrough, personal_access_tokens: passthrough"), Credentials::Passthrough(PersonalTokens::Passthrough));
+    for mode in ["strip", "exchange, subject: caller", "client-credentials"] {
+        let report = faults(&with(&format!("mode: {mode}, personal_access_tokens: passthrough"), ""));
+        assert!(report.contains("`personal_access_tokens` is of no use with `mode: "), "{report}");
+    }
+    let passing = "credentials: { mode: passthrough, personal_access_tokens: passthrough }";
+    for other in [
+        format!("accounts: [{{ name: main, hosts: [accounts.cloud.databricks.com], account_id: {ACCOUNT}, {passing} }}]\n"),
+        format!("services: [{{ name: a, hosts: [a.example.com], environment: dev, catalog: mlflow, {passing} }}]\n"),
+    ] {
+        assert!(faults(&(GOOD.to_owned() + &other)).contains("personal access tokens are those of a workspace; remove it"), "{other}");
+    }
+    // Whose workspace a token is of, only Databricks knows.
+    let entry = |name: &str, id: &str, credentials: &str| {
+        format!("  - {{ name: {name}, hosts: [acme.databricks.com], workspace_id: \"{id}\", environment: dev, {credentials} }}\n")
+    };
+    let plain = "credentials: { mode: strip }";
+    for (first, second) in [(passing, plain), (plain, passing)] {
+        let own = GOOD.find("workspaces:").unwrap() + "workspaces:\n".len();
+        let mut text = GOOD.to_owned();
+        text.insert_str(own, &(entry("one", "7", first) + &entry("two", "8", second)));
+        let report = faults(&text);
+        assert!(report.contains("the host `acme.databricks.com` is that of several workspaces"), "{report}");
+    }
+}
+
+/// The assertion for services travels with calls: what is exchanged has another audience.
+#[test]
+fn what_is_exchanged_has_no_audience_of_what_travels() {
+    let told = "is the audience of the assertion that calls to workspace `stage` carry";
+    let account = format!(
+        "accounts: [{{ name: main, hosts: [accounts.cloud.databricks.com], account_id: {ACCOUNT}, credentials: {{ mode: exchange, audience: \"https://stage.cloud.databricks.com\" }} }}]\n"
+    );
+    for text in [
+        with("mode: exchange, audience: \"https://stage.cloud.databricks.com\"", SIGNING),
+        with("mode: exchange, token_endpoint: \"https://stage.cloud.databricks.com\"", SIGNING),
+        with(&format!("mode: service-principal, audience: \"https://stage.cloud.databricks.com\", principals: [{{ client_id: {ID} }}]"), SIGNING),
+        with("mode: strip", &(SIGNING.to_owned() + &account)),
+    ] {
+        let report = faults(&text);
+        assert!(report.contains(told) && report.contains("write the account id"), "{report}");
+    }
+    for audience in ["https://stage.cloud.databricks.com/oidc/v1/token", "https://another.example.com", ACCOUNT] {
+        assert!(parse(&with(&format!("mode: exchange, audience: \"{audience}\""), SIGNING)).is_ok(), "{audience}");
     }
 }
 
