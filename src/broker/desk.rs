@@ -98,13 +98,14 @@ impl Desk {
         exchange: &Arc<Exchange>,
         target: &Arc<Target>,
         wanted: &Wanted<'_>,
+        whom: Whom<'_>,
         key: &[u8; 32],
     ) -> Option<Arc<Minted>> {
         let now = self.clock.now_ms();
         let minted = self.shelf.get(key, now)?;
         if minted.is_due(now, exchange.bound(wanted)) && self.refusals.get(key, now).is_none() {
             // What comes of it is for the requests that follow.
-            let _ = self.flight(exchange, target, wanted, key, now);
+            let _ = self.flight(exchange, target, wanted, whom, key, now);
         }
         Some(minted)
     }
@@ -118,13 +119,14 @@ impl Desk {
         exchange: &Arc<Exchange>,
         target: &Arc<Target>,
         wanted: &Wanted<'_>,
+        whom: Whom<'_>,
         key: &[u8; 32],
     ) -> Result<Arc<Minted>, Refusal> {
         let now = self.clock.now_ms();
         if let Some(refusal) = self.refusals.get(key, now) {
             return Err(refusal);
         }
-        let arrival = self.flight(exchange, target, wanted, key, now)?;
+        let arrival = self.flight(exchange, target, wanted, whom, key, now)?;
         let died = || Err(Refusal::new(Reason::CredentialUnavailable, "the exchange of the caller's token ended early"));
         let minted = arrival.wait().await.map_or_else(died, |Exchanged(result)| result)?;
         // One that was long under way when this request came may have been for a token that ends now.
@@ -141,10 +143,10 @@ impl Desk {
         exchange: &Arc<Exchange>,
         target: &Arc<Target>,
         wanted: &Wanted<'_>,
+        whom: Whom<'_>,
         key: &[u8; 32],
         now: i64,
     ) -> Result<Arrival<Exchanged>, Refusal> {
-        let whom = Whom::of(exchange, wanted)?;
         let counter = self.counter(&exchange.endpoint);
         let counters = self.metrics.exchanges_of(&target.name);
         let mut flights = self.flights();
@@ -167,8 +169,8 @@ impl Desk {
             exchange: Arc::clone(exchange),
             target: Arc::clone(target),
             key: *key,
-            manner: Manner::minting(exchange, &whom, wanted),
-            whom,
+            manner: Manner::minting(exchange, whom, wanted),
+            holder: whom.holder(),
             scope: exchange.scope(wanted.scope).into(),
             caller_until: exchange.bound(wanted),
         };
