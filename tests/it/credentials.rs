@@ -275,3 +275,28 @@ async fn whose_issuer_is_not_named_has_no_use_of_the_credential_of_others() {
     assert_eq!(outcome(&send(&all.world, &query_as(SALES, &stranger)).await), (403, "IDENTITY_UNKNOWN".to_owned()));
     assert_eq!(all.arrived().len(), 1);
 }
+
+/// An account has its own endpoint, below its own id, and a token for a workspace is none for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_has_tokens_of_its_own() {
+    const HOST: &str = "accounts.cloud.databricks.com";
+    let account = |credentials: Value| json!([{ "name": "main", "hosts": [HOST], "account_id": ACCOUNT, "credentials": credentials }]);
+    let more = move |config: &mut Value| config["accounts"] = account(json!({ "mode": "strip" }));
+    let mut all = Exchanging::with(json!({ "mode": "exchange" }), options(), more).await;
+    let address = all.world.workspace.token_endpoint();
+    let endpoint = address.replace("/oidc/v1/token", &format!("/oidc/accounts/{ACCOUNT}/v1/token"));
+    let mut config = all.world.config().clone();
+    config["accounts"] = account(json!({ "mode": "exchange", "token_endpoint": endpoint }));
+    all.world.write_config(config).unwrap();
+    all.world.write_policy("all.cedar", r#"@id("all") permit (principal in Group::"corp/ml-engineers", action, resource);"#).unwrap();
+    status_until(&all.world, |status| status["credentials"].as_array().is_some_and(|all| all.len() == 2)).await;
+    let token = all.token("alice");
+    let networks = || Request::new("GET", HOST, &format!("/api/2.0/accounts/{ACCOUNT}/networks")).bearer(&token);
+    // The account takes none that is for a workspace.
+    until(&all.world, (503, "CREDENTIAL_UNAVAILABLE"), networks).await;
+    all.world.workspace.set_token_audience(ACCOUNT);
+    until(&all.world, (404, "OK"), networks).await;
+    let exchange = all.world.workspace.exchanges().pop().unwrap();
+    assert_eq!((exchange.status, exchange.principal.as_deref()), (200, Some("alice")));
+    assert_eq!(all.arrived(), BTreeSet::from([format!("Bearer {}", exchange.token.unwrap())]));
+}
