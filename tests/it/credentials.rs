@@ -13,7 +13,7 @@ use lakegate_testkit::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     asking::{SALES, metric, options, outcome, query_as, send, status_until, until, world},
@@ -177,7 +177,9 @@ async fn whatever_the_token_endpoint_does_is_a_refusal_or_a_fault_and_it_is_serv
         assert_eq!(answer.header("retry-after").is_some(), expected.0 == 503, "{fault:?}");
         assert_eq!(all.world.workspace.count(), before, "{fault:?}: nothing goes on without a credential");
         all.world.workspace.set_token_fault(None);
+        let mended = Instant::now();
         until(&all.world, (200, "OK"), || query_as(SALES, &token)).await;
+        println!("{fault:?}: served again after {} ms", mended.elapsed().as_millis());
         assert!(!all.arrived().iter().any(|value| value.ends_with(&token)), "{fault:?}");
     }
     assert!(metric(&all.world, "lakegate_broker_exchanges_total{target=\"stage\",result=\"refused\"}").await.is_some_and(|count| count >= 2));
