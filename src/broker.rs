@@ -6,6 +6,7 @@
 
 mod answer;
 mod config;
+mod counter;
 mod desk;
 mod flight;
 mod manner;
@@ -25,7 +26,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::{
     config::{Config, Exchange, Identity, Mode, PrincipalRule, Subject},
-    desk::EndpointStatus,
+    counter::EndpointStatus,
     manner::Manner,
     trial::{Answered, NOBODY, Probe, Said, Sent, TokenFacts, Trial, TrialEnd},
 };

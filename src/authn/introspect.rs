@@ -193,7 +193,7 @@ impl Introspector {
     }
 
     fn unavailable(&self, issuer: &Issuer, why: &str) -> Refusal {
-        let since = self.health().failing_since();
+        let since = self.health().outage(self.clock.now_ms());
         let detail = format!("issuer `{}` {why} whether the token is active", issuer.config.name);
         Refusal { since, ..Refusal::new(Reason::IntrospectionUnavailable, detail) }
     }

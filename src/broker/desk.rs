@@ -2,19 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-use tokio::sync::Semaphore;
-use tower::retry::budget::{Budget, TpsBudget};
 
 use super::{
     Wanted,
     config::Exchange,
+    counter::{Counter, EndpointStatus},
     flight::{Exchanged, Flight},
     manner::Manner,
     metrics::Metrics,
@@ -24,7 +18,7 @@ use super::{
 use crate::{
     clock::Clock,
     model::{Name, Reason, Refusal, Target},
-    net::{Arrival, Breaker, Client, Endpoint, Refusals},
+    net::{Arrival, Client, Endpoint, Landing, Refusals},
 };
 
 /// One for the life of the process.
@@ -40,42 +34,8 @@ pub(super) struct Desk {
     counters: Mutex<HashMap<Endpoint, Arc<Counter>>>,
 }
 
-/// One token endpoint.
-#[derive(Debug)]
-pub(super) struct Counter {
-    breaker: Mutex<Breaker>,
-    /// Until when it wants to be left alone, in milliseconds since the epoch.
-    quiet_until: AtomicI64,
-    pub places: Semaphore,
-    budget: TpsBudget,
-}
-
-/// How an endpoint is doing. Times are in seconds since the epoch.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct EndpointStatus {
-    pub target: String,
-    pub endpoint: String,
-    pub failing_since: Option<i64>,
-    /// Why it could not be asked last; `None` once it can.
-    pub last_error: Option<String>,
-    /// Whether it is left alone for the time being, so that every credential that is not at hand is refused at once.
-    pub open: bool,
-    /// Whether more than a single exchange came to nothing.
-    pub degraded: bool,
-}
-
-/// Exchanges under way or waiting for a place.
+/// Exchanges under way or waiting for a place, at all endpoints together.
 const MAX_FLIGHTS: usize = 4096;
-/// Exchanges under way at one endpoint.
-const AT_ONCE: usize = 64;
-/// How often an endpoint that fails is tried, in milliseconds: often enough to be back soon after it is.
-const TRY_EVERY: i64 = 1_000;
-/// The longest that an endpoint is left alone because it says so, in seconds: what it says may be a slip.
-const LONGEST_QUIET: u64 = 60;
-/// Second tries: some each second, and one in ten beyond.
-const RETRIES_PER_SECOND: u32 = 2;
-const RETRY_SHARE: f32 = 0.1;
-const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
 // === impl Desk ===
 
@@ -103,7 +63,7 @@ impl Desk {
     ) -> Option<Arc<Minted>> {
         let now = self.clock.now_ms();
         let minted = self.shelf.get(key, now)?;
-        if minted.is_due(now, exchange.bound(wanted)) && self.refusals.get(key, now).is_none() {
+        if minted.is_due(now, exchange.bound(wanted)) {
             // What comes of it is for the requests that follow.
             let _ = self.flight(exchange, target, wanted, whom, key, now);
         }
@@ -122,11 +82,7 @@ impl Desk {
         whom: Whom<'_>,
         key: &[u8; 32],
     ) -> Result<Arc<Minted>, Refusal> {
-        let now = self.clock.now_ms();
-        if let Some(refusal) = self.refusals.get(key, now) {
-            return Err(refusal);
-        }
-        let arrival = self.flight(exchange, target, wanted, whom, key, now)?;
+        let arrival = self.flight(exchange, target, wanted, whom, key, self.clock.now_ms())?;
         let died = || Err(Refusal::new(Reason::CredentialUnavailable, "the exchange of the caller's token ended early"));
         let minted = arrival.wait().await.map_or_else(died, |Exchanged(result)| result)?;
         // One that was long under way when this request came may have been for a token that ends now.
@@ -137,7 +93,7 @@ impl Desk {
         }
     }
 
-    /// The exchange for this caller that is under way, or a new one.
+    /// The exchange for this caller that is under way, what has just come of one, or a new one.
     fn flight(
         self: &Arc<Self>,
         exchange: &Arc<Exchange>,
@@ -149,22 +105,31 @@ impl Desk {
     ) -> Result<Arrival<Exchanged>, Refusal> {
         let counter = self.counter(&exchange.endpoint);
         let counters = self.metrics.exchanges_of(&target.name);
+        let caller_until = exchange.bound(wanted);
         let mut flights = self.flights();
         // One of which the task died is none.
         if let Some(arrival) = flights.get(key).filter(|arrival| arrival.is_to_come()) {
             return Ok(arrival.clone());
         }
-        if flights.len() >= MAX_FLIGHTS {
+        // What came of one is kept before it is struck out, so that whoever finds none here finds that.
+        if let Some(refusal) = self.refusals.get(key, now) {
+            return Err(refusal);
+        }
+        if let Some(minted) = self.shelf.get(key, now).filter(|minted| !minted.is_due(now, caller_until)) {
+            return Ok(Arrival::landed(Exchanged(Ok(minted))));
+        }
+        if flights.len() >= MAX_FLIGHTS || counter.is_full() {
             counters.shed.inc();
             return Err(Refusal::new(Reason::CredentialUnavailable, "too many credentials are being asked for"));
         }
-        if counter.is_quiet(now) || !counter.breaker().allows(now) {
+        let Some(turn) = counter.admits(key, now) else {
             counters.shed.inc();
-            return Err(counter.unavailable(target, "cannot be asked"));
-        }
+            return Err(counter.unavailable(target, "cannot be asked", now));
+        };
+        let (landing, arrival) = Landing::new();
         let flight = Flight {
             desk: Arc::clone(self),
-            counter,
+            counter: Arc::clone(&counter),
             counters,
             exchange: Arc::clone(exchange),
             target: Arc::clone(target),
@@ -172,16 +137,23 @@ impl Desk {
             manner: Manner::minting(exchange, whom, wanted),
             holder: whom.holder(),
             scope: exchange.scope(wanted.scope).into(),
-            caller_until: exchange.bound(wanted),
+            caller_until,
+            turn,
+            landing: Some(landing),
         };
-        // It cannot end before it is entered, which it takes the lock for.
-        let arrival = flight.begin();
+        counter.entered();
         flights.insert(*key, arrival.clone());
+        // It takes the lock when it ends, which may be at once.
+        drop(flights);
+        flight.begin();
         Ok(arrival)
     }
 
-    pub(super) fn ended(&self, key: &[u8; 32]) {
-        self.flights().remove(key);
+    /// Strikes out the exchange of this key, however it ended.
+    pub(super) fn ended(&self, key: &[u8; 32], counter: &Counter) {
+        let mut flights = self.flights();
+        flights.remove(key);
+        counter.left();
     }
 
     #[cfg(test)]
@@ -190,19 +162,10 @@ impl Desk {
     }
 
     pub(super) fn status(&self, target: &Name, exchange: &Exchange) -> EndpointStatus {
-        let counter = self.counter(&exchange.endpoint);
-        let breaker = counter.breaker();
-        EndpointStatus {
-            target: target.to_string(),
-            endpoint: exchange.endpoint.to_string(),
-            failing_since: breaker.failing_since().map(|since| since.div_euclid(1000)),
-            last_error: breaker.last_error().map(str::to_owned),
-            open: breaker.is_open(),
-            degraded: breaker.is_failing(),
-        }
+        self.counter(&exchange.endpoint).status(target, &exchange.endpoint)
     }
 
-    fn counter(&self, endpoint: &Endpoint) -> Arc<Counter> {
+    pub(super) fn counter(&self, endpoint: &Endpoint) -> Arc<Counter> {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(counters.entry(endpoint.clone()).or_insert_with(|| Arc::new(Counter::new())))
     }
@@ -210,48 +173,5 @@ impl Desk {
     /// A panic elsewhere leaves what is good enough to go on with, here and below.
     fn flights(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arrival<Exchanged>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Counter ===
-
-impl Counter {
-    fn new() -> Self {
-        Self {
-            breaker: Mutex::new(Breaker::trying_every(TRY_EVERY)),
-            quiet_until: AtomicI64::new(i64::MIN),
-            places: Semaphore::new(AT_ONCE),
-            budget: TpsBudget::new(BUDGET_WINDOW, RETRIES_PER_SECOND, RETRY_SHARE),
-        }
-    }
-
-    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether one more try is within what this endpoint may be asked beyond its callers' own number.
-    pub(super) fn may_retry(&self) -> bool {
-        self.budget.withdraw()
-    }
-
-    pub(super) fn asked(&self) {
-        self.budget.deposit();
-    }
-
-    pub(super) fn leave_alone(&self, now: i64, seconds: u64) {
-        let seconds = i64::try_from(seconds.min(LONGEST_QUIET)).unwrap_or_default();
-        self.quiet_until.store(now.saturating_add(seconds.saturating_mul(1000)), Ordering::Relaxed);
-    }
-
-    fn is_quiet(&self, now: i64) -> bool {
-        let until = self.quiet_until.load(Ordering::Relaxed);
-        // A clock that was set back must not make it longer than it may be.
-        now < until && until.saturating_sub(now) <= i64::try_from(LONGEST_QUIET).unwrap_or_default().saturating_mul(1000)
-    }
-
-    pub(super) fn unavailable(&self, target: &Target, why: &str) -> Refusal {
-        let since = self.breaker().failing_since();
-        let detail = format!("the token endpoint of {} `{}` {why}", target.kind.type_name().to_lowercase(), target.name);
-        Refusal { since, ..Refusal::new(Reason::CredentialUnavailable, detail) }
     }
 }

@@ -2,12 +2,16 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::SemaphorePermit,
+    time::{sleep, timeout},
+};
 
 use super::{
     answer::{self, Declined},
     config::Exchange,
-    desk::{Counter, Desk},
+    counter::{Counter, Turn},
+    desk::Desk,
     manner::Manner,
     metrics::Counters,
     minted::{Bound, Minted},
@@ -16,11 +20,11 @@ use super::{
 use crate::{
     json,
     model::{Intent, Reason, Refusal, Target},
-    net::{Answer, Arrival, Landing, NetError},
+    net::{Answer, Landing, NetError},
     text::shown,
 };
 
-/// One exchange with all it needs.
+/// One exchange with all it needs. It is struck out at the desk when it is dropped, be that by a panic.
 pub(super) struct Flight {
     pub desk: Arc<Desk>,
     pub counter: Arc<Counter>,
@@ -36,6 +40,9 @@ pub(super) struct Flight {
     pub manner: Manner,
     /// When the caller's token ends, or what permits the call, in seconds since the epoch; `None` where neither does.
     pub caller_until: Option<i64>,
+    pub turn: Turn,
+    /// Where its end is told; until then.
+    pub landing: Option<Landing<Exchanged>>,
 }
 
 /// What came of an exchange.
@@ -56,35 +63,63 @@ enum Failed {
     Declined(Declined, u16),
     /// It was not asked.
     Unasked(&'static str),
+    /// Nor was it, as too many wait, or as it is left alone by now; which is nobody's fault.
+    Shed(Refusal),
 }
 
-/// The time of one exchange with all it needs, its place in the queue and a second try too.
+/// How long an exchange waits for a place.
+const QUEUE: Duration = Duration::from_secs(4);
+/// The time of one exchange that has a place, with a second try.
 const FLIGHT: Duration = Duration::from_secs(8);
 /// Before the one other try, where the first did not reach the endpoint: a connection may have been closed on the other side.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long what an exchange came to is told again without another, in milliseconds: a refusal, which somebody has to mend, and an answer of no use.
+/// How long what an exchange came to is told again without another, in milliseconds: a refusal, which somebody has to mend, an answer of no use, and a fault of
+/// the endpoint, which may be that of this question.
 const REFUSED_FOR: i64 = 5_000;
 const UNUSABLE_FOR: i64 = 1_000;
+const FAULTY_FOR: i64 = 1_000;
 
 // === impl Flight ===
 
 impl Flight {
-    pub(super) fn begin(self) -> Arrival<Exchanged> {
-        let (landing, arrival) = Landing::new();
+    pub(super) fn begin(mut self) {
         tokio::spawn(async move {
-            let failed = || Failed::Endpoint { error: "it took too long".to_owned(), retry_after_s: None };
-            let result = match timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(failed())) {
-                Ok(minted) => Ok(self.landed(minted)),
-                Err(failed) => Err(self.came_to_nothing(failed)),
-            };
-            self.desk.ended(&self.key);
-            landing.arrive(Exchanged(result));
+            let exchanged = Exchanged(self.fly().await);
+            let landing = self.landing.take();
+            drop(self);
+            if let Some(landing) = landing {
+                landing.arrive(exchanged);
+            }
         });
-        arrival
+    }
+
+    async fn fly(&self) -> Result<Arc<Minted>, Refusal> {
+        let late = || Failed::Endpoint { error: "it took too long".to_owned(), retry_after_s: None };
+        // Who has the place next is to find what this has come to.
+        let (_place, exchanged) = match self.place().await {
+            Ok(place) => (Some(place), timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(late()))),
+            Err(failed) => (None, Err(failed)),
+        };
+        match exchanged {
+            Ok(minted) => Ok(self.landed(minted)),
+            Err(failed) => Err(self.came_to_nothing(failed)),
+        }
+    }
+
+    /// A place at the endpoint, where there is one in time and it may still be asked then.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, Failed> {
+        let crowded = || Failed::Shed(Refusal::new(Reason::CredentialUnavailable, "too many credentials are being asked for"));
+        let place = timeout(QUEUE, self.counter.places.acquire()).await.map_err(|_| crowded())?;
+        let place = place.map_err(|_| Failed::Unasked("it cannot be asked any more"))?;
+        let now = self.desk.clock.now_ms();
+        let may = match self.turn {
+            Turn::Usual => self.counter.admits(&self.key, now).is_some(),
+            Turn::Trial => !self.counter.is_quiet(now),
+        };
+        if may { Ok(place) } else { Err(Failed::Shed(self.counter.unavailable(&self.target, "cannot be asked", now))) }
     }
 
     async fn exchange(&self) -> Result<Minted, Failed> {
-        let _place = self.counter.places.acquire().await.map_err(|_| Failed::Unasked("it cannot be asked any more"))?;
         let now = self.desk.clock.now();
         let caller_until = self.caller_until.map(|end| end.max(now.saturating_add(SHORTEST)));
         let order =
@@ -122,7 +157,7 @@ impl Flight {
         let minted = Arc::new(minted);
         self.counters.ok.inc();
         let (now, target) = (self.desk.clock.now_ms(), &self.target.name);
-        if let Some(since) = self.counter.breaker().succeeded() {
+        if let Some(since) = self.counter.succeeded(&self.key) {
             let failed_s = now.saturating_sub(since).div_euclid(1000);
             tracing::info!(%target, failed_s, "a token endpoint exchanges tokens again");
         }
@@ -139,30 +174,39 @@ impl Flight {
                 if let Some(seconds) = retry_after_s {
                     self.counter.leave_alone(now, seconds);
                 }
-                if self.counter.breaker().failed(error.clone(), now) {
+                if self.counter.failed(&self.key, error.clone(), now) {
                     tracing::warn!(%target, endpoint = %self.exchange.endpoint, error, "a token endpoint cannot be asked");
                 }
-                self.counter.unavailable(&self.target, "cannot be asked").with_aside(error)
+                let refusal = self.counter.unavailable(&self.target, "cannot be asked", now).with_aside(error);
+                self.desk.refusals.insert(self.key, refusal.clone(), now, FAULTY_FOR);
+                refusal
             }
             Failed::Unasked(error) => {
-                self.counter.breaker().not_asked();
+                self.counter.not_asked();
                 self.counters.failed.inc();
                 tracing::error!(%target, error, "a credential cannot be asked for");
-                self.counter.unavailable(&self.target, "cannot be asked").with_aside(error.to_owned())
+                self.counter.unavailable(&self.target, "cannot be asked", now).with_aside(error.to_owned())
+            }
+            Failed::Shed(refusal) => {
+                if self.turn == Turn::Trial {
+                    self.counter.not_asked();
+                }
+                self.counters.shed.inc();
+                refusal
             }
             Failed::Answer(error) => {
                 self.counters.failed.inc();
-                if self.counter.breaker().answered_badly(error.clone(), now) {
+                if self.counter.answered_badly(error.clone(), now) {
                     tracing::warn!(%target, endpoint = %self.exchange.endpoint, error, "the answer of a token endpoint cannot be used");
                 }
-                let refusal = self.counter.unavailable(&self.target, "gives no answer that can be used").with_aside(error);
+                let refusal = self.counter.unavailable(&self.target, "gives no answer that can be used", now).with_aside(error);
                 self.desk.refusals.insert(self.key, refusal.clone(), now, UNUSABLE_FOR);
                 refusal
             }
             Failed::Declined(declined, status) => {
                 self.counters.refused.inc();
                 // It is there, and answers: what it says is of this caller alone.
-                let _ = self.counter.breaker().succeeded();
+                let _ = self.counter.succeeded(&self.key);
                 let refusal = self.refused(&declined, status);
                 tracing::warn!(%target, detail = %refusal.whole(), "a token endpoint refuses a caller");
                 self.desk.refusals.insert(self.key, refusal.clone(), now, REFUSED_FOR);
@@ -185,6 +229,12 @@ impl Flight {
             Some(description) => refusal.with_aside(format!("the token endpoint says: {description}")),
             None => refusal,
         }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.desk.ended(&self.key, &self.counter);
     }
 }
 

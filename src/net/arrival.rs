@@ -25,6 +25,12 @@ impl<T> Landing<T> {
 // === impl Arrival ===
 
 impl<T: Clone> Arrival<T> {
+    /// What has come already.
+    #[must_use]
+    pub fn landed(result: T) -> Self {
+        Self(watch::channel(Some(result)).1)
+    }
+
     /// Whether the end is still to come: it never does where the task died.
     #[must_use]
     pub fn is_to_come(&self) -> bool {

@@ -14,7 +14,10 @@ pub struct Breaker {
     tried_at: Option<i64>,
     /// Answers that could not be used, since the last one that could. They leave nobody out, since the questions of one caller may be at fault.
     unusable: u32,
+    /// Faults in a row of questions that had met one before. They leave nobody out either, for the same reason.
+    again: u32,
     failing_since: Option<i64>,
+    failed_at: Option<i64>,
     last_error: Option<String>,
 }
 
@@ -22,6 +25,8 @@ pub struct Breaker {
 const THRESHOLD: u32 = 3;
 /// Longer than any exchange.
 const TRIAL: i64 = 10_000;
+/// How far apart two faults are at most that are of one outage, in milliseconds: longer than an endpoint is left alone, whoever asks for that.
+const RECENT: i64 = 120_000;
 
 // === impl Breaker ===
 
@@ -29,8 +34,11 @@ impl Breaker {
     /// One that lets somebody try again at least every `longest` milliseconds, whether or not who tried last is back.
     #[must_use]
     pub fn trying_every(longest: i64) -> Self {
-        let faults = Backoff::of(longest);
-        Self { faults, trial: longest, tried_at: None, unusable: 0, failing_since: None, last_error: None }
+        Self::of(Backoff::of(longest), longest)
+    }
+
+    fn of(faults: Backoff, trial: i64) -> Self {
+        Self { faults, trial, tried_at: None, unusable: 0, again: 0, failing_since: None, failed_at: None, last_error: None }
     }
 
     /// Whether the endpoint may be asked now; where it is left alone, by the one who was told so alone.
@@ -48,23 +56,39 @@ impl Breaker {
 
     /// Notes an answer that is of use. Since when there was none, where that was said.
     pub fn succeeded(&mut self) -> Option<i64> {
-        let said = self.is_open() || self.unusable > 0;
+        let said = self.is_failing() || self.unusable > 0;
         let since = self.failing_since.filter(|_| said);
         self.faults.reset();
-        (self.tried_at, self.unusable, self.failing_since, self.last_error) = (None, 0, None, None);
+        (self.tried_at, self.unusable, self.again) = (None, 0, 0);
+        (self.failing_since, self.failed_at, self.last_error) = (None, None, None);
         since
     }
 
-    /// Notes a fault of the endpoint itself; whether the endpoint is left alone from now on.
+    /// Notes a fault of the endpoint itself; whether it is left alone from now on, or known to fail.
     pub fn failed(&mut self, error: String, now: i64) -> bool {
+        let before = (self.is_open(), self.is_failing());
         self.tried_at = None;
         self.note(error, now);
-        self.faults.failed(now) == THRESHOLD
+        self.faults.failed(now);
+        before != (self.is_open(), self.is_failing())
+    }
+
+    /// Notes the fault of a question that had met one before, which may be at fault itself: it leaves nobody out, and where somebody is, for longer. Whether
+    /// the endpoint is known to fail from now on.
+    pub fn failed_again(&mut self, error: String, now: i64) -> bool {
+        if self.is_open() {
+            return self.failed(error, now);
+        }
+        let before = self.is_failing();
+        self.note(error, now);
+        self.again = self.again.saturating_add(1);
+        before != self.is_failing()
     }
 
     /// Notes an answer that cannot be used: the endpoint is there, and is asked on. Whether it is the first since one that could be used.
     pub fn answered_badly(&mut self, error: String, now: i64) -> bool {
         self.tried_at = None;
+        self.again = 0;
         self.faults.reset();
         self.note(error, now);
         self.unusable = self.unusable.saturating_add(1);
@@ -77,8 +101,8 @@ impl Breaker {
     }
 
     fn note(&mut self, error: String, now: i64) {
-        self.failing_since = self.failing_since.or(Some(now));
-        self.last_error = Some(error);
+        self.failing_since = self.outage(now).or(Some(now));
+        (self.failed_at, self.last_error) = (Some(now), Some(error));
     }
 
     /// Whether the endpoint is left alone.
@@ -90,9 +114,16 @@ impl Breaker {
     /// Whether more than a single question came to nothing.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.is_open() || self.unusable >= THRESHOLD
+        self.unusable >= THRESHOLD || self.faults.failures().saturating_add(self.again) >= THRESHOLD
     }
 
+    /// Since when the outage lasts that there is now; `None` where the last fault is long ago, as where nobody has asked since.
+    #[must_use]
+    pub fn outage(&self, now: i64) -> Option<i64> {
+        self.failing_since.filter(|_| self.failed_at.is_some_and(|failed| apart(failed, now) < RECENT))
+    }
+
+    /// Since when there was no answer of use, as far as faults followed each other.
     #[must_use]
     pub fn failing_since(&self) -> Option<i64> {
         self.failing_since
@@ -106,7 +137,7 @@ impl Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { faults: Backoff::default(), trial: TRIAL, tried_at: None, unusable: 0, failing_since: None, last_error: None }
+        Self::of(Backoff::default(), TRIAL)
     }
 }
 
@@ -179,6 +210,32 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_does_not_keep_it_open() {
         assert!(open(10_000_000).allows(0));
+    }
+
+    #[test]
+    fn faults_that_are_far_apart_are_no_long_outage() {
+        let mut breaker = Breaker::default();
+        for (now, since) in [(0, 0), (RECENT - 1, 0), (2 * RECENT - 2, 0), (4 * RECENT, 4 * RECENT), (RECENT, RECENT)] {
+            breaker.failed("down".to_owned(), now);
+            assert_eq!((breaker.failing_since(), breaker.outage(now)), (Some(since), Some(since)), "{now}");
+        }
+        breaker.answered_badly("it answered with status 404".to_owned(), 9 * RECENT);
+        assert_eq!(breaker.failing_since(), Some(9 * RECENT));
+        assert_eq!(breaker.outage(10 * RECENT), None, "it is not known to last");
+    }
+
+    #[test]
+    fn a_question_that_fails_again_leaves_nobody_out_and_is_seen() {
+        let mut breaker = Breaker::default();
+        assert!(!breaker.failed("down".to_owned(), 1_000_000));
+        let said: Vec<bool> = (0..10).map(|_| breaker.failed_again("down".to_owned(), 1_000_000)).collect();
+        assert_eq!(said.iter().position(|said| *said), Some(1), "{said:?}");
+        assert!(said.iter().filter(|said| **said).count() == 1 && breaker.is_failing() && !breaker.is_open() && breaker.allows(1_000_000));
+        assert_eq!(breaker.succeeded(), Some(1_000_000));
+        assert!(!breaker.is_failing());
+        let mut breaker = open(1_000_000);
+        assert!(breaker.allows(1_001_000) && !breaker.failed_again("down".to_owned(), 1_001_000));
+        assert!(!breaker.allows(1_002_999) && breaker.allows(1_003_000), "a trial that fails makes the pause begin anew");
     }
 
     #[test]

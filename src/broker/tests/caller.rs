@@ -11,7 +11,7 @@ use crate::{
         subject::{self, Whom},
     },
     clock::Clock,
-    model::{Caller, Name, PrincipalKind, Refusal, SpiffeId, SpiffePattern, Target, TargetKind, Token},
+    model::{Caller, Name, PrincipalKind, Refusal, Secret, SpiffeId, SpiffePattern, Target, TargetKind, Token},
     net::{self, Client, Endpoint},
     signer::{Algorithm, KeySet, TokenIssuer, generate},
 };
@@ -116,6 +116,12 @@ pub(super) fn exchange(endpoint: &Endpoint, keys: &KeySet) -> Exchange {
         issuers: None,
         audiences: vec!["1234".to_owned()],
     }
+}
+
+/// As the principal of a secret.
+pub(super) fn by_secret(exchange: &mut Exchange) {
+    let authorization = net::basic(BY_ROLE, &Secret::new("s3cret"));
+    exchange.subject = Subject::Client { client_id: BY_ROLE.to_owned(), authorization };
 }
 
 /// The first by role, the second by workload.

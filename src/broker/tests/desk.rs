@@ -79,13 +79,12 @@ async fn a_service_principal_is_had_by_role_or_workload() {
 
 #[tokio::test]
 async fn the_principal_of_a_secret_is_everybodys() {
-    let secret = Secret::new("s3cret");
-    let world = World::with(move |exchange| {
-        exchange.subject = Subject::Client { client_id: caller::BY_ROLE.to_owned(), authorization: net::basic(caller::BY_ROLE, &secret) };
-    })
-    .await;
+    let world = World::with(caller::by_secret).await;
     let one = world.authorization(&caller("alice", 60)).await.unwrap();
-    assert_eq!(world.authorization(&caller("bob", 3600)).await.unwrap(), one);
+    for ms in [0, 1_000_000] {
+        world.clock.shift(ms);
+        assert_eq!(world.authorization(&caller("bob", 3600)).await.unwrap(), one, "it does not end with whoever was the first");
+    }
     let order = world.endpoint.orders().pop().unwrap();
     assert_eq!((world.endpoint.count(), order["grant_type"].as_str()), (1, "client_credentials"));
     assert!(!order.contains_key("subject_token"));

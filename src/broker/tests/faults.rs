@@ -174,3 +174,20 @@ async fn an_endpoint_that_says_when_is_left_alone_until_then_and_not_for_ever() 
         world.authorization(&caller("bob", 3600)).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_leaves_no_endpoint_alone_for_longer() {
+    let world = World::start().await;
+    world.clock.shift(3_600_000);
+    world.endpoint.be(Mood::Says(429, String::new(), Some(60)));
+    world.authorization(&caller("alice", 9_999)).await.unwrap_err();
+    world.clock.shift(0);
+    world.endpoint.be(Mood::Says(429, String::new(), Some(7)));
+    world.authorization(&caller("bob", 9_999)).await.unwrap_err();
+    assert_eq!(world.endpoint.count(), 2, "it was asked");
+    world.endpoint.be(Mood::Well);
+    for (ms, good) in [(6_500, false), (7_500, true)] {
+        world.clock.shift(ms);
+        assert_eq!(world.authorization(&caller("carol", 9_999)).await.is_ok(), good, "{ms}");
+    }
+}

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    caller::{World, caller, changed},
+    caller::{World, by_secret, caller, changed},
     endpoint::Mood,
 };
-use crate::model::Caller;
+use crate::model::{Caller, Reason};
 
 /// As `caller` with a token that ends at `expires_at`, in seconds since the epoch.
 fn until(caller: &Caller, expires_at: i64) -> Caller {
@@ -97,6 +97,59 @@ async fn no_credential_outlives_the_window_or_the_callers_token() {
         world.authorization(&alice).await.unwrap();
         world.clock.shift((last + 1) * 1000);
         world.authorization(&alice).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn the_window_ends_what_the_endpoint_would_let_live_longer() {
+    let world = World::with(|exchange| {
+        by_secret(exchange);
+        exchange.window_s = 600;
+    })
+    .await;
+    let alice = caller("alice", 3_600);
+    let first = world.authorization(&alice).await.unwrap();
+    assert!(world.endpoint.left(&first).unwrap() > 3_000);
+    world.clock.shift(601_000);
+    assert_ne!(world.authorization(&alice).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn a_credential_that_ends_while_it_is_waited_for_is_not_used() {
+    let world = World::start().await;
+    // Databricks takes it for a second yet.
+    world.endpoint.live_at_most(41);
+    world.endpoint.be(Mood::Slow(Duration::from_millis(300)));
+    let alice = caller("alice", 3_600);
+    let asked = async {
+        while world.endpoint.count() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.clock.shift(10_000);
+    };
+    let (got, ()) = tokio::join!(world.authorization(&alice), asked);
+    assert_eq!(got.unwrap_err().reason, Reason::CredentialUnavailable);
+}
+
+#[tokio::test]
+async fn a_renewal_that_comes_to_nothing_is_not_asked_for_with_every_call() {
+    for (status, pause) in [(400, 5_000), (404, 1_000), (503, 1_000)] {
+        let world = World::start().await;
+        world.endpoint.live_at_most(1_000);
+        let alice = caller("alice", 100_000);
+        let first = world.authorization(&alice).await.unwrap();
+        world.endpoint.be(Mood::Says(status, String::new(), None));
+        world.clock.shift(600_000);
+        world.authorization(&alice).await.unwrap();
+        settled(&world, 2).await;
+        for ms in [0, 1, pause - 500] {
+            world.clock.shift(600_000 + ms);
+            assert_eq!(world.authorization(&alice).await.unwrap(), first);
+            assert!(!world.desk.is_busy(), "{status}: another after {ms} ms");
+        }
+        world.clock.shift(600_000 + pause + 500);
+        world.authorization(&alice).await.unwrap();
+        settled(&world, 3).await;
     }
 }
 

@@ -1,0 +1,233 @@
+//! One token endpoint: how it is doing, whose exchanges it fails, and how much it is asked at once.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use tower::retry::budget::{Budget, TpsBudget};
+
+use crate::{
+    clock::apart,
+    model::{Name, Reason, Refusal, Target},
+    net::{Breaker, Endpoint},
+};
+
+/// One for the life of the process.
+#[derive(Debug)]
+pub(super) struct Counter {
+    health: Mutex<Health>,
+    /// Until when it wants to be left alone, in milliseconds since the epoch.
+    quiet_until: AtomicI64,
+    /// Exchanges under way or waiting for a place. Changed under the lock of the desk's list of them.
+    flights: AtomicUsize,
+    pub places: Semaphore,
+    budget: TpsBudget,
+}
+
+/// What came of the exchanges.
+#[derive(Debug)]
+struct Health {
+    breaker: Breaker,
+    /// What those were for that met the endpoint's own fault and have had no answer since, the latest last. One that fails time and again may be at fault
+    /// itself, and must not keep others from asking.
+    suspects: VecDeque<[u8; 32]>,
+    failed_at: Option<i64>,
+    /// Whether anybody else was turned away since.
+    others: bool,
+}
+
+/// As what an exchange sets out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Usual,
+    /// As the one that sees whether an endpoint that is left alone is back.
+    Trial,
+}
+
+/// How an endpoint is doing. Times are in seconds since the epoch.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct EndpointStatus {
+    pub target: String,
+    pub endpoint: String,
+    pub failing_since: Option<i64>,
+    /// Why it could not be asked last; `None` once it can.
+    pub last_error: Option<String>,
+    /// Whether it is left alone for the time being, so that every credential that is not at hand is refused at once.
+    pub open: bool,
+    /// Whether more than a single exchange came to nothing.
+    pub degraded: bool,
+}
+
+/// Exchanges under way or waiting for a place, at one endpoint: one that hangs leaves room for the others.
+const MAX_FLIGHTS: usize = 1024;
+/// Exchanges under way at one endpoint.
+const AT_ONCE: usize = 64;
+/// How often an endpoint that fails is tried, in milliseconds: often enough to be back soon after it is.
+const TRY_EVERY: i64 = 1_000;
+/// For how long after that a trial is for others than those who have failed, where others have asked, in milliseconds.
+const FOR_OTHERS: i64 = 500;
+/// How many of those who have failed are known.
+const SUSPECTS: usize = 32;
+/// The longest that an endpoint is left alone because it says so, in milliseconds: what it says may be a slip.
+const LONGEST_QUIET: i64 = 60_000;
+/// Second tries: some each second, and one in ten beyond.
+const RETRIES_PER_SECOND: u32 = 2;
+const RETRY_SHARE: f32 = 0.1;
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+// === impl Counter ===
+
+impl Counter {
+    pub(super) fn new() -> Self {
+        let health = Health { breaker: Breaker::trying_every(TRY_EVERY), suspects: VecDeque::new(), failed_at: None, others: false };
+        Self {
+            health: Mutex::new(health),
+            quiet_until: AtomicI64::new(i64::MIN),
+            flights: AtomicUsize::new(0),
+            places: Semaphore::new(AT_ONCE),
+            budget: TpsBudget::new(BUDGET_WINDOW, RETRIES_PER_SECOND, RETRY_SHARE),
+        }
+    }
+
+    /// Whether an exchange for this key may set out now; where the endpoint is left alone, as the one that tries, alone.
+    pub(super) fn admits(&self, key: &[u8; 32], now: i64) -> Option<Turn> {
+        if self.is_quiet(now) { None } else { self.health().admits(key, now) }
+    }
+
+    /// Notes an answer that is of use, or of this caller alone. Since when there was none, where that was said.
+    pub(super) fn succeeded(&self, key: &[u8; 32]) -> Option<i64> {
+        let mut health = self.health();
+        health.suspects.retain(|suspect| suspect != key);
+        health.breaker.succeeded()
+    }
+
+    /// Notes a fault of the endpoint itself; whether that is to be said.
+    pub(super) fn failed(&self, key: &[u8; 32], error: String, now: i64) -> bool {
+        self.health().failed(key, error, now)
+    }
+
+    /// Notes an answer that cannot be used; whether that is to be said.
+    pub(super) fn answered_badly(&self, error: String, now: i64) -> bool {
+        self.health().breaker.answered_badly(error, now)
+    }
+
+    /// Notes that an exchange did not set out after all.
+    pub(super) fn not_asked(&self) {
+        self.health().breaker.not_asked();
+    }
+
+    /// Whether one more try is within what this endpoint may be asked beyond its callers' own number.
+    pub(super) fn may_retry(&self) -> bool {
+        self.budget.withdraw()
+    }
+
+    pub(super) fn asked(&self) {
+        self.budget.deposit();
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.flights.load(Ordering::Relaxed) >= MAX_FLIGHTS
+    }
+
+    pub(super) fn entered(&self) {
+        self.flights.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn left(&self) {
+        self.flights.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that it wants to be left alone for so long; what it has said before counts on where that is longer.
+    pub(super) fn leave_alone(&self, now: i64, seconds: u64) {
+        let ms = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000).min(LONGEST_QUIET);
+        let until = now.saturating_add(ms);
+        let later = |before| if quiet(before, now) { until.max(before) } else { until };
+        // What it is set to is always something, so that this cannot fail.
+        let _ = self.quiet_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| Some(later(before)));
+    }
+
+    pub(super) fn is_quiet(&self, now: i64) -> bool {
+        quiet(self.quiet_until.load(Ordering::Relaxed), now)
+    }
+
+    pub(super) fn unavailable(&self, target: &Target, why: &str, now: i64) -> Refusal {
+        let since = self.health().breaker.outage(now);
+        let detail = format!("the token endpoint of {} `{}` {why}", target.kind.type_name().to_lowercase(), target.name);
+        Refusal { since, ..Refusal::new(Reason::CredentialUnavailable, detail) }
+    }
+
+    pub(super) fn status(&self, target: &Name, endpoint: &Endpoint) -> EndpointStatus {
+        let breaker = &self.health().breaker;
+        EndpointStatus {
+            target: target.to_string(),
+            endpoint: endpoint.to_string(),
+            failing_since: breaker.failing_since().map(|since| since.div_euclid(1000)),
+            last_error: breaker.last_error().map(str::to_owned),
+            open: breaker.is_open(),
+            degraded: breaker.is_failing(),
+        }
+    }
+
+    /// A panic elsewhere leaves what is good enough to go on with.
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether `until` is still to come; a clock that was set back must not make it longer than it may be.
+fn quiet(until: i64, now: i64) -> bool {
+    now < until && until.saturating_sub(now) <= LONGEST_QUIET
+}
+
+// === impl Health ===
+
+impl Health {
+    fn admits(&mut self, key: &[u8; 32], now: i64) -> Option<Turn> {
+        if !self.breaker.is_open() {
+            return Some(Turn::Usual);
+        }
+        let suspect = self.suspects.contains(key);
+        let for_others = self.others && self.failed_at.is_some_and(|failed| apart(failed, now) < TRY_EVERY + FOR_OTHERS);
+        if !(suspect && for_others) && self.breaker.allows(now) {
+            return Some(Turn::Trial);
+        }
+        self.others |= !suspect;
+        None
+    }
+
+    /// Whoever has failed before and had no answer since counts once.
+    fn failed(&mut self, key: &[u8; 32], error: String, now: i64) -> bool {
+        (self.failed_at, self.others) = (Some(now), false);
+        if self.suspects.contains(key) {
+            return self.breaker.failed_again(error, now);
+        }
+        if self.suspects.len() >= SUSPECTS {
+            self.suspects.pop_front();
+        }
+        self.suspects.push_back(*key);
+        self.breaker.failed(error, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_more_of_being_left_alone_counts() {
+        let counter = Counter::new();
+        let hour = 3_600_000;
+        for (now, seconds, until) in [(0, 30, 30_000), (1_000, 3, 30_000), (2_000, 40, 42_000), (hour, 60, hour + 60_000), (50_000, 1, 51_000)] {
+            counter.leave_alone(now, seconds);
+            assert!(counter.is_quiet(until - 1) && !counter.is_quiet(until), "{now} {seconds}");
+        }
+        counter.leave_alone(0, u64::MAX);
+        assert!(counter.is_quiet(LONGEST_QUIET - 1) && !counter.is_quiet(LONGEST_QUIET));
+    }
+}
