@@ -5,6 +5,7 @@
 //! has been authenticated and permitted anew.
 
 mod answer;
+mod claims;
 mod config;
 mod counter;
 mod desk;
@@ -15,16 +16,19 @@ mod minted;
 mod ordered;
 mod subject;
 mod trial;
+mod withheld;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 
 pub use self::{
+    answer::Unusable,
     config::{Config, Exchange, Identity, Mode, PrincipalRule, Subject},
     counter::EndpointStatus,
     manner::Manner,
@@ -53,7 +57,6 @@ pub struct Wanted<'w> {
 }
 
 /// What stands in `authorization` when the call goes on.
-#[derive(Debug)]
 pub enum Credential {
     /// What the caller sent.
     Passthrough,
@@ -193,6 +196,19 @@ fn told(mode: &Mode, wanted: &Wanted<'_>, manner: &mut Option<Manner>) -> Result
         *manner = Some(Manner::minting(exchange, Whom::of(exchange, wanted)?, wanted));
     }
     Ok(())
+}
+
+// === impl Credential ===
+
+/// Says nothing of the value.
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passthrough => "Passthrough",
+            Self::Strip => "Strip",
+            Self::Replace(_) => "Replace(…)",
+        })
+    }
 }
 
 // === impl Grant ===

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    answer::{self, Declined},
+    answer::{self, Declined, Unusable},
     config::Exchange,
     counter::{Counter, Turn},
     desk::Desk,
@@ -16,12 +16,13 @@ use super::{
     metrics::Counters,
     minted::{Bound, Minted},
     subject::{Holder, Order, SHORTEST, Whom},
+    withheld::Withheld,
 };
 use crate::{
     json,
     model::{Intent, Reason, Refusal, Target},
     net::{Answer, Landing, NetError},
-    text::shown,
+    text::{redacted, shown},
 };
 
 /// One exchange with all it needs. It is struck out at the desk when it is dropped, be that by a panic.
@@ -124,25 +125,25 @@ impl Flight {
         let caller_until = self.caller_until.map(|end| end.max(now.saturating_add(SHORTEST)));
         let order =
             self.holder.whom().order(&self.exchange, &self.scope, caller_until, now).ok_or(Failed::Unasked("an assertion cannot be signed"))?;
-        let answer = self.ask(&order).await?;
+        let (answer, sent) = (self.ask(&order).await?, Withheld::of(&order));
         match answer.status {
             200 => {}
             429 | 500.. => {
                 let error = format!("it answered with status {}", answer.status);
                 return Err(Failed::Endpoint { error, retry_after_s: answer.retry_after_s });
             }
-            400 | 401 | 403 => return Err(Failed::Declined(answer::declined(&answer.body), answer.status)),
+            400 | 401 | 403 => return Err(Failed::Declined(answer::declined(&answer.body, &sent), answer.status)),
             status => return Err(Failed::Answer(format!("it answered with status {status}"))),
         }
-        let value = json::read(&answer.body).map_err(|_| Failed::Answer("its answer is not strict JSON".to_owned()))?;
-        let issued = answer::issued(&value, &self.exchange, &self.scope, now).map_err(Failed::Answer)?;
+        let value = json::read(&answer.body).map_err(|_| Unusable::NotJson)?;
+        let issued = answer::issued(&value, &self.exchange, &sent, &self.scope, now)?;
         Ok(Minted::new(&issued, Bound { window_s: self.exchange.window_s, caller_until, now }, self.manner.clone()))
     }
 
     /// Asks once, and once more where the endpoint was not reached, as far as such tries are few among all.
     async fn ask(&self, order: &Order) -> Result<Answer, Failed> {
         let endpoint = &self.exchange.endpoint;
-        let ask = || self.desk.client.exchange_form(endpoint, order.authorization.as_ref(), order.form.to_string());
+        let ask = || self.desk.client.exchange_form(endpoint, order.authorization.as_ref(), order.form.clone());
         match ask().await {
             Err(NetError::Unreachable(_)) if self.counter.may_retry() => sleep(PAUSE).await,
             answer => {
@@ -168,7 +169,7 @@ impl Flight {
     /// Notes that there is no credential now, and says so.
     fn came_to_nothing(&self, failed: Failed) -> Refusal {
         let (now, target) = (self.desk.clock.now_ms(), &self.target.name);
-        match failed {
+        match failed.redacted() {
             Failed::Endpoint { error, retry_after_s } => {
                 self.counters.failed.inc();
                 if let Some(seconds) = retry_after_s {
@@ -254,6 +255,23 @@ fn mend(code: Option<&str>, scope: &str) -> Cow<'static, str> {
 }
 
 // === impl Failed ===
+
+impl Failed {
+    /// Without what looks like a credential, wherever it comes from: it is told in logs and in `/status`.
+    fn redacted(self) -> Self {
+        match self {
+            Self::Endpoint { error, retry_after_s } => Self::Endpoint { error: redacted(&error).into_owned(), retry_after_s },
+            Self::Answer(error) => Self::Answer(redacted(&error).into_owned()),
+            told => told,
+        }
+    }
+}
+
+impl From<Unusable> for Failed {
+    fn from(unusable: Unusable) -> Self {
+        Self::Answer(unusable.to_string())
+    }
+}
 
 impl From<NetError> for Failed {
     fn from(error: NetError) -> Self {

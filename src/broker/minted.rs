@@ -1,6 +1,7 @@
 //! Credentials that were had, and how long each may be used.
 
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +18,6 @@ use super::{
 };
 
 /// A credential as it travels. Its memory is overwritten when nothing holds it any more.
-#[derive(Debug)]
 pub(super) struct Minted {
     /// The whole value of `authorization`.
     value: Bytes,
@@ -102,6 +102,13 @@ impl Minted {
     fn bytes(&self) -> usize {
         let told = [&self.manner.principal, &self.manner.scope].into_iter().flatten().map(|text| text.len()).sum();
         OVERHEAD.saturating_add(size_of::<Self>()).saturating_add(self.value.len()).saturating_add(told)
+    }
+}
+
+/// Says nothing of the credential itself.
+impl fmt::Debug for Minted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Minted").field("until", &self.until).field("renew", &self.renew).field("manner", &self.manner).finish_non_exhaustive()
     }
 }
 

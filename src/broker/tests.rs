@@ -1,5 +1,6 @@
 //! Credentials as they are had from a token endpoint that answers over HTTP, with a clock that moves.
 
+mod answers;
 mod caller;
 mod crowd;
 mod desk;
@@ -8,3 +9,4 @@ mod faults;
 mod known;
 mod outage;
 mod renewal;
+mod unseen;

@@ -5,9 +5,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
 use super::{
-    Broker, Wanted, answer,
+    Broker, Wanted,
+    answer::{self, Unusable},
     config::{Exchange, Mode, Subject},
     subject::{Order, SHORTEST, Whom},
+    withheld::{MASK, Withheld},
+    words,
 };
 use crate::{
     json::{self, Object, Value},
@@ -51,7 +54,7 @@ pub enum TrialEnd {
         description: Option<String>,
     },
     /// 200 with what is of no use.
-    Unusable(String),
+    Unusable(Unusable),
     /// A token that would be used.
     Issued,
 }
@@ -144,13 +147,13 @@ impl Broker {
         };
         let Some(order) = whom.order(exchange, scope, until, asked) else { return ended(TrialEnd::Unsent("an assertion cannot be signed")) };
         let sent = Some(Sent::of(&order));
-        let answer = self.desk.client.exchange_form(&exchange.endpoint, order.authorization.as_ref(), order.form.to_string()).await;
+        let answer = self.desk.client.exchange_form(&exchange.endpoint, order.authorization.as_ref(), order.form.clone()).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Trial { sent, ..ended(TrialEnd::NoAnswer(error)) },
         };
         let at = self.desk.clock.now();
-        let (token, end) = came(&answer, exchange, scope, at);
+        let (token, end) = came(&answer, exchange, &Withheld::of(&order), scope, at);
         Trial { sent, answered: Some(Answered::of(&answer, asked, at)), token, ..ended(end) }
     }
 }
@@ -173,14 +176,14 @@ fn whose<'w>(exchange: &'w Exchange, probe: &Probe<'w>) -> Vec<Result<Whom<'w>, 
 }
 
 /// What the answer holds, judged as that of an exchange which is not tried alone.
-fn came(answer: &Answer, exchange: &Exchange, scope: &str, now: i64) -> (Option<TokenFacts>, TrialEnd) {
+fn came(answer: &Answer, exchange: &Exchange, sent: &Withheld, scope: &str, now: i64) -> (Option<TokenFacts>, TrialEnd) {
     if answer.status != 200 {
-        let declined = answer::declined(&answer.body);
+        let declined = answer::declined(&answer.body, sent);
         return (None, TrialEnd::Declined { code: declined.code, description: declined.description });
     }
-    let Ok(value) = json::read(&answer.body) else { return (None, TrialEnd::Unusable("its answer is not strict JSON".to_owned())) };
-    let end = answer::issued(&value, exchange, scope, now).map_or_else(TrialEnd::Unusable, |_| TrialEnd::Issued);
-    (value.as_object().and_then(TokenFacts::of), end)
+    let Ok(value) = json::read(&answer.body) else { return (None, TrialEnd::Unusable(Unusable::NotJson)) };
+    let end = answer::issued(&value, exchange, sent, scope, now).map_or_else(TrialEnd::Unusable, |_| TrialEnd::Issued);
+    (value.as_object().and_then(|object| TokenFacts::of(object, sent)), end)
 }
 
 // === impl Sent ===
@@ -193,7 +196,7 @@ impl Sent {
             grant_type: text("grant_type").unwrap_or_default(),
             scope: text("scope"),
             client_id: text("client_id"),
-            said: field("subject_token").and_then(|token| Said::of(&token)),
+            said: field("subject_token").and_then(|token| Said::of(&token, &Withheld::nothing())),
         }
     }
 }
@@ -210,13 +213,13 @@ impl Answered {
 // === impl TokenFacts ===
 
 impl TokenFacts {
-    fn of(object: &Object<'_>) -> Option<Self> {
+    fn of(object: &Object<'_>, sent: &Withheld) -> Option<Self> {
         let text = |name: &str| object.get(name).and_then(Value::as_text);
-        let said = Said::of(text("access_token")?);
+        let said = Said::of(text("access_token")?, sent);
         Some(Self {
-            token_type: text("token_type").map(shown),
+            token_type: text("token_type").map(|kind| words::token_type(kind).unwrap_or(MASK).to_owned()),
             expires_in: whole(object, "expires_in"),
-            granted_scope: text("scope").map(shown),
+            granted_scope: text("scope").map(|scopes| words::names(scopes.split(' '), " ", sent)),
             jwt: said.is_some(),
             said,
         })
@@ -226,17 +229,18 @@ impl TokenFacts {
 // === impl Said ===
 
 impl Said {
-    /// `None` of what is no JWT by its form.
-    fn of(token: &str) -> Option<Self> {
+    /// `None` of what is no JWT by its form. Nothing of what was `sent` is in it.
+    fn of(token: &str, sent: &Withheld) -> Option<Self> {
         let mut parts = token.split('.');
         let (head, claims, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
         let [head, claims] = [URL_SAFE_NO_PAD.decode(head).ok()?, URL_SAFE_NO_PAD.decode(claims).ok()?];
         let [head, claims] = [json::read(&head).ok()?, json::read(&claims).ok()?];
         let (head, claims) = (head.as_object()?, claims.as_object()?);
-        let text = |of: &Object<'_>, name: &str| of.get(name).and_then(Value::as_text).map(shown);
+        let told = |text: &str| if sent.may_tell(text) { shown(text) } else { MASK.to_owned() };
+        let text = |of: &Object<'_>, name: &str| of.get(name).and_then(Value::as_text).map(told);
         let aud = match claims.get("aud") {
-            Some(Value::List(list)) => list.iter().filter_map(Value::as_text).map(shown).collect(),
-            one => one.and_then(Value::as_text).map(shown).into_iter().collect(),
+            Some(Value::List(list)) => list.iter().filter_map(Value::as_text).map(told).collect(),
+            one => one.and_then(Value::as_text).map(told).into_iter().collect(),
         };
         Some(Self {
             alg: text(head, "alg"),

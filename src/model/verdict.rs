@@ -1,8 +1,9 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
 use super::DecisionId;
+use crate::text::redacted;
 
 /// What Envoy is told. `envoy` turns it into a `CheckResponse` in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct Allow {
 }
 
 /// One header to set. Both parts are visible ASCII, the value may hold spaces.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HeaderEdit {
     pub name: Cow<'static, str>,
     pub value: Bytes,
@@ -57,6 +58,17 @@ pub enum DenyStatus {
     NotFound,
     ContentTooLarge,
     Unavailable,
+}
+
+// === impl HeaderEdit ===
+
+/// Says nothing of a credential.
+impl fmt::Debug for HeaderEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = String::from_utf8_lossy(&self.value);
+        let value = if self.name.eq_ignore_ascii_case("authorization") { "…".into() } else { redacted(&value) };
+        f.debug_struct("HeaderEdit").field("name", &self.name).field("value", &value).finish()
+    }
 }
 
 // === impl DenyStatus ===

@@ -1,7 +1,9 @@
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, fmt, mem, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode, header};
+
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Endpoint, dial::Guard};
 use crate::model::Secret;
@@ -22,8 +24,7 @@ pub struct Client {
     max_bytes: usize,
 }
 
-/// What was answered, good or not.
-#[derive(Debug)]
+/// What was answered, good or not. What it holds may be a secret: its memory is overwritten when nothing holds it any more.
 pub struct Answer {
     pub status: u16,
     /// `Retry-After` in seconds (RFC 9110, section 10.2.3); one that is a date is not read.
@@ -32,6 +33,9 @@ pub struct Answer {
     pub date_s: Option<i64>,
     pub body: Bytes,
 }
+
+/// A form as it travels.
+struct Form(Zeroizing<String>);
 
 /// Why there is no answer. Messages name no byte of the answer.
 #[derive(Debug, thiserror::Error)]
@@ -111,14 +115,15 @@ impl Client {
     /// # Errors
     /// [`NetError`] for every other end, a redirect among them: what is in a form goes nowhere but where it was sent.
     pub async fn post_form(&self, url: &Endpoint, authorization: Option<&Secret>, form: String) -> Result<Bytes, NetError> {
-        self.good(self.form(url, authorization, form)?).await
+        self.good(self.form(url, authorization, Zeroizing::new(form))?).await
     }
 
-    /// The same, and returns what is answered whatever the status.
+    /// The same, and returns what is answered whatever the status. The memory of form and answer is overwritten once they are read, but for what the
+    /// connection itself keeps of them.
     ///
     /// # Errors
     /// [`NetError`] where there is no answer, or one that cannot be read.
-    pub async fn exchange_form(&self, url: &Endpoint, authorization: Option<&Secret>, form: String) -> Result<Answer, NetError> {
+    pub async fn exchange_form(&self, url: &Endpoint, authorization: Option<&Secret>, form: Zeroizing<String>) -> Result<Answer, NetError> {
         let response = self.form(url, authorization, form)?.send().await.map_err(failure)?;
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let date = response.headers().get(header::DATE).and_then(|value| date(value.to_str().ok()?));
@@ -127,8 +132,9 @@ impl Client {
         Ok(Answer { status, retry_after_s: retry_after, date_s: date, body: self.read(response).await? })
     }
 
-    fn form(&self, url: &Endpoint, authorization: Option<&Secret>, form: String) -> Result<reqwest::RequestBuilder, NetError> {
-        let request = self.http.post(url.url()).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+    fn form(&self, url: &Endpoint, authorization: Option<&Secret>, form: Zeroizing<String>) -> Result<reqwest::RequestBuilder, NetError> {
+        let body = Bytes::from_owner(Form(form));
+        let request = self.http.post(url.url()).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         let request = match authorization {
             Some(secret) => {
                 let mut value =
@@ -171,7 +177,9 @@ impl Client {
 
     /// Reads no further than the limit, whatever length was announced.
     async fn read(&self, mut response: reqwest::Response) -> Result<Bytes, NetError> {
-        let mut body = BytesMut::new();
+        // With room for all of it, so that it is not moved, and a part left behind.
+        let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        let mut body = BytesMut::with_capacity(length.min(self.max_bytes));
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
             if body.len().saturating_add(chunk.len()) > self.max_bytes {
                 return Err(NetError::TooLong(self.max_bytes));
@@ -179,6 +187,37 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
+    }
+}
+
+// === impl Form ===
+
+impl AsRef<[u8]> for Form {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+// === impl Answer ===
+
+/// Says nothing of the body but its length.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, retry_after_s, date_s, body } = self;
+        f.debug_struct("Answer")
+            .field("status", status)
+            .field("retry_after_s", retry_after_s)
+            .field("date_s", date_s)
+            .field("bytes", &body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Ok(mut body) = mem::take(&mut self.body).try_into_mut() {
+            body.as_mut().zeroize();
+        }
     }
 }
 

@@ -77,11 +77,12 @@ impl Compiler {
             .map(|source| Source { claims, ..source })
             .and_then(|source| Authorizer::load(catalog.vocabulary(), &source, compose::DECISION_CACHE, previous.map(|set| &set.authorizer)));
         let mut faults = Vec::new();
-        let issuer = keep(compose::token_issuer(&config), &mut faults).flatten().map(Arc::new);
-        let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults));
-        let (Some(authenticator), Some(classifier), Some(authorizer)) = parts else { return Err(faults) };
+        let issuer = keep(compose::token_issuer(&config), &mut faults).map(|issuer| issuer.map(Arc::new));
+        // Of keys that cannot be read, those faults tell; not that there are none to sign with.
+        let broker = issuer.as_ref().and_then(|issuer| keep(compose::broker(&config, issuer.as_ref()), &mut faults));
+        let parts = (keep(authenticator, &mut faults), keep(classifier, &mut faults), keep(authorizer, &mut faults), issuer, broker);
+        let (Some(authenticator), Some(classifier), Some(authorizer), Some(issuer), Some(broker)) = parts else { return Err(faults) };
         let classifier = classifier.naming(Arc::clone(authorizer.second_names()));
-        let broker = compose::broker(&config, issuer.as_ref())?;
         let broker = Broker::new(broker, self.client.clone(), self.clock.clone(), previous.map(|set| &set.broker));
         let undeliverable = authorizer.undeliverable(&compose::scope(&config), |target, ordered| broker.takes(target, ordered));
         if !undeliverable.is_empty() {

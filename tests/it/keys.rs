@@ -161,6 +161,21 @@ async fn an_assertion_goes_where_it_may_and_says_no_more_than_the_headers_there(
     assert!(code == 404 && why.contains("trust.assertion.issuer"), "{code} {why}");
 }
 
+/// Also where nothing is exchanged by them, so that nobody but the callers of services in the mesh would notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_file_that_breaks_leaves_the_last_good_keys() {
+    let (folder, _) = ring();
+    let world = world(options().folder(folder.path().to_owned()).configure(|config| {
+        config["trust"]["assertion"] = json!({ "keys": FILES, "issuer": ISSUER });
+    }))
+    .await;
+    let before = published(&world).await;
+    fs::write(folder.path().join("previous.pem"), "oops").unwrap();
+    status_until(&world, |status| status["configuration"]["faults"].to_string().contains("previous.pem") && status["degraded"] == true).await;
+    assert_eq!(published(&world).await, before);
+    assertion(&world, STAGE).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_keys_nothing_is_signed_or_published() {
     let world = world(options()).await;
@@ -233,6 +248,19 @@ fn what_is_wrong_with_keys_is_said() {
         assert!(faults.iter().all(|fault| fault["help"].is_string()) && !told.to_string().contains("c2VjcmV0"), "{arguments:?}: {told}");
     }
     assert_eq!(keys(folder.path(), &["list"]).0, Some(3));
+    // Neither is it served, whether anything is exchanged by those keys or not; and the file is what is wrong, not that there were no key.
+    let exchanging =
+        fs::read_to_string(folder.path().join("broken.yaml")).unwrap().replace("environment", "credentials: { mode: exchange }, environment");
+    write("exchanging.yaml", &exchanging);
+    for file in ["broken.yaml", "exchanging.yaml", "absent.yaml"] {
+        let check = ["check", "--config", file, "--output", "json"];
+        let output = Command::new(env!("CARGO_BIN_EXE_lakegate")).args(check).current_dir(folder.path()).output().unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let [fault] = &told["faults"].as_array().unwrap()[..] else { panic!("{file}: {told}") };
+        assert_eq!(output.status.code(), Some(3), "{file}: {told}");
+        let bad = if file == "absent.yaml" { "absent.pem" } else { "broken.pem" };
+        assert!(fault.to_string().contains(bad) && fault["help"].is_string(), "{file}: {fault}");
+    }
 
     // what is served, and likely not meant
     let credentials = "credentials: { mode: exchange }, trust: none, environment";

@@ -30,6 +30,8 @@ pub(super) enum Mood {
     Slow(Duration),
     /// It answers with this status, body and `Retry-After`.
     Says(u16, String, Option<u32>),
+    /// It gives back what it was sent as the token.
+    Returns,
 }
 
 /// One that runs until it is dropped.
@@ -119,6 +121,9 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     match mood {
         Mood::Well => {}
         Mood::Slow(time) => tokio::time::sleep(time).await,
+        Mood::Returns => {
+            return json!({ "access_token": form["subject_token"], "token_type": "Bearer", "expires_in": 3600 }).to_string().into_response();
+        }
         Mood::Says(status, body, retry_after) => {
             let mut response = (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, "application/json")], body).into_response();
             if let Some(seconds) = retry_after {

@@ -1,5 +1,7 @@
 //! The steps of one target: its token endpoint, the clocks, and the exchange itself.
 
+use zeroize::Zeroizing;
+
 use super::{
     mend::{self, Refused},
     report::{State, Step},
@@ -67,7 +69,7 @@ async fn knock(client: &Client, minted: &Minted) -> Reached {
     let clock = Clock::default();
     let asked = clock.now();
     let answered = match Endpoint::parse(&minted.token_endpoint) {
-        Ok(endpoint) => client.exchange_form(&endpoint, None, String::new()).await,
+        Ok(endpoint) => client.exchange_form(&endpoint, None, Zeroizing::new(String::new())).await,
         Err(error) => Err(NetError::Setup(error.to_string())),
     };
     Reached { answered: answered.map(|answer| Answer { status: answer.status, date: answer.date_s }), asked, at: clock.now() }
@@ -117,7 +119,7 @@ fn exchanged(trial: Trial, minted: &Minted, made_up: bool) -> Step {
             self::refused(&refused, minted, for_nobody && mend::is_of_the_subject(&end))
         }
         (TrialEnd::Unusable(reason), Some(answered)) => {
-            let (says, mend) = mend::unusable(answered, reason);
+            let (says, mend) = mend::unusable(answered, reason, minted);
             Step::new("exchange", State::NotWell, says).mend(mend)
         }
         (TrialEnd::NoAnswer(error), _) => Step::new("exchange", State::NotWell, error.to_string()).mend(mend::unanswered(error)),

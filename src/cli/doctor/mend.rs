@@ -1,7 +1,7 @@
 //! What is wrong where a token endpoint gives no token, and what to do about it.
 
 use crate::{
-    broker::{Answered, TrialEnd},
+    broker::{Answered, TrialEnd, Unusable},
     config::{Minted, MintedFor},
     net::NetError,
 };
@@ -98,18 +98,24 @@ fn page() -> String {
 }
 
 /// Of an answer that should hold a token and holds none that can be used, for this reason.
-pub(super) fn unusable(answered: &Answered, reason: &str) -> (String, String) {
+pub(super) fn unusable(answered: &Answered, reason: &Unusable, minted: &Minted) -> (String, String) {
     if answered.html {
         return (PAGE.to_owned(), page());
     }
-    let mend = if reason.contains("which is not this target") {
-        "is the endpoint that of another workspace? If not, name the audience in `credentials.token_audiences`".to_owned()
-    } else if reason.contains("its token lives") {
-        "what is exchanged ends too soon, since Databricks gives no token that lives longer: bring a fresh token; look at the clocks too".to_owned()
-    } else {
-        format!("a proxy on the way, or no token endpoint: {ENDPOINTS}")
+    let mend = match reason {
+        Unusable::Audience(_) => "is the endpoint that of another workspace? If not, name the audience in `credentials.token_audiences`".to_owned(),
+        Unusable::Short(_) => {
+            "what is exchanged ends too soon, since Databricks gives no token that lives longer: bring a fresh token; look at the clocks too"
+                .to_owned()
+        }
+        Unusable::Early(_) => "set the clock of this machine by NTP; where it is right, that of whoever answers is wrong".to_owned(),
+        Unusable::Scope { lacks, .. } => scope(lacks, minted),
+        Unusable::Returned => format!("what answers gives back what it is sent, which the workspace must never see: {ENDPOINTS}"),
+        Unusable::NotJson | Unusable::Form(_) | Unusable::Type(_) | Unusable::Unreadable | Unusable::Claim(_) => {
+            format!("a proxy on the way, or no token endpoint: {ENDPOINTS}")
+        }
     };
-    (reason.to_owned(), mend)
+    (reason.to_string(), mend)
 }
 
 fn scope(asked: &str, minted: &Minted) -> String {
