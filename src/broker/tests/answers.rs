@@ -128,6 +128,7 @@ async fn a_secret_that_an_endpoint_repeats_is_told_to_nobody() {
     moods.extend([
         ("horsebatterystaple", says(401, json!({"error": "horsebatterystaple"}))),
         (SECRET, answer(&json!({"token_type": "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"}))),
+        (SECRET, answer(&json!({"access_token": jwt(r#"{"aud":"5678","sub":"dapi0123456789abcdef"}"#)}))),
         (SECRET, answer(&json!({"scope": "sql dapi0123456789abcdef"}))),
         (SECRET, answer(&json!({"scope": "0123456789abcdef0123456789abcdef"}))),
     ]);
