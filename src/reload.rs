@@ -8,6 +8,7 @@ mod doubts;
 mod listing;
 mod published;
 mod request;
+mod secret;
 mod watch;
 
 pub use candidate::{beside, candidate};

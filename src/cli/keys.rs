@@ -13,7 +13,12 @@ use serde::Serialize;
 
 use self::file::Stored;
 use super::{Exit, output::Output};
-use crate::{admin::KEYS_MAX_AGE, config::Config, model::Fault, signer::Algorithm};
+use crate::{
+    admin::KEYS_MAX_AGE,
+    config::{Config, Credentials, MintedFor},
+    model::Fault,
+    signer::Algorithm,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -48,6 +53,8 @@ struct Named {
     files: Vec<PathBuf>,
     /// How long a key has to be known before it signs, and is still needed after it has signed last.
     wait: Duration,
+    /// A target that has what they sign exchanged by Databricks, which takes ES256 alone of what signs here.
+    exchanged: Option<String>,
 }
 
 /// How a new key is to sign. Databricks takes ES256 alone of these.
@@ -86,13 +93,23 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Exit {
 impl Which {
     fn named(&self) -> Result<Named, Vec<Fault>> {
         let known = Duration::from_secs(KEYS_MAX_AGE.into());
-        let Some(config) = &self.config else { return Ok(Named { files: self.files.clone(), wait: known.max(LONGEST_LIFETIME) }) };
-        let assertion = Config::load(config)?.assertion.ok_or_else(|| {
+        let Some(config) = &self.config else {
+            return Ok(Named { files: self.files.clone(), wait: known.max(LONGEST_LIFETIME), exchanged: None });
+        };
+        let loaded = Config::load(config)?;
+        let exchanged = loaded.targets.iter().find(|entry| is_exchanged(&entry.credentials)).map(|entry| entry.target.name.to_string());
+        let assertion = loaded.assertion.ok_or_else(|| {
             let help = "name the files that `lakegate keys new` has made in `trust.assertion.keys`";
             vec![fault(config, "lakegate signs nothing: `trust.assertion` is not configured".to_owned(), help)]
         })?;
-        Ok(Named { files: assertion.keys, wait: known.max(assertion.lifetime) })
+        Ok(Named { files: assertion.keys, wait: known.max(assertion.lifetime), exchanged })
     }
+}
+
+/// Whether lakegate's word is exchanged for them.
+fn is_exchanged(credentials: &Credentials) -> bool {
+    let Credentials::Minted(minted) = credentials else { return false };
+    matches!(minted.grant, MintedFor::Assertion { .. } | MintedFor::ServicePrincipal { .. })
 }
 
 // === impl Chosen ===

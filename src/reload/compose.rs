@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::listing;
+use super::{listing, secret};
 use crate::{
     authn::{self, ClientAuth, IntrospectionConfig, IssuerConfig, KeySource, KindRule, SessionLimits},
     authz::Scope,
@@ -312,7 +312,7 @@ fn exchange(
             broker::Subject::ServicePrincipal { issuer: signer()?, audience: audience.clone(), rules }
         }
         MintedFor::Client { client_id, secret } => {
-            let secret = secret_source(secret).read().map_err(|(file, message)| (Some(file), message))?;
+            let secret = secret::read(&secret_source(secret)).map_err(|(file, message)| (Some(file), message))?;
             broker::Subject::Client { client_id: client_id.clone(), authorization: net::basic(client_id, &secret) }
         }
     };

@@ -328,7 +328,7 @@ const NAMED: usize = 3;
 const ATTEMPTS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a listing must hold still: longer than the grain of file times (a kernel tick, at most 10 ms).
-const SETTLE: Duration = Duration::from_millis(20);
+pub(super) const SETTLE: Duration = Duration::from_millis(20);
 const DEPTH_MAX: usize = 16;
 const CAPS: Caps = Caps { meant: Meant::Policies, files: 20_000, file_bytes: 8 << 20, total_bytes: 128 << 20 };
 

@@ -57,3 +57,40 @@ impl TokenIssuer {
         self.keys.sign(statement.typ, &Value::Object(claims))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde_json::json;
+
+    use super::{
+        super::{Algorithm, generate},
+        *,
+    };
+
+    #[test]
+    fn nothing_takes_the_place_of_what_a_statement_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        fs::write(&file, generate(Algorithm::Es256).unwrap()).unwrap();
+        let issuer = TokenIssuer::new("https://lakegate.example.com".to_owned(), KeySet::read(&[file]).unwrap());
+        let statement = Statement { typ: "JWT", subject: "alice", audience: "acct", now: 1_000, expires_at: 1_060 };
+        let others = json!({ "iss": "evil", "sub": "root", "aud": ["evil"], "iat": 1, "exp": 9_999_999_999_i64, "jti": "known", "groups": ["ml"] });
+        let Value::Object(more) = others else { panic!("no claims") };
+        let token = issuer.mint(&statement, more).unwrap();
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
+        for (name, value) in [
+            ("iss", json!("https://lakegate.example.com")),
+            ("sub", json!("alice")),
+            ("aud", json!("acct")),
+            ("iat", json!(1_000)),
+            ("exp", json!(1_060)),
+            ("groups", json!(["ml"])),
+        ] {
+            assert_eq!(claims[name], value, "{name}");
+        }
+        assert_ne!(claims["jti"], "known");
+    }
+}

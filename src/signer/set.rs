@@ -24,7 +24,10 @@ impl KeySet {
             match SigningKey::read(file) {
                 Err(message) => faults.push((file.clone(), message)),
                 Ok(key) if !matches!(key.algorithm(), Algorithm::Es256 | Algorithm::EdDsa) => {
-                    let message = "an issuer's key is EC on P-256 or Ed25519 here: make one with `lakegate keys new`".to_owned();
+                    let message = format!(
+                        "the file's key signs with {}, and an issuer's is EC on P-256 (ES256) or Ed25519 (EdDSA) here: make one with `lakegate keys new`",
+                        key.algorithm().as_str()
+                    );
                     faults.push((file.clone(), message));
                 }
                 Ok(key) if keys.iter().any(|known| known.id() == key.id()) => repeated.push(file.clone()),
@@ -69,6 +72,21 @@ mod tests {
     use std::fs;
 
     use super::{super::generate, *};
+
+    #[test]
+    fn keys_of_other_kinds_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = folder.path().join("good.pem");
+        fs::write(&good, generate(Algorithm::Es256).unwrap()).unwrap();
+        for (kind, name) in [(&rcgen::PKCS_ECDSA_P384_SHA384, "ES384"), (&rcgen::PKCS_RSA_SHA256, "RS256")] {
+            let file = folder.path().join(name);
+            fs::write(&file, rcgen::KeyPair::generate_for(kind).unwrap().serialize_pem()).unwrap();
+            assert_eq!(SigningKey::read(&file).unwrap().algorithm().as_str(), name, "it is a key that signs");
+            let faults = KeySet::read(&[good.clone(), file.clone()]).unwrap_err();
+            let [(of, message)] = &faults[..] else { panic!("{faults:?}") };
+            assert!(*of == file && message.contains(&format!("signs with {name}")) && message.contains("`lakegate keys new`"), "{message}");
+        }
+    }
 
     #[test]
     fn a_key_in_two_files_is_one_key_and_the_first_signs() {

@@ -59,3 +59,32 @@ fn what_credentials_leave_open_is_told() {
         }
     }
 }
+
+/// After whatever rotations, the configuration still loads.
+#[test]
+fn keys_are_rotated_into_none_that_databricks_does_not_take() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    fs::write(folder.path().join("policies/all.cedar"), r#"@id("reading") permit (principal, action in Action::"read", resource);"#).unwrap();
+    let rotate = |more: &[&str]| {
+        let arguments = [&["keys", "rotate", "--config", "lakegate.yaml", "--force"], more].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_lakegate")).args(arguments).current_dir(folder.path()).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let principals = format!("mode: service-principal, principals: [{{ client_id: {ID} }}]");
+    for (credentials, takes) in [("mode: exchange", false), (&principals, false), ("mode: exchange, subject: caller", true), ("mode: strip", true)] {
+        for file in ["current.pem", "next.pem", "previous.pem"] {
+            fs::write(folder.path().join(file), generate(Algorithm::Es256).unwrap()).unwrap();
+        }
+        let config = format!(
+            "{REST}issuers: [{CORP}]\ntrust: {{ assertion: {{ keys: [current.pem, next.pem, previous.pem]{URL} }} }}\nworkspaces: [{{ name: stage, \
+             hosts: [stage.cloud.databricks.com], environment: staging, trust: none, credentials: {{ {credentials} }} }}]\n"
+        );
+        warnings(folder.path(), &config);
+        let (done, said) = rotate(&["--algorithm", "eddsa"]);
+        assert!(done == takes && (done || said.contains("`stage`") && said.contains("`--algorithm es256`")), "{credentials}: {said}");
+        let (done, said) = rotate(&[]);
+        assert!(done, "{credentials}: {said}");
+        warnings(folder.path(), &config);
+    }
+}

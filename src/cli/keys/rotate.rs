@@ -18,7 +18,7 @@ use crate::{
     cli::{Exit, output::Output},
     clock::Clock,
     model::Fault,
-    signer::KeySet,
+    signer::{Algorithm, KeySet},
 };
 
 #[derive(Debug, clap::Args)]
@@ -74,6 +74,15 @@ fn rotate(args: &Args, named: &Named, now: i64) -> Result<(), Stopped> {
         known_long_enough(following, named.wait, now)?;
     }
     let algorithm = args.algorithm.map_or_else(|| following.key.algorithm(), Chosen::algorithm);
+    if let Some(target) = &named.exchanged {
+        // Where it signs already, nothing becomes worse.
+        if !half_done && following.key.algorithm() != Algorithm::Es256 {
+            return Err(Stopped::Refused(of_no_use_next(&named.files, following, target)));
+        }
+        if algorithm != Algorithm::Es256 {
+            return Err(Stopped::Refused(of_no_use_then(algorithm, target)));
+        }
+    }
     let new = Stored::make(algorithm, now).map_err(Stopped::Refused)?;
     let mut steps = vec![(next, &new)];
     if !half_done {
@@ -87,6 +96,24 @@ fn rotate(args: &Args, named: &Named, now: i64) -> Result<(), Stopped> {
         step.replace().map_err(unfinished)?;
     }
     Ok(())
+}
+
+/// Databricks takes no token that is not signed with ES256 or RS256 (Databricks: *token federation*), so that the configuration would not load.
+fn of_no_use_next(named: &[PathBuf], next: &Stored, target: &str) -> String {
+    let file = named.get(1).map(|file| file.display().to_string()).unwrap_or_default();
+    format!(
+        "the next key, {}, signs with {}, and `{target}` has what is signed exchanged by Databricks, which takes ES256: remove {file}, make it anew with `lakegate keys new {file}`, \
+         and rotate once everybody can know it",
+        next.key.id(),
+        next.key.algorithm().as_str()
+    )
+}
+
+fn of_no_use_then(algorithm: Algorithm, target: &str) -> String {
+    format!(
+        "the new key would sign with {}, and `{target}` has what is signed exchanged by Databricks, which takes ES256: say `--algorithm es256`",
+        algorithm.as_str()
+    )
 }
 
 fn prepare(file: &Path, key: &Stored) -> io::Result<Beside> {

@@ -19,10 +19,10 @@ impl Keys {
         let folder = tempfile::tempdir().unwrap();
         let files = ["current.pem", "next.pem", "previous.pem"].map(|name| folder.path().join(name)).to_vec();
         for file in &files {
-            fs::write(file, &*Stored::make(crate::signer::Algorithm::Es256, NOW - 86_400).unwrap().text).unwrap();
+            fs::write(file, &*Stored::make(Algorithm::Es256, NOW - 86_400).unwrap().text).unwrap();
             fs::set_permissions(file, fs::Permissions::from_mode(0o640)).unwrap();
         }
-        Self { _folder: folder, named: Named { files, wait: WAIT } }
+        Self { _folder: folder, named: Named { files, wait: WAIT, exchanged: None } }
     }
 
     fn ids(&self) -> [String; 3] {
@@ -117,7 +117,7 @@ fn what_cannot_be_rotated_is_left_as_it_is() {
     let keys = Keys::new();
     let files = keys.named.files.clone();
     let before = keys.ids();
-    let named = |files: Vec<PathBuf>| Named { files, wait: WAIT };
+    let named = |files: Vec<PathBuf>| Named { files, wait: WAIT, exchanged: None };
     let refused = |files: Vec<PathBuf>| told(rotate(&args(true), &named(files), NOW));
     assert!(refused(files[..1].to_vec()).contains("one is named here"));
     assert!(refused(files[..2].to_vec()).contains("lakegate keys new FILE"));
@@ -161,7 +161,38 @@ fn links_stay_links() {
         std::os::unix::fs::symlink(file, link).unwrap();
     }
     let next = keys.ids()[1].clone();
-    rotate(&args(false), &Named { files: links.clone(), wait: WAIT }, NOW).unwrap();
+    rotate(&args(false), &Named { files: links.clone(), wait: WAIT, exchanged: None }, NOW).unwrap();
     assert_eq!(keys.ids()[0], next);
     assert!(links.iter().all(|link| link.is_symlink()));
+}
+
+/// Databricks takes ES256 alone of what signs here.
+#[test]
+fn no_key_comes_to_sign_that_databricks_does_not_take() {
+    let eddsa = |force| Args { algorithm: Some(Chosen::Eddsa), ..args(force) };
+    let mut keys = Keys::new();
+    keys.named.exchanged = Some("prod".to_owned());
+    let before = keys.ids();
+    for force in [false, true] {
+        let said = told(rotate(&eddsa(force), &keys.named, NOW));
+        assert!(said.contains("the new key would sign with EdDSA, and `prod`"), "{said}");
+    }
+    fs::write(&keys.named.files[1], &*Stored::make(Algorithm::EdDsa, NOW - 86_400).unwrap().text).unwrap();
+    let [_, next, _] = keys.ids();
+    for chosen in [None, Some(Chosen::Es256), Some(Chosen::Eddsa)] {
+        let said = told(rotate(&Args { algorithm: chosen, ..args(true) }, &keys.named, NOW));
+        assert!(said.contains(&format!("the next key, {next}, signs with EdDSA, and `prod`")), "{chosen:?}: {said}");
+    }
+    assert_eq!(keys.ids(), [before[0].clone(), next, before[2].clone()], "nothing was changed");
+    // One that was cut short once it signed: the last step puts another kind behind it.
+    keys.copy(1, 0);
+    assert!(told(rotate(&args(true), &keys.named, NOW)).contains("`--algorithm es256`"));
+    rotate(&Args { algorithm: Some(Chosen::Es256), ..args(true) }, &keys.named, NOW).unwrap();
+    rotate(&args(true), &keys.named, NOW).unwrap();
+    assert_eq!(SigningKey::read(&keys.named.files[0]).unwrap().algorithm(), Algorithm::Es256);
+    // Where nothing is exchanged, either kind will do.
+    keys.named.exchanged = None;
+    rotate(&eddsa(true), &keys.named, NOW).unwrap();
+    rotate(&args(true), &keys.named, NOW).unwrap();
+    assert_eq!(SigningKey::read(&keys.named.files[0]).unwrap().algorithm(), Algorithm::EdDsa);
 }
