@@ -122,12 +122,14 @@ impl Broker {
             Mode::Passthrough => Credential::Passthrough,
             Mode::Strip => Credential::Strip,
             Mode::Exchange(exchange) => {
-                let key = subject::key(exchange, &wanted);
-                let minted = if let Some(minted) = self.desk.at_hand(exchange, permit.target(), &wanted, &key) {
+                // Whoever cannot be told has no use of what is at hand.
+                let whom = Whom::of(exchange, &wanted)?;
+                let key = subject::key(exchange, &wanted, whom);
+                let minted = if let Some(minted) = self.desk.at_hand(exchange, permit.target(), &wanted, whom, &key) {
                     minted
                 } else {
-                    *manner = Some(Manner::minting(exchange, &Whom::of(exchange, &wanted)?, &wanted));
-                    self.desk.fetch(exchange, permit.target(), &wanted, &key).await?
+                    *manner = Some(Manner::minting(exchange, whom, &wanted));
+                    self.desk.fetch(exchange, permit.target(), &wanted, whom, &key).await?
                 };
                 *manner = Some(minted.manner().clone());
                 Credential::Replace(minted.value())
@@ -188,7 +190,7 @@ impl Broker {
 /// Says whose credential it would be.
 fn told(mode: &Mode, wanted: &Wanted<'_>, manner: &mut Option<Manner>) -> Result<(), Refusal> {
     if let Mode::Exchange(exchange) = mode {
-        *manner = Some(Manner::minting(exchange, &Whom::of(exchange, wanted)?, wanted));
+        *manner = Some(Manner::minting(exchange, Whom::of(exchange, wanted)?, wanted));
     }
     Ok(())
 }

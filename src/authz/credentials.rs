@@ -59,20 +59,34 @@ impl fmt::Display for Ordered {
     }
 }
 
-/// What permits that hold together say.
+/// What permits that hold say, those of each resource of a call in a list of their own. On one resource, a permit that says nothing leaves it to the others.
+/// What is said of one resource holds for no other: whoever may reach that as a service principal could reach the rest so too. But what is stripped for one
+/// is stripped, since that gives nobody anything.
 ///
 /// # Errors
-/// Two of them that say different things: nobody has said which of the two is meant.
-pub(super) fn of_all<'p>(permits: &[&'p Compiled]) -> Result<Option<&'p Ordered>, [&'p Compiled; 2]> {
-    let mut first: Option<(&Compiled, &Ordered)> = None;
-    for permit in permits {
-        match (first, &permit.ordered) {
-            (None, Some(ordered)) => first = Some((permit, ordered)),
-            (Some((other, known)), Some(ordered)) if known != ordered => return Err([other, permit]),
-            _ => {}
-        }
+/// Two permits that say different things: nobody has said which of the two is meant.
+pub(super) fn of_all<'p>(permits: &[Vec<&'p Compiled>]) -> Result<Option<&'p Ordered>, [&'p Compiled; 2]> {
+    let mut whole: Option<(&Compiled, Option<&Ordered>)> = None;
+    for resource in permits {
+        let Some(first) = resource.first() else { continue };
+        let speaks = of_one(resource)?;
+        let next = (speaks.unwrap_or(first), speaks.and_then(|permit| permit.ordered.as_ref()));
+        whole = Some(match whole {
+            None => next,
+            Some(known) if known.1 == next.1 => known,
+            Some(known @ (_, Some(Ordered::Strip))) if next.1.is_none() => known,
+            Some((_, None)) if next.1 == Some(&Ordered::Strip) => next,
+            Some((other, _)) => return Err([other, next.0]),
+        });
     }
-    Ok(first.map(|(_, ordered)| ordered))
+    Ok(whole.and_then(|(_, ordered)| ordered))
+}
+
+/// The first permit that says something of the credential; all that do say the same.
+fn of_one<'p>(permits: &[&'p Compiled]) -> Result<Option<&'p Compiled>, [&'p Compiled; 2]> {
+    let mut said = permits.iter().copied().filter(|permit| permit.ordered.is_some());
+    let Some(first) = said.next() else { return Ok(None) };
+    said.find(|permit| permit.ordered != first.ordered).map_or(Ok(Some(first)), |other| Err([first, other]))
 }
 
 // === impl Authorizer ===

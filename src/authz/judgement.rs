@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Authorizer, permit::Outcome};
+use super::{Authorizer, Ordered, permit::Outcome};
 use crate::model::{Caller, Intent, Reason, Refusal, RequestFacts};
 
 /// What [`Authorizer::authorize`] would answer. Never a permit: nothing can be granted by it.
@@ -14,6 +14,8 @@ pub struct Judgement {
     pub detail: Cow<'static, str>,
     /// The ids of the policies that decided, sorted.
     pub policies: Vec<String>,
+    /// With which credential the permits say that it goes on; `None` where they say nothing, or there are none.
+    pub ordered: Option<Ordered>,
 }
 
 // === impl Authorizer ===
@@ -24,8 +26,12 @@ impl Authorizer {
     pub fn judge(&self, caller: &Caller, intent: &Intent, facts: &RequestFacts<'_>) -> Judgement {
         let outcome = self.decision(caller, intent, facts).map_or_else(Outcome::Refused, |decision| decision.outcome.clone());
         match outcome {
-            Outcome::Permitted { policies, .. } => Judgement { reason: None, detail: Cow::Borrowed(""), policies: policies.to_vec() },
-            Outcome::Refused(refusal) => Judgement { reason: Some(refusal.reason), detail: refusal.detail, policies: refusal.policies },
+            Outcome::Permitted { policies, ordered, .. } => {
+                Judgement { reason: None, detail: Cow::Borrowed(""), policies: policies.to_vec(), ordered }
+            }
+            Outcome::Refused(refusal) => {
+                Judgement { reason: Some(refusal.reason), detail: refusal.detail, policies: refusal.policies, ordered: None }
+            }
         }
     }
 }

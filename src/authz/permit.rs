@@ -91,19 +91,17 @@ impl Outcome {
         let answered = question.resources.len() == answers.len() && !answers.is_empty();
         let denied = question.resources.iter().zip(answers).find(|(_, answer)| !answer.allowed);
         match denied {
-            None if answered => {
-                let permits: BTreeSet<&String> = answers.iter().flat_map(|answer| &answer.determining).collect();
-                Self::permitted(permits, answers.iter().filter_map(until).min(), find)
-            }
+            None if answered => Self::permitted(answers, answers.iter().filter_map(until).min(), find),
             None => Self::refused(Reason::Internal, "no answer for some resource".to_owned(), BTreeSet::new()),
             Some((resource, _)) => Self::refused(Reason::PolicyNoPermit, missing(question, resource, &near(resource)), BTreeSet::new()),
         }
     }
 
     /// Of the permits that held, which may name one credential between them.
-    fn permitted<'p>(permits: BTreeSet<&String>, until_ms: Option<i64>, find: impl Fn(&str) -> Option<&'p Compiled>) -> Self {
-        let policies: Vec<&Compiled> = permits.iter().filter_map(|id| find(id)).collect();
-        match credentials::of_all(&policies) {
+    fn permitted<'p>(answers: &[Answer], until_ms: Option<i64>, find: impl Fn(&str) -> Option<&'p Compiled>) -> Self {
+        let permits: BTreeSet<&String> = answers.iter().flat_map(|answer| &answer.determining).collect();
+        let each: Vec<Vec<&Compiled>> = answers.iter().map(|answer| answer.determining.iter().filter_map(|id| find(id)).collect()).collect();
+        match credentials::of_all(&each) {
             Ok(ordered) => Self::Permitted { policies: permits.into_iter().cloned().collect(), ordered: ordered.cloned(), until_ms },
             Err(two) => {
                 let detail = format!("{} permit it with different credentials", listed(two.iter().map(|policy| &*policy.id)));

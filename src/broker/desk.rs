@@ -58,13 +58,14 @@ impl Desk {
         exchange: &Arc<Exchange>,
         target: &Arc<Target>,
         wanted: &Wanted<'_>,
+        whom: Whom<'_>,
         key: &[u8; 32],
     ) -> Option<Arc<Minted>> {
         let now = self.clock.now_ms();
         let minted = self.shelf.get(key, now)?;
         if minted.is_due(now, exchange.bound(wanted)) {
             // What comes of it is for the requests that follow.
-            let _ = self.flight(exchange, target, wanted, key, now);
+            let _ = self.flight(exchange, target, wanted, whom, key, now);
         }
         Some(minted)
     }
@@ -78,9 +79,10 @@ impl Desk {
         exchange: &Arc<Exchange>,
         target: &Arc<Target>,
         wanted: &Wanted<'_>,
+        whom: Whom<'_>,
         key: &[u8; 32],
     ) -> Result<Arc<Minted>, Refusal> {
-        let arrival = self.flight(exchange, target, wanted, key, self.clock.now_ms())?;
+        let arrival = self.flight(exchange, target, wanted, whom, key, self.clock.now_ms())?;
         let died = || Err(Refusal::new(Reason::CredentialUnavailable, "the exchange of the caller's token ended early"));
         let minted = arrival.wait().await.map_or_else(died, |Exchanged(result)| result)?;
         // One that was long under way when this request came may have been for a token that ends now.
@@ -97,10 +99,10 @@ impl Desk {
         exchange: &Arc<Exchange>,
         target: &Arc<Target>,
         wanted: &Wanted<'_>,
+        whom: Whom<'_>,
         key: &[u8; 32],
         now: i64,
     ) -> Result<Arrival<Exchanged>, Refusal> {
-        let whom = Whom::of(exchange, wanted)?;
         let counter = self.counter(&exchange.endpoint);
         let counters = self.metrics.exchanges_of(&target.name);
         let caller_until = exchange.bound(wanted);
@@ -132,8 +134,8 @@ impl Desk {
             exchange: Arc::clone(exchange),
             target: Arc::clone(target),
             key: *key,
-            manner: Manner::minting(exchange, &whom, wanted),
-            whom,
+            manner: Manner::minting(exchange, whom, wanted),
+            holder: whom.holder(),
             scope: exchange.scope(wanted.scope).into(),
             caller_until,
             turn,

@@ -15,7 +15,7 @@ use super::{
     manner::Manner,
     metrics::Counters,
     minted::{Bound, Minted},
-    subject::{Order, SHORTEST, Whom},
+    subject::{Holder, Order, SHORTEST, Whom},
 };
 use crate::{
     json,
@@ -33,7 +33,7 @@ pub(super) struct Flight {
     pub target: Arc<Target>,
     /// What the credential is kept under.
     pub key: [u8; 32],
-    pub whom: Whom,
+    pub holder: Holder,
     /// The scopes that are asked for.
     pub scope: Box<str>,
     /// What may be told of the credential, but for its end.
@@ -121,7 +121,8 @@ impl Flight {
     async fn exchange(&self) -> Result<Minted, Failed> {
         let now = self.desk.clock.now();
         let caller_until = self.caller_until.map(|end| end.max(now.saturating_add(SHORTEST)));
-        let order = self.whom.order(&self.exchange, &self.scope, caller_until, now).ok_or(Failed::Unasked("an assertion cannot be signed"))?;
+        let order =
+            self.holder.whom().order(&self.exchange, &self.scope, caller_until, now).ok_or(Failed::Unasked("an assertion cannot be signed"))?;
         let answer = self.ask(&order).await?;
         match answer.status {
             200 => {}
@@ -213,7 +214,7 @@ impl Flight {
 
     fn refused(&self, declined: &Declined, status: u16) -> Refusal {
         let code = declined.code.as_deref().map_or_else(|| format!("status {status}"), |code| format!("`{code}`"));
-        let whom = match &self.whom {
+        let whom = match self.holder.whom() {
             Whom::Named(name) => format!("`{}`", shown(name)),
             Whom::Bearer(_) => "the caller's token".to_owned(),
             Whom::Principal(client_id) => format!("the service principal `{client_id}`"),

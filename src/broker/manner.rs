@@ -58,12 +58,12 @@ impl Manner {
     }
 
     /// What is known before anything is signed or sent.
-    pub(super) fn minting(exchange: &Exchange, whom: &Whom, wanted: &Wanted<'_>) -> Self {
+    pub(super) fn minting(exchange: &Exchange, whom: Whom<'_>, wanted: &Wanted<'_>) -> Self {
         let token = wanted.caller.token.as_deref();
         let (mode, principal) = match (whom, &exchange.subject) {
-            (Whom::Named(name), _) => (EXCHANGE, Some(name.as_str())),
+            (Whom::Named(name), _) => (EXCHANGE, Some(name)),
             (Whom::Bearer(_), _) => (EXCHANGE, token.map(|token| token.subject.as_str())),
-            (Whom::Principal(client_id), _) => (PRINCIPAL, Some(client_id.as_str())),
+            (Whom::Principal(client_id), _) => (PRINCIPAL, Some(client_id)),
             (Whom::Client, Subject::Client { client_id, .. }) => (CLIENT, Some(client_id.as_str())),
             (Whom::Client, _) => (CLIENT, None),
         };

@@ -10,21 +10,30 @@ use super::{
 };
 use crate::{
     digest::{self, Fields},
-    model::{Caller, Principal, PrincipalKind, Reason, Refusal, Secret},
+    model::{Caller, Principal, PrincipalKind, Reason, Refusal, Secret, SpiffeId},
     signer::{Statement, TokenIssuer},
     text::shown,
 };
 
 /// Whose credential it is, known before anything is signed or sent.
-#[derive(Debug)]
-pub(super) enum Whom {
+#[derive(Clone, Copy)]
+pub(super) enum Whom<'w> {
     /// As Databricks knows the caller.
-    Named(String),
+    Named(&'w str),
     /// As the token says that is sent.
-    Bearer(Secret),
+    Bearer(&'w str),
     /// A service principal, by its application id.
-    Principal(String),
+    Principal(&'w str),
     /// The service principal whose secret is sent.
+    Client,
+}
+
+/// The same for what outlives the request.
+#[derive(Debug)]
+pub(super) enum Holder {
+    Named(Box<str>),
+    Bearer(Secret),
+    Principal(Box<str>),
     Client,
 }
 
@@ -39,44 +48,51 @@ const TYP: &str = "JWT";
 /// How long an assertion is good at least, in seconds: what a caller's token has left is rounded up to what an exchange takes.
 pub(super) const SHORTEST: i64 = 60;
 
+const SPIFFE: &str = "spiffe://";
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const CLIENT: &str = "client_credentials";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 // === impl Whom ===
 
-impl Whom {
+impl<'w> Whom<'w> {
     /// # Errors
     /// `IdentityUnknown` where it cannot be told as whom Databricks knows the caller.
-    pub(super) fn of(exchange: &Exchange, wanted: &Wanted<'_>) -> Result<Self, Refusal> {
+    pub(super) fn of(exchange: &'w Exchange, wanted: &Wanted<'w>) -> Result<Self, Refusal> {
         from_one_of(exchange, wanted.caller)?;
         if let Some(client_id) = wanted.principal {
-            return Ok(Self::Principal(client_id.to_string()));
+            return Ok(Self::Principal(client_id));
         }
         match &exchange.subject {
             Subject::Assertion { identity, .. } => identity.of(wanted).map(Self::Named),
-            Subject::Caller => {
-                let token = wanted.token.ok_or_else(|| unknown("the call has no token that could be exchanged".to_owned()))?;
-                Ok(Self::Bearer(Secret::new(token)))
-            }
+            Subject::Caller => wanted.token.map(Self::Bearer).ok_or_else(|| unknown("the call has no token that could be exchanged".to_owned())),
             Subject::ServicePrincipal { rules, .. } => {
                 let rule = rules.iter().find(|rule| rule.holds(wanted.caller));
                 let none = || unknown("no service principal of the target is for this caller's roles and workload".to_owned());
-                rule.map(|rule| Self::Principal(rule.client_id.clone())).ok_or_else(none)
+                rule.map(|rule| Self::Principal(&rule.client_id)).ok_or_else(none)
             }
             Subject::Client { .. } => Ok(Self::Client),
         }
     }
 
+    pub(super) fn holder(self) -> Holder {
+        match self {
+            Self::Named(name) => Holder::Named(name.into()),
+            Self::Bearer(token) => Holder::Bearer(Secret::new(token)),
+            Self::Principal(client_id) => Holder::Principal(client_id.into()),
+            Self::Client => Holder::Client,
+        }
+    }
+
     /// What is sent for a token (RFC 8693, section 2.1; RFC 6749, section 4.4.2). Times are in seconds since the epoch; `None` where it cannot be signed.
-    pub(super) fn order(&self, exchange: &Exchange, scope: &str, expires_at: Option<i64>, now: i64) -> Option<Order> {
+    pub(super) fn order(self, exchange: &Exchange, scope: &str, expires_at: Option<i64>, now: i64) -> Option<Order> {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", if matches!(self, Self::Client) { CLIENT } else { EXCHANGE }).append_pair("scope", scope);
         let mut authorization = None;
         let signed = |issuer: &TokenIssuer, audience: &str, name: &str| assertion(issuer, audience, name, expires_at, exchange.window_s, now);
         let subject = match (self, &exchange.subject) {
             (Self::Named(name), Subject::Assertion { issuer, audience, .. }) => Some(signed(issuer, audience, name)?),
-            (Self::Bearer(token), Subject::Caller) => Some(token.clone()),
+            (Self::Bearer(token), Subject::Caller) => Some(Secret::new(token)),
             (Self::Principal(client_id), Subject::Assertion { issuer, audience, .. } | Subject::ServicePrincipal { issuer, audience, .. }) => {
                 form.append_pair("client_id", client_id);
                 Some(signed(issuer, audience, client_id)?)
@@ -91,6 +107,19 @@ impl Whom {
             form.append_pair("subject_token", subject.expose()).append_pair("subject_token_type", JWT);
         }
         Some(Order { form: Zeroizing::new(form.finish()), authorization })
+    }
+}
+
+// === impl Holder ===
+
+impl Holder {
+    pub(super) fn whom(&self) -> Whom<'_> {
+        match self {
+            Self::Named(name) => Whom::Named(name),
+            Self::Bearer(token) => Whom::Bearer(token.expose()),
+            Self::Principal(client_id) => Whom::Principal(client_id),
+            Self::Client => Whom::Client,
+        }
     }
 }
 
@@ -117,28 +146,32 @@ fn unknown(detail: String) -> Refusal {
 
 impl Identity {
     /// As whom Databricks knows the caller: by the operator's word, else by what was verified.
-    fn of(self, wanted: &Wanted<'_>) -> Result<String, Refusal> {
+    fn of<'w>(self, wanted: &Wanted<'w>) -> Result<&'w str, Refusal> {
         if let Some(name) = self.told(wanted) {
-            return Ok(name.to_owned());
+            return Ok(name);
         }
         let nobody = || unknown("the call has neither a token nor a mesh identity".to_owned());
         let token = match (self, wanted.caller.principal().ok_or_else(nobody)?) {
-            (Self::Subject, Principal::Token(token)) => return Ok(token.subject.clone()),
-            (Self::Subject, Principal::Workload(peer)) => return Ok(peer.as_str().to_owned()),
+            // A workload without a token is known by such a name, and no person becomes one by what an issuer lets them be called.
+            (Self::Subject, Principal::Token(token)) if token.kind == PrincipalKind::User && token.subject.starts_with(SPIFFE) => {
+                return Err(unknown(format!("`{}` is the name of a workload, and the token is a person's", shown(&token.subject))));
+            }
+            (Self::Subject, Principal::Token(token)) => return Ok(&token.subject),
+            (Self::Subject, Principal::Workload(peer)) => return Ok(peer.as_str()),
             (_, Principal::Workload(_)) => {
                 let detail = "Databricks knows no workload by its mesh identity alone; send a token, or ask for its `databricks_application_id` in the inventory";
                 return Err(unknown(detail.to_owned()));
             }
             (_, Principal::Token(token)) => token,
         };
-        let application = || token.client.clone().filter(|_| token.kind == PrincipalKind::ServicePrincipal);
+        let application = || token.client.as_deref().filter(|_| token.kind == PrincipalKind::ServicePrincipal);
         match self {
             Self::Email if token.kind == PrincipalKind::User => {
                 let missing = || {
                     let detail = "the token has no `email` that its issuer has verified, by which Databricks would know its subject, and the inventory no `databricks_user`";
                     unknown(detail.to_owned())
                 };
-                token.email.clone().ok_or_else(missing)
+                token.email.as_deref().ok_or_else(missing)
             }
             _ => application()
                 .ok_or_else(|| unknown(format!("`{}` is no program with a client id, by which Databricks would know it", shown(&token.subject)))),
@@ -156,25 +189,21 @@ impl Identity {
     }
 }
 
-/// What tells the credential of this caller from every other: the facts of the token that the exchange is made for, not the token, so that a renewed one
-/// finds what the last one had, and the operator's word for whom Databricks knows; of a token that is itself exchanged, the token. The one of a client's secret is everybody's.
-pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> [u8; 32] {
+/// What tells the credential of this caller from every other: whose it is, and the facts of the token that the exchange is made for, not the token, so that a
+/// renewed one finds what the last one had; of a token that is itself exchanged, the token. The one of a client's secret is everybody's.
+pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>, whom: Whom<'_>) -> [u8; 32] {
     let mut fields = Fields::new();
-    fields.text("lakegate credential 1");
+    fields.text("lakegate credential 2");
     exchange.fingerprint(exchange.scope(wanted.scope), &mut fields);
+    match whom {
+        Whom::Client => return fields.finish(),
+        Whom::Named(name) => fields.text("named").text(name),
+        Whom::Bearer(token) => fields.text("bearer").bytes(&digest::of(token.as_bytes())),
+        Whom::Principal(client_id) => fields.text("principal").text(client_id),
+    };
     let caller = wanted.caller;
-    if let Subject::Client { .. } = &exchange.subject {
-        return fields.finish();
-    }
-    let principal = if let Ok(Whom::Principal(client_id)) = Whom::of(exchange, wanted) { Some(client_id) } else { None };
-    fields.option(principal.as_ref());
-    let told = if let Subject::Assertion { identity, .. } = &exchange.subject { identity.told(wanted) } else { None };
-    fields.option(told);
-    fields.option(caller.token.as_ref().map(|token| &token.digest)).option(caller.peer.as_ref().map(crate::model::SpiffeId::as_str));
+    fields.option(caller.token.as_ref().map(|token| &token.digest)).option(caller.peer.as_ref().map(SpiffeId::as_str));
     // One that is for a permit which ends is not for what is permitted without end.
     fields.option(wanted.permitted_until.map(i64::to_be_bytes).as_ref());
-    if matches!(exchange.subject, Subject::Caller) {
-        fields.option(wanted.token.map(|token| digest::of(token.as_bytes())).as_ref());
-    }
     fields.finish()
 }

@@ -127,7 +127,7 @@ impl Broker {
         trials
     }
 
-    async fn try_one(&self, exchange: &Exchange, whom: Result<Whom, TrialEnd>, probe: &Probe<'_>) -> Trial {
+    async fn try_one(&self, exchange: &Exchange, whom: Result<Whom<'_>, TrialEnd>, probe: &Probe<'_>) -> Trial {
         let ended = |end| Trial { sent: None, answered: None, token: None, end };
         let asked = self.desk.clock.now();
         let until = match probe {
@@ -155,19 +155,19 @@ impl Broker {
     }
 }
 
-fn whose(exchange: &Exchange, probe: &Probe<'_>) -> Vec<Result<Whom, TrialEnd>> {
+fn whose<'w>(exchange: &'w Exchange, probe: &Probe<'w>) -> Vec<Result<Whom<'w>, TrialEnd>> {
     match (probe, &exchange.subject) {
         (Probe::Caller(Wanted { token: None, .. }) | Probe::Nobody { .. }, Subject::Caller) => {
             vec![Err(TrialEnd::Unsent("it is the caller's own token that is exchanged here, and there is none"))]
         }
         (Probe::Caller(wanted), _) => vec![Whom::of(exchange, wanted).map_err(TrialEnd::Unidentified)],
-        (Probe::Nobody { .. }, Subject::Assertion { .. }) => vec![Ok(Whom::Named(NOBODY.to_owned()))],
+        (Probe::Nobody { .. }, Subject::Assertion { .. }) => vec![Ok(Whom::Named(NOBODY))],
         (Probe::Nobody { .. }, Subject::Client { .. }) => vec![Ok(Whom::Client)],
         (Probe::Nobody { .. }, Subject::ServicePrincipal { rules, .. }) => {
             let mut ids: Vec<&str> = rules.iter().map(|rule| rule.client_id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();
-            ids.into_iter().map(|id| Ok(Whom::Principal(id.to_owned()))).collect()
+            ids.into_iter().map(|id| Ok(Whom::Principal(id))).collect()
         }
     }
 }

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::{
     audit::Param,
+    authn,
+    authz::Ordered,
+    broker::Wanted,
     classify::Asked,
     json::{self as strict, Object},
     model::{Body, Call, Caller, DecisionId, Intent, MediaType, RawCall, RawFields, Reason, Refusal, RequestFacts, Span, Target},
@@ -188,8 +191,20 @@ impl Question<'_, '_> {
             Ok(intent) => intent,
             Err(refusal) => return (answered(Err(refusal)), facts),
         };
-        let outcome = self.snapshot.authorizer.judge(self.caller, &intent, &facts).outcome();
-        (Tried { stage: Stage::Authz, intent: Some(intent), outcome, shadow }, facts)
+        let judgement = self.snapshot.authorizer.judge(self.caller, &intent, &facts);
+        let (stage, outcome) = match judgement.is_allowed().then(|| self.goes_on(&intent, judgement.ordered.as_ref())) {
+            None => (Stage::Authz, judgement.outcome()),
+            Some(Ok(())) => (Stage::Broker, judgement.outcome()),
+            Some(Err(refusal)) => (Stage::Broker, Err(refusal)),
+        };
+        (Tried { stage, intent: Some(intent), outcome, shadow }, facts)
+    }
+
+    /// Whether a permitted call would have a credential to go on with, as far as that shows without asking for one.
+    fn goes_on(&self, intent: &Intent, ordered: Option<&Ordered>) -> Result<(), Refusal> {
+        let token = self.call.headers.authorization.map(authn::bare);
+        let wanted = Wanted::new(self.caller, token, intent.scope.as_deref()).known_as(self.snapshot.authorizer.known_as(self.caller));
+        self.snapshot.broker.foretell(&intent.target, ordered, &wanted, &mut None)
     }
 }
 

@@ -271,7 +271,7 @@ mod tests {
             (Some(Reason::PolicyNoPermit), forbids, Outcome::OtherReason),
         ];
         for (live, reason, want) in cases {
-            let judgement = Judgement { reason, detail: "no".into(), policies: vec!["p".to_owned()] };
+            let judgement = Judgement { reason, detail: "no".into(), policies: vec!["p".to_owned()], ordered: None };
             let (outcome, said) = compared(live, &judgement);
             assert_eq!((outcome, said.is_some()), (want, want != Outcome::Same), "{live:?} {reason:?}");
             if let Some(said) = said {

@@ -256,3 +256,22 @@ async fn a_secret_that_changes_is_used_at_once() {
     let value = all.arrived().pop_first().unwrap();
     assert_eq!(all.world.workspace.principal_of(value.strip_prefix("Bearer ").unwrap()).as_deref(), Some(CLIENT));
 }
+
+/// A token of Databricks that is everybody's is everybody's whose issuer is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_issuer_is_not_named_has_no_use_of_the_credential_of_others() {
+    const CLIENT: &str = "11111111-2222-4333-8444-555555555555";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("databricks.secret");
+    fs::write(&file, "s3cret\n").unwrap();
+    let credentials = json!({ "mode": "client-credentials", "client_id": CLIENT, "secret_file": file, "issuers": ["corp"] });
+    let all = Exchanging::start(credentials, options()).await;
+    all.world.workspace.register_client(CLIENT, "s3cret");
+    all.world.write_policy("all.cedar", r#"@id("all") permit (principal, action, resource in Environment::"staging");"#).unwrap();
+    let stranger = all.world.other.token(&TokenSpec::person("mallory", &[])).unwrap();
+    until(&all.world, (403, "IDENTITY_UNKNOWN"), || query_as(SALES, &stranger)).await;
+    assert_eq!(all.world.workspace.exchanges().len(), 0);
+    until(&all.world, (200, "OK"), || query_as(SALES, &all.token("alice"))).await;
+    assert_eq!(outcome(&send(&all.world, &query_as(SALES, &stranger)).await), (403, "IDENTITY_UNKNOWN".to_owned()));
+    assert_eq!(all.arrived().len(), 1);
+}

@@ -136,6 +136,13 @@ async fn explain_says_who_would_have_no_credential() {
     assert_eq!(report["credential"]["mode"], "exchange");
     assert!(report["detail"].as_str().unwrap().contains("no program with a client id"), "{report}");
     assert!(text.contains("deny (IDENTITY_UNKNOWN)") && text.contains("\ncredential mode exchange\n"), "{text}");
+    // Whoever asks first is told the same, and nothing is asked of Databricks for it.
+    let question = json!({ "method": "POST", "path": SALES, "body": "{\"inputs\": [1]}" });
+    let asked = Request::new("POST", STAGE.host, "/.well-known/lakegate/can-i").bearer(&all.token("alice")).json(&question);
+    let answer = send(&all.world, &asked).await;
+    let told: Value = answer.json();
+    assert_eq!((answer.status, &told["decision"], &told["reason"]), (200, &json!("deny"), &json!("IDENTITY_UNKNOWN")), "{told}");
+    assert_eq!(all.world.workspace.exchanges().len(), 0);
 }
 
 /// The record of a call of `principal` that was decided for `reason`, once it is written.

@@ -40,9 +40,17 @@ fn permits_that_hold_name_one_credential() {
         (vec![("a", "strip", any), ("b", ROBOT, sales)], conflict(["a", "b"])),
         // a permit that does not hold says nothing
         (vec![("a", "strip", any), ("b", "passthrough", get)], Ok("strip")),
-        // of several resources, each with a permit of its own
+        // of several resources, each with a permit of its own: a principal for one is none for the other, and what is stripped is stripped
         (vec![("a", "strip", sales), ("b", "", churn)], Ok("strip")),
+        (vec![("a", "", sales), ("b", "strip", churn)], Ok("strip")),
         (vec![("a", "strip", sales), ("b", "strip", churn)], Ok("strip")),
+        (vec![("a", ROBOT, sales), ("b", ROBOT, churn)], Ok(ROBOT)),
+        (vec![("a", ROBOT, sales), ("b", ROBOT, churn), ("c", "", any)], Ok(ROBOT)),
+        (vec![("a", ROBOT, sales), ("b", "", churn)], conflict(["a", "b"])),
+        (vec![("a", "", sales), ("b", ROBOT, churn)], conflict(["a", "b"])),
+        (vec![("a", ROBOT, sales), ("b", "", any)], conflict(["a", "b"])),
+        (vec![("a", "passthrough", sales), ("b", "", churn)], conflict(["a", "b"])),
+        (vec![("a", ROBOT, sales), ("b", "strip", churn)], conflict(["a", "b"])),
         (vec![("a", "strip", sales), ("b", "passthrough", churn)], conflict(["a", "b"])),
     ];
     let both = intent("serving_endpoints.query", &[("ServingEndpoint", "stage/sales"), ("ServingEndpoint", "stage/churn")]);

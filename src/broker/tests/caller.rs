@@ -5,7 +5,11 @@ use std::sync::Arc;
 use super::endpoint::{AUDIENCE, ISSUER, TokenEndpoint};
 use crate::{
     authn,
-    broker::{EndpointStatus, Exchange, Identity, PrincipalRule, Subject, Wanted, desk::Desk, subject},
+    broker::{
+        EndpointStatus, Exchange, Identity, PrincipalRule, Subject, Wanted,
+        desk::Desk,
+        subject::{self, Whom},
+    },
     clock::Clock,
     model::{Caller, Name, PrincipalKind, Refusal, Secret, SpiffeId, SpiffePattern, Target, TargetKind, Token},
     net::{self, Client, Endpoint},
@@ -77,10 +81,10 @@ impl World {
     }
 
     async fn wanted(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, Refusal> {
-        let key = subject::key(&self.exchange, wanted);
-        let minted = match self.desk.at_hand(&self.exchange, &self.target, wanted, &key) {
+        let (whom, key) = (Whom::of(&self.exchange, wanted)?, key(&self.exchange, wanted)?);
+        let minted = match self.desk.at_hand(&self.exchange, &self.target, wanted, whom, &key) {
             Some(minted) => minted,
-            None => self.desk.fetch(&self.exchange, &self.target, wanted, &key).await?,
+            None => self.desk.fetch(&self.exchange, &self.target, wanted, whom, &key).await?,
         };
         Ok(minted.value().to_vec())
     }
@@ -88,6 +92,11 @@ impl World {
 
 pub(super) fn wanted<'w>(caller: &'w Caller, token: Option<&'w str>) -> Wanted<'w> {
     Wanted::new(caller, token, None)
+}
+
+/// What the credential is kept under.
+pub(super) fn key(exchange: &Exchange, wanted: &Wanted<'_>) -> Result<[u8; 32], Refusal> {
+    Ok(subject::key(exchange, wanted, Whom::of(exchange, wanted)?))
 }
 
 pub(super) fn keys() -> KeySet {

@@ -12,11 +12,11 @@ use futures::{FutureExt, future::join_all};
 use tokio::{net::TcpListener, runtime::Builder};
 
 use super::{
-    caller::{World, caller, wanted},
+    caller::{World, caller, key, wanted},
     endpoint::Mood,
 };
 use crate::{
-    broker::{Exchange, subject},
+    broker::{Exchange, subject::Whom},
     model::{Caller, Reason},
     net::Endpoint,
 };
@@ -33,8 +33,8 @@ fn crowd(count: usize) -> Vec<Caller> {
 /// Whether an exchange sets out for this caller; what it says where none does.
 fn sets_out(world: &World, exchange: &Arc<Exchange>, who: &Caller) -> Result<(), String> {
     let wanted = wanted(who, Some("t"));
-    let key = subject::key(exchange, &wanted);
-    match world.desk.fetch(exchange, &world.target, &wanted, &key).now_or_never() {
+    let (whom, key) = (Whom::of(exchange, &wanted).unwrap(), key(exchange, &wanted).unwrap());
+    match world.desk.fetch(exchange, &world.target, &wanted, whom, &key).now_or_never() {
         None => Ok(()),
         Some(ended) => Err(ended.unwrap_err().detail.into_owned()),
     }
@@ -45,11 +45,11 @@ async fn an_exchange_that_ends_between_two_looks_is_not_made_again() {
     let world = World::start().await;
     let alice = caller("alice", 3600);
     let wanted = wanted(&alice, Some("t"));
-    let key = subject::key(&world.exchange, &wanted);
-    assert!(world.desk.at_hand(&world.exchange, &world.target, &wanted, &key).is_none());
+    let (whom, key) = (Whom::of(&world.exchange, &wanted).unwrap(), key(&world.exchange, &wanted).unwrap());
+    assert!(world.desk.at_hand(&world.exchange, &world.target, &wanted, whom, &key).is_none());
     // Before this one looks for an exchange under way, another's comes back.
     let had = world.authorization(&alice).await.unwrap();
-    let minted = world.desk.fetch(&world.exchange, &world.target, &wanted, &key).await.unwrap();
+    let minted = world.desk.fetch(&world.exchange, &world.target, &wanted, whom, &key).await.unwrap();
     assert_eq!((minted.value().to_vec(), world.endpoint.count()), (had, 1));
 }
 

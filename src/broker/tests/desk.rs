@@ -10,8 +10,10 @@ use super::{
     endpoint::Mood,
 };
 use crate::{
-    broker::{Exchange, Identity, Subject, subject},
-    model::{Caller, Reason, SpiffeId, Token},
+    broker::{Exchange, Identity, PrincipalRule, Subject},
+    model::{Caller, Name, Reason, Secret, SpiffeId, Token},
+    net::{self, Endpoint},
+    signer::TokenIssuer,
 };
 
 #[tokio::test]
@@ -67,8 +69,12 @@ async fn a_service_principal_is_had_by_role_or_workload() {
         let claims = super::endpoint::verified(&order["subject_token"], world.keys.document()).unwrap();
         assert_eq!((order["client_id"].as_str(), claims["sub"].as_str()), (client_id, Some(client_id)));
     }
-    let refusal = world.authorization(&caller("carol", 3600)).await.unwrap_err();
-    assert_eq!((refusal.reason, world.endpoint.count()), (Reason::IdentityUnknown, 2), "nobody gets another's");
+    // A role is that of its issuer.
+    let partner = caller::changed(caller::with_role("trainers"), |token| token.issuer = Name::parse("partner").unwrap());
+    for nobody in [caller("carol", 3600), partner] {
+        let refusal = world.authorization(&nobody).await.unwrap_err();
+        assert_eq!((refusal.reason, world.endpoint.count()), (Reason::IdentityUnknown, 2), "nobody gets another's");
+    }
 }
 
 #[tokio::test]
@@ -92,9 +98,12 @@ async fn as_whom_databricks_knows_a_caller() {
         (Identity::Subject, caller("alice", 60), Ok("alice")),
         (Identity::Subject, program("ci"), Ok("ci")),
         (Identity::Subject, nobody.clone(), Ok("spiffe://cluster.local/ns/ml-staging/sa/trainer")),
+        (Identity::Subject, caller("spiffe://cluster.local/ns/ml-staging/sa/trainer", 60), Err("the token is a person's")),
+        (Identity::Subject, program("spiffe://cluster.local/ns/ml-staging/sa/trainer"), Ok("spiffe://cluster.local/ns/ml-staging/sa/trainer")),
         (Identity::Email, with_email(caller("alice", 60)), Ok("alice@example.com")),
         (Identity::Email, caller("alice", 60), Err("no `email` that its issuer has verified")),
         (Identity::Email, program("ci"), Ok(caller::CLIENT)),
+        (Identity::Email, with_email(program("ci")), Ok(caller::CLIENT)),
         (Identity::Email, nobody.clone(), Err("send a token")),
         (Identity::ApplicationId, program("ci"), Ok(caller::CLIENT)),
         (Identity::ApplicationId, with_email(caller("alice", 60)), Err("is no program")),
@@ -123,7 +132,7 @@ async fn as_whom_databricks_knows_a_caller() {
 
 #[tokio::test]
 async fn whose_issuer_is_not_named_gets_nothing() {
-    let world = World::with(|exchange| exchange.issuers = Some(vec![crate::model::Name::parse("other").unwrap()])).await;
+    let world = World::with(|exchange| exchange.issuers = Some(vec![Name::parse("other").unwrap()])).await;
     let refusal = world.authorization(&caller("alice", 60)).await.unwrap_err();
     assert_eq!((refusal.reason, world.endpoint.count()), (Reason::IdentityUnknown, 0));
 }
@@ -168,23 +177,80 @@ proptest! {
     #[test]
     fn credentials_are_kept_under_all_that_tells_them_apart(one in change(), other in change()) {
         let keys = caller::keys();
-        let base = caller::exchange(&crate::net::Endpoint::parse("https://ws.example/oidc/v1/token").unwrap(), &keys);
+        let base = caller::exchange(&Endpoint::parse("https://ws.example/oidc/v1/token").unwrap(), &keys);
         let key = |changes: &[u8]| {
             let (mut exchange, mut who) = (base.clone(), caller("alice", 3600));
             for change in changes {
                 apply(*change, &mut exchange, &mut who);
             }
-            subject::key(&exchange, &wanted(&who, Some("t")))
+            caller::key(&exchange, &wanted(&who, Some("t"))).unwrap()
         };
         prop_assert_ne!(key(&[one]), key(&[]));
         prop_assert_eq!(key(&[one]) == key(&[other]), one == other);
     }
 }
 
+/// Two ways to a token, or two whom it is for, never share one.
+#[test]
+fn every_way_to_a_token_has_credentials_of_its_own() {
+    let keys = caller::keys();
+    let base = |subject: Subject| Exchange { subject, ..caller::exchange(&Endpoint::parse("https://ws.example/oidc/v1/token").unwrap(), &keys) };
+    let issuer = |name: &str| Arc::new(TokenIssuer::new(name.to_owned(), keys.clone()));
+    let assertion = |name: &str, audience: &str, identity| base(Subject::Assertion { issuer: issuer(name), audience: audience.to_owned(), identity });
+    let principal = |name: &str, audience: &str, client_id: &str| {
+        let rules = vec![PrincipalRule { client_id: client_id.to_owned(), role: None, peer: None }];
+        base(Subject::ServicePrincipal { issuer: issuer(name), audience: audience.to_owned(), rules })
+    };
+    let client = |id: &str, secret: &str| base(Subject::Client { client_id: id.to_owned(), authorization: net::basic(id, &Secret::new(secret)) });
+    // One whom Databricks knows alike, whichever claim says it.
+    let who = caller::changed(caller("alice", 3600), |token| token.email = Some("alice".to_owned()));
+    let mut all = vec![
+        assertion("a", "b", Identity::Subject),
+        assertion("a", "b", Identity::Email),
+        assertion("other", "b", Identity::Subject),
+        assertion("a", "other", Identity::Subject),
+        principal("a", "b", caller::BY_ROLE),
+        principal("other", "b", caller::BY_ROLE),
+        principal("a", "other", caller::BY_ROLE),
+        principal("a", "b", caller::BY_PEER),
+        client(caller::CLIENT, "one"),
+        client(caller::CLIENT, "two"),
+        client(caller::BY_ROLE, "one"),
+        base(Subject::Caller),
+    ];
+    let elsewhere: Vec<Exchange> = all
+        .iter()
+        .map(|exchange| Exchange { endpoint: Endpoint::parse("https://other.example/oidc/v1/token").unwrap(), ..exchange.clone() })
+        .collect();
+    all.extend(elsewhere);
+    let mut distinct: Vec<[u8; 32]> = all.iter().map(|exchange| caller::key(exchange, &wanted(&who, Some("t"))).unwrap()).collect();
+    let caller_mode = base(Subject::Caller);
+    distinct.push(caller::key(&caller_mode, &wanted(&who, Some("u"))).unwrap());
+    let count = distinct.len();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), count);
+}
+
+/// The token of a client's secret is everybody's whose issuer is named, and nobody else's, also once it is there.
+#[tokio::test]
+async fn whose_issuer_is_not_named_has_no_use_of_what_is_at_hand() {
+    let world = World::unverified(|exchange| {
+        exchange.subject = Subject::Client { client_id: caller::CLIENT.to_owned(), authorization: net::basic(caller::CLIENT, &Secret::new("s")) };
+        exchange.issuers = Some(vec![Name::parse("corp").unwrap()]);
+    })
+    .await;
+    world.authorization(&caller("alice", 3600)).await.unwrap();
+    world.authorization(&caller("bob", 3600)).await.unwrap();
+    let partner = caller::changed(caller("alice", 3600), |token| token.issuer = Name::parse("partner").unwrap());
+    let refusal = world.authorization(&partner).await.unwrap_err();
+    assert_eq!((refusal.reason, world.endpoint.count()), (Reason::IdentityUnknown, 1));
+}
+
 #[test]
 fn a_renewed_token_of_the_same_session_finds_what_the_last_one_had() {
-    let exchange = caller::exchange(&crate::net::Endpoint::parse("https://ws.example/t").unwrap(), &caller::keys());
+    let exchange = caller::exchange(&Endpoint::parse("https://ws.example/t").unwrap(), &caller::keys());
     let renewed = caller::changed(caller("alice", 7200), |token| (token.id, token.issued_at) = (Some("j2".to_owned()), Some(1)));
-    let key = |who: &Caller| subject::key(&Arc::new(exchange.clone()), &wanted(who, Some("t")));
+    let key = |who: &Caller| caller::key(&exchange, &wanted(who, Some("t"))).unwrap();
     assert_eq!(key(&caller("alice", 60)), key(&renewed));
 }
