@@ -108,8 +108,8 @@ impl Counter {
     }
 
     /// Notes a fault of the endpoint itself; whether that is to be said.
-    pub(super) fn failed(&self, key: &[u8; 32], error: String, now: i64) -> bool {
-        self.health().failed(key, error, now)
+    pub(super) fn failed(&self, key: &[u8; 32], turn: Turn, error: String, now: i64) -> bool {
+        self.health().failed(key, turn, error, now)
     }
 
     /// Notes an answer that cannot be used; whether that is to be said.
@@ -117,9 +117,11 @@ impl Counter {
         self.health().breaker.answered_badly(error, now)
     }
 
-    /// Notes that an exchange did not set out after all.
-    pub(super) fn not_asked(&self) {
-        self.health().breaker.not_asked();
+    /// Notes that an exchange did not set out after all; a trial leaves its turn to the next.
+    pub(super) fn not_asked(&self, turn: Turn) {
+        if turn == Turn::Trial {
+            self.health().breaker.not_asked();
+        }
     }
 
     /// Whether one more try is within what this endpoint may be asked beyond its callers' own number.
@@ -202,22 +204,48 @@ impl Health {
     }
 
     /// Whoever has failed before and had no answer since counts once.
-    fn failed(&mut self, key: &[u8; 32], error: String, now: i64) -> bool {
+    fn failed(&mut self, key: &[u8; 32], turn: Turn, error: String, now: i64) -> bool {
+        let known = self.suspects.contains(key);
+        if !known {
+            if self.suspects.len() >= SUSPECTS {
+                self.suspects.pop_front();
+            }
+            self.suspects.push_back(*key);
+        }
+        // One that set out before it was left alone says nothing new, and must not put off the next trial.
+        if turn == Turn::Usual && self.breaker.is_open() {
+            return false;
+        }
         (self.failed_at, self.others) = (Some(now), false);
-        if self.suspects.contains(key) {
-            return self.breaker.failed_again(error, now);
-        }
-        if self.suspects.len() >= SUSPECTS {
-            self.suspects.pop_front();
-        }
-        self.suspects.push_back(*key);
-        self.breaker.failed(error, now)
+        if known { self.breaker.failed_again(error, now) } else { self.breaker.failed(error, now) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_set_out_before_it_was_left_alone_does_not_put_off_the_next_trial() {
+        let counter = Counter::new();
+        let failed = |number, turn, now| counter.failed(&[number; 32], turn, "it took too long".to_owned(), now);
+        for number in 0..3 {
+            assert_eq!(counter.admits(&[number; 32], 0), Some(Turn::Usual));
+            assert_eq!(failed(number, Turn::Usual, 0), number == 2);
+        }
+        for number in 3..13 {
+            failed(number, Turn::Usual, 900);
+        }
+        assert_eq!((counter.admits(&[99; 32], 999), counter.admits(&[99; 32], 1_000)), (None, Some(Turn::Trial)));
+        // Nor does it end one that is under way, as one does that did not set out.
+        failed(13, Turn::Usual, 1_001);
+        counter.not_asked(Turn::Usual);
+        assert_eq!(counter.admits(&[98; 32], 1_500), None);
+        counter.not_asked(Turn::Trial);
+        assert_eq!(counter.admits(&[98; 32], 1_501), Some(Turn::Trial));
+        failed(98, Turn::Trial, 1_600);
+        assert_eq!((counter.admits(&[99; 32], 2_599), counter.admits(&[99; 32], 2_600)), (None, Some(Turn::Trial)));
+    }
 
     #[test]
     fn what_says_more_of_being_left_alone_counts() {

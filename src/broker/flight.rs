@@ -41,6 +41,7 @@ pub(super) struct Flight {
     pub manner: Manner,
     /// When the caller's token ends, or what permits the call, in seconds since the epoch; `None` where neither does.
     pub caller_until: Option<i64>,
+    /// As what it was let in.
     pub turn: Turn,
     /// Where its end is told; until then.
     pub landing: Option<Landing<Exchanged>>,
@@ -97,27 +98,25 @@ impl Flight {
     async fn fly(&self) -> Result<Arc<Minted>, Refusal> {
         let late = || Failed::Endpoint { error: "it took too long".to_owned(), retry_after_s: None };
         // Who has the place next is to find what this has come to.
-        let (_place, exchanged) = match self.place().await {
-            Ok(place) => (Some(place), timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(late()))),
-            Err(failed) => (None, Err(failed)),
-        };
-        match exchanged {
+        let (_place, turn) = self.place().await.map_err(|failed| self.came_to_nothing(failed, self.turn))?;
+        match timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(late())) {
             Ok(minted) => Ok(self.landed(minted)),
-            Err(failed) => Err(self.came_to_nothing(failed)),
+            Err(failed) => Err(self.came_to_nothing(failed, turn)),
         }
     }
 
-    /// A place at the endpoint, where there is one in time and it may still be asked then.
-    async fn place(&self) -> Result<SemaphorePermit<'_>, Failed> {
+    /// A place at the endpoint, where there is one in time and it may still be asked then, and as what it is asked.
+    async fn place(&self) -> Result<(SemaphorePermit<'_>, Turn), Failed> {
         let crowded = || Failed::Shed(Refusal::new(Reason::CredentialUnavailable, "too many credentials are being asked for"));
         let place = timeout(QUEUE, self.counter.places.acquire()).await.map_err(|_| crowded())?;
         let place = place.map_err(|_| Failed::Unasked("it cannot be asked any more"))?;
         let now = self.desk.clock.now_ms();
-        let may = match self.turn {
-            Turn::Usual => self.counter.admits(&self.key, now).is_some(),
-            Turn::Trial => !self.counter.is_quiet(now),
+        let turn = match self.turn {
+            Turn::Usual => self.counter.admits(&self.key, now),
+            Turn::Trial => Some(Turn::Trial).filter(|_| !self.counter.is_quiet(now)),
         };
-        if may { Ok(place) } else { Err(Failed::Shed(self.counter.unavailable(&self.target, "cannot be asked", now))) }
+        let left_alone = || Failed::Shed(self.counter.unavailable(&self.target, "cannot be asked", now));
+        turn.map(|turn| (place, turn)).ok_or_else(left_alone)
     }
 
     async fn exchange(&self) -> Result<Minted, Failed> {
@@ -167,7 +166,7 @@ impl Flight {
     }
 
     /// Notes that there is no credential now, and says so.
-    fn came_to_nothing(&self, failed: Failed) -> Refusal {
+    fn came_to_nothing(&self, failed: Failed, turn: Turn) -> Refusal {
         let (now, target) = (self.desk.clock.now_ms(), &self.target.name);
         match failed.redacted() {
             Failed::Endpoint { error, retry_after_s } => {
@@ -175,7 +174,7 @@ impl Flight {
                 if let Some(seconds) = retry_after_s {
                     self.counter.leave_alone(now, seconds);
                 }
-                if self.counter.failed(&self.key, error.clone(), now) {
+                if self.counter.failed(&self.key, turn, error.clone(), now) {
                     tracing::warn!(%target, endpoint = %self.exchange.endpoint, error, "a token endpoint cannot be asked");
                 }
                 let refusal = self.counter.unavailable(&self.target, "cannot be asked", now).with_aside(error);
@@ -183,15 +182,13 @@ impl Flight {
                 refusal
             }
             Failed::Unasked(error) => {
-                self.counter.not_asked();
+                self.counter.not_asked(turn);
                 self.counters.failed.inc();
                 tracing::error!(%target, error, "a credential cannot be asked for");
                 self.counter.unavailable(&self.target, "cannot be asked", now).with_aside(error.to_owned())
             }
             Failed::Shed(refusal) => {
-                if self.turn == Turn::Trial {
-                    self.counter.not_asked();
-                }
+                self.counter.not_asked(turn);
                 self.counters.shed.inc();
                 refusal
             }

@@ -33,8 +33,8 @@ fn crowd(count: usize) -> Vec<Caller> {
 /// Whether an exchange sets out for this caller; what it says where none does.
 fn sets_out(world: &World, exchange: &Arc<Exchange>, who: &Caller) -> Result<(), String> {
     let wanted = wanted(who, Some("t"));
-    let whom = Whom::of(exchange, &wanted).unwrap();
-    match world.desk.fetch(exchange, &world.target, &wanted, whom, &key(exchange, &wanted).unwrap()).now_or_never() {
+    let (whom, key) = (Whom::of(exchange, &wanted).unwrap(), key(exchange, &wanted).unwrap());
+    match world.desk.fetch(exchange, &world.target, &wanted, whom, &key).now_or_never() {
         None => Ok(()),
         Some(ended) => Err(ended.unwrap_err().detail.into_owned()),
     }

@@ -119,7 +119,7 @@ async fn a_credential_that_ends_while_it_is_waited_for_is_not_used() {
     let world = World::start().await;
     // Databricks takes it for a second yet.
     world.endpoint.live_at_most(41);
-    world.endpoint.be(Mood::Slow(Duration::from_millis(300)));
+    world.endpoint.be(Mood::Slow(Duration::from_millis(900)));
     let alice = caller("alice", 3_600);
     let asked = async {
         while world.endpoint.count() == 0 {
