@@ -40,6 +40,14 @@ struct Health {
     failed_at: Option<i64>,
     /// Whether anybody else was turned away since.
     others: bool,
+    /// When it gave a token last, and when it refused a caller.
+    ok_at: Option<i64>,
+    refused_at: Option<i64>,
+    /// How many it has refused since it gave one.
+    refused: u64,
+    /// When it was last said that it refuses callers, and how many it has since.
+    told_at: Option<i64>,
+    untold: u64,
 }
 
 /// As what an exchange sets out.
@@ -62,6 +70,13 @@ pub struct EndpointStatus {
     pub open: bool,
     /// Whether more than a single exchange came to nothing.
     pub degraded: bool,
+    /// Until when it wants to be left alone, where it does.
+    pub quiet_until: Option<i64>,
+    /// When it gave a token last, and when it refused a caller; since the start.
+    pub last_ok: Option<i64>,
+    pub last_refused: Option<i64>,
+    /// How many callers it has refused since it gave a token: many, where what it goes by is wrong and not a caller.
+    pub refused_since_ok: u64,
 }
 
 /// Exchanges under way or waiting for a place, at one endpoint: one that hangs leaves room for the others.
@@ -72,6 +87,8 @@ const AT_ONCE: usize = 64;
 const TRY_EVERY: i64 = 1_000;
 /// For how long after that a trial is for others than those who have failed, where others have asked, in milliseconds.
 const FOR_OTHERS: i64 = 500;
+/// How often it is said at most that it refuses callers, in milliseconds.
+const TOLD_EVERY: i64 = 60_000;
 /// How many of those who have failed are known.
 const SUSPECTS: usize = 32;
 /// The longest that an endpoint is left alone because it says so, in milliseconds: what it says may be a slip.
@@ -85,7 +102,17 @@ const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
 impl Counter {
     pub(super) fn new() -> Self {
-        let health = Health { breaker: Breaker::trying_every(TRY_EVERY), suspects: VecDeque::new(), failed_at: None, others: false };
+        let health = Health {
+            breaker: Breaker::trying_every(TRY_EVERY),
+            suspects: VecDeque::new(),
+            failed_at: None,
+            others: false,
+            ok_at: None,
+            refused_at: None,
+            refused: 0,
+            told_at: None,
+            untold: 0,
+        };
         Self {
             health: Mutex::new(health),
             quiet_until: AtomicI64::new(i64::MIN),
@@ -100,11 +127,23 @@ impl Counter {
         if self.is_quiet(now) { None } else { self.health().admits(key, now) }
     }
 
-    /// Notes an answer that is of use, or of this caller alone. Since when there was none, where that was said.
-    pub(super) fn succeeded(&self, key: &[u8; 32]) -> Option<i64> {
+    /// Notes a token. Since when there was no answer of use, where that was said.
+    pub(super) fn succeeded(&self, key: &[u8; 32], now: i64) -> Option<i64> {
         let mut health = self.health();
-        health.suspects.retain(|suspect| suspect != key);
-        health.breaker.succeeded()
+        (health.ok_at, health.refused) = (Some(now), 0);
+        health.answered(key)
+    }
+
+    /// Notes an answer that is of this caller alone. How many there were since that was said last, where it is to be said.
+    pub(super) fn refused(&self, key: &[u8; 32], now: i64) -> Option<u64> {
+        let mut health = self.health();
+        let _ = health.answered(key);
+        (health.refused_at, health.refused, health.untold) = (Some(now), health.refused.saturating_add(1), health.untold.saturating_add(1));
+        if health.told_at.is_some_and(|told| apart(told, now) < TOLD_EVERY) {
+            return None;
+        }
+        health.told_at = Some(now);
+        Some(std::mem::take(&mut health.untold))
     }
 
     /// Notes a fault of the endpoint itself; whether that is to be said.
@@ -145,13 +184,14 @@ impl Counter {
         self.flights.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Notes that it wants to be left alone for so long; what it has said before counts on where that is longer.
-    pub(super) fn leave_alone(&self, now: i64, seconds: u64) {
+    /// Notes that it wants to be left alone for so long; what it has said before counts on where that is longer. Whether it was not left alone until now.
+    pub(super) fn leave_alone(&self, now: i64, seconds: u64) -> bool {
         let ms = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000).min(LONGEST_QUIET);
         let until = now.saturating_add(ms);
         let later = |before| if quiet(before, now) { until.max(before) } else { until };
         // What it is set to is always something, so that this cannot fail.
-        let _ = self.quiet_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| Some(later(before)));
+        let before = self.quiet_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| Some(later(before)));
+        before.is_ok_and(|before| !quiet(before, now))
     }
 
     pub(super) fn is_quiet(&self, now: i64) -> bool {
@@ -164,15 +204,32 @@ impl Counter {
         Refusal { since, ..Refusal::new(Reason::CredentialUnavailable, detail) }
     }
 
-    pub(super) fn status(&self, target: &Name, endpoint: &Endpoint) -> EndpointStatus {
-        let breaker = &self.health().breaker;
+    /// The same where nobody was asked, with the reason why.
+    pub(super) fn left_alone(&self, target: &Target, now: i64) -> Refusal {
+        let refusal = self.unavailable(target, "cannot be asked", now);
+        let why = self.health().breaker.last_error().map(str::to_owned);
+        match why {
+            Some(why) => refusal.with_aside(format!("it is left alone, since {why}")),
+            None => refusal.with_aside("it wants to be left alone".to_owned()),
+        }
+    }
+
+    pub(super) fn status(&self, target: &Name, endpoint: &Endpoint, now: i64) -> EndpointStatus {
+        let quiet_until = Some(self.quiet_until.load(Ordering::Relaxed)).filter(|until| quiet(*until, now));
+        let seconds = |ms: i64| ms.div_euclid(1000);
+        let health = self.health();
+        let breaker = &health.breaker;
         EndpointStatus {
             target: target.to_string(),
             endpoint: endpoint.to_string(),
             failing_since: breaker.failing_since().map(|since| since.div_euclid(1000)),
             last_error: breaker.last_error().map(str::to_owned),
-            open: breaker.is_open(),
+            open: breaker.is_open() || quiet_until.is_some(),
             degraded: breaker.is_failing(),
+            quiet_until: quiet_until.map(seconds),
+            last_ok: health.ok_at.map(seconds),
+            last_refused: health.refused_at.map(seconds),
+            refused_since_ok: health.refused,
         }
     }
 
@@ -190,6 +247,11 @@ fn quiet(until: i64, now: i64) -> bool {
 // === impl Health ===
 
 impl Health {
+    fn answered(&mut self, key: &[u8; 32]) -> Option<i64> {
+        self.suspects.retain(|suspect| suspect != key);
+        self.breaker.succeeded()
+    }
+
     fn admits(&mut self, key: &[u8; 32], now: i64) -> Option<Turn> {
         if !self.breaker.is_open() {
             return Some(Turn::Usual);
@@ -245,6 +307,28 @@ mod tests {
         assert_eq!(counter.admits(&[98; 32], 1_501), Some(Turn::Trial));
         failed(98, Turn::Trial, 1_600);
         assert_eq!((counter.admits(&[99; 32], 2_599), counter.admits(&[99; 32], 2_600)), (None, Some(Turn::Trial)));
+    }
+
+    #[test]
+    fn refusals_are_said_once_a_minute_and_counted_until_a_token_is_had() {
+        let (counter, endpoint) = (Counter::new(), Endpoint::parse("https://ws.example/oidc/v1/token").unwrap());
+        let said: Vec<Option<u64>> = [0, 1_000, 59_000, 60_000, 61_000].map(|now| counter.refused(&[1; 32], now)).to_vec();
+        assert_eq!(said, [Some(1), None, None, Some(3), None]);
+        let status = |now| counter.status(&Name::parse("prod").unwrap(), &endpoint, now);
+        assert_eq!((status(0).refused_since_ok, status(0).last_refused, status(0).last_ok, status(0).degraded), (5, Some(61), None, false));
+        counter.succeeded(&[2; 32], 70_000);
+        assert_eq!((status(0).refused_since_ok, status(0).last_refused, status(0).last_ok), (0, Some(61), Some(70)));
+    }
+
+    /// Nobody new is served then, which has to show.
+    #[test]
+    fn an_endpoint_that_wants_to_be_left_alone_shows() {
+        let (counter, endpoint) = (Counter::new(), Endpoint::parse("https://ws.example/oidc/v1/token").unwrap());
+        assert!(counter.leave_alone(0, 30) && !counter.leave_alone(1_000, 5), "it is said once");
+        let status = |now| counter.status(&Name::parse("prod").unwrap(), &endpoint, now);
+        assert_eq!((status(29_000).open, status(29_000).quiet_until), (true, Some(30)));
+        assert_eq!((status(30_000).open, status(30_000).quiet_until), (false, None));
+        assert!(counter.leave_alone(40_000, 1), "and again");
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Desk {
         }
         let Some(turn) = counter.admits(key, now) else {
             counters.shed.inc();
-            return Err(counter.unavailable(target, "cannot be asked", now));
+            return Err(counter.left_alone(target, now));
         };
         let (landing, arrival) = Landing::new();
         let flight = Flight {
@@ -162,7 +162,7 @@ impl Desk {
     }
 
     pub(super) fn status(&self, target: &Name, exchange: &Exchange) -> EndpointStatus {
-        self.counter(&exchange.endpoint).status(target, &exchange.endpoint)
+        self.counter(&exchange.endpoint).status(target, &exchange.endpoint, self.clock.now_ms())
     }
 
     pub(super) fn counter(&self, endpoint: &Endpoint) -> Arc<Counter> {

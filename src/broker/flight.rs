@@ -77,7 +77,7 @@ const FLIGHT: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long what an exchange came to is told again without another, in milliseconds: a refusal, which somebody has to mend, an answer of no use, and a fault of
 /// the endpoint, which may be that of this question.
-const REFUSED_FOR: i64 = 5_000;
+const REFUSED_FOR: i64 = 1_500;
 const UNUSABLE_FOR: i64 = 1_000;
 const FAULTY_FOR: i64 = 1_000;
 
@@ -115,7 +115,7 @@ impl Flight {
             Turn::Usual => self.counter.admits(&self.key, now),
             Turn::Trial => Some(Turn::Trial).filter(|_| !self.counter.is_quiet(now)),
         };
-        let left_alone = || Failed::Shed(self.counter.unavailable(&self.target, "cannot be asked", now));
+        let left_alone = || Failed::Shed(self.counter.left_alone(&self.target, now));
         turn.map(|turn| (place, turn)).ok_or_else(left_alone)
     }
 
@@ -131,7 +131,13 @@ impl Flight {
                 let error = format!("it answered with status {}", answer.status);
                 return Err(Failed::Endpoint { error, retry_after_s: answer.retry_after_s });
             }
-            400 | 401 | 403 => return Err(Failed::Declined(answer::declined(&answer.body, &sent), answer.status)),
+            400 | 401 | 403 if json::read(&answer.body).is_ok_and(|body| body.as_object().is_some()) => {
+                return Err(Failed::Declined(answer::declined(&answer.body, &sent), answer.status));
+            }
+            // IP access lists, proxies and private links refuse so: whoever calls, and whatever federation policies say.
+            status @ (400 | 401 | 403) => {
+                return Err(Failed::Answer(format!("it answered with status {status} and no OAuth error, so that something before it refuses")));
+            }
             status => return Err(Failed::Answer(format!("it answered with status {status}"))),
         }
         let value = json::read(&answer.body).map_err(|_| Unusable::NotJson)?;
@@ -157,9 +163,9 @@ impl Flight {
         let minted = Arc::new(minted);
         self.counters.ok.inc();
         let (now, target) = (self.desk.clock.now_ms(), &self.target.name);
-        if let Some(since) = self.counter.succeeded(&self.key) {
+        if let Some(since) = self.counter.succeeded(&self.key, now) {
             let failed_s = now.saturating_sub(since).div_euclid(1000);
-            tracing::info!(%target, failed_s, "a token endpoint exchanges tokens again");
+            tracing::info!(of = %target, failed_s, "a token endpoint exchanges tokens again");
         }
         self.desk.shelf.put(self.key, Arc::clone(&minted));
         minted
@@ -171,11 +177,13 @@ impl Flight {
         match failed.redacted() {
             Failed::Endpoint { error, retry_after_s } => {
                 self.counters.failed.inc();
-                if let Some(seconds) = retry_after_s {
-                    self.counter.leave_alone(now, seconds);
+                if let Some(seconds) = retry_after_s
+                    && self.counter.leave_alone(now, seconds)
+                {
+                    tracing::warn!(of = %target, endpoint = %self.exchange.endpoint, error, seconds, "a token endpoint wants to be left alone");
                 }
                 if self.counter.failed(&self.key, turn, error.clone(), now) {
-                    tracing::warn!(%target, endpoint = %self.exchange.endpoint, error, "a token endpoint cannot be asked");
+                    tracing::warn!(of = %target, endpoint = %self.exchange.endpoint, error, "a token endpoint cannot be asked");
                 }
                 let refusal = self.counter.unavailable(&self.target, "cannot be asked", now).with_aside(error);
                 self.desk.refusals.insert(self.key, refusal.clone(), now, FAULTY_FOR);
@@ -184,7 +192,7 @@ impl Flight {
             Failed::Unasked(error) => {
                 self.counter.not_asked(turn);
                 self.counters.failed.inc();
-                tracing::error!(%target, error, "a credential cannot be asked for");
+                tracing::error!(of = %target, error, "a credential cannot be asked for");
                 self.counter.unavailable(&self.target, "cannot be asked", now).with_aside(error.to_owned())
             }
             Failed::Shed(refusal) => {
@@ -195,7 +203,7 @@ impl Flight {
             Failed::Answer(error) => {
                 self.counters.failed.inc();
                 if self.counter.answered_badly(error.clone(), now) {
-                    tracing::warn!(%target, endpoint = %self.exchange.endpoint, error, "the answer of a token endpoint cannot be used");
+                    tracing::warn!(of = %target, endpoint = %self.exchange.endpoint, error, "the answer of a token endpoint cannot be used");
                 }
                 let refusal = self.counter.unavailable(&self.target, "gives no answer that can be used", now).with_aside(error);
                 self.desk.refusals.insert(self.key, refusal.clone(), now, UNUSABLE_FOR);
@@ -204,9 +212,10 @@ impl Flight {
             Failed::Declined(declined, status) => {
                 self.counters.refused.inc();
                 // It is there, and answers: what it says is of this caller alone.
-                let _ = self.counter.succeeded(&self.key);
                 let refusal = self.refused(&declined, status);
-                tracing::warn!(%target, detail = %refusal.whole(), "a token endpoint refuses a caller");
+                if let Some(count) = self.counter.refused(&self.key, now) {
+                    tracing::warn!(of = %target, detail = %refusal.whole(), count, "a token endpoint refuses callers");
+                }
                 self.desk.refusals.insert(self.key, refusal.clone(), now, REFUSED_FOR);
                 refusal
             }

@@ -129,6 +129,8 @@ async fn the_sdk_works_with_the_callers_token_and_the_workspace_sees_one_of_its_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_first_requests_of_one_caller_make_one_exchange() {
     let all = Arc::new(Exchanging::start(json!({ "mode": "exchange" }), options()).await);
+    // Slow enough for all of them to come while it is under way.
+    all.world.workspace.set_token_fault(Some(TokenFault::Slow(Duration::from_millis(250))));
     let request = query_as(SALES, &all.token("alice"));
     let client = all.world.client(Listener::Istio, &all.world.workloads.trainer).unwrap();
     let mut tasks = JoinSet::new();
@@ -143,8 +145,9 @@ async fn a_thousand_first_requests_of_one_caller_make_one_exchange() {
             *answers.entry(outcome(&answer)).or_default() += 1;
         }
     }
-    assert!(answers.get(&(200, "OK".to_owned())).is_some_and(|count| *count > 500), "{answers:?}");
-    assert!(answers.keys().all(|(status, _)| matches!(status, 200 | 503)), "{answers:?}");
+    println!("{answers:?}");
+    assert!(answers.values().sum::<usize>() > 900 && answers.keys().all(|(status, _)| matches!(status, 200 | 503)), "{answers:?}");
+    until(&all.world, (200, "OK"), || request.clone()).await;
     assert_eq!(all.world.workspace.exchanges().len(), 1);
     assert_eq!(all.arrived().len(), 1);
 }

@@ -38,7 +38,11 @@ async fn what_an_endpoint_answers_is_a_credential_a_refusal_or_a_fault() {
         (says(401, r#"{"error":"invalid_client"}"#), refused, "look at the client"),
         (says(403, r#"{"error":"access_denied"}"#), refused, "a federation policy that trusts the issuer"),
         (says(400, r#"{"error":"invalid_scope"}"#), refused, "scope"),
-        (says(400, "<html>"), refused, "(status 400)"),
+        (says(400, r#"{"error_code":"INVALID_PARAMETER_VALUE"}"#), refused, "(status 400)"),
+        // what stands before it refuses whoever calls
+        (says(400, "<html>"), unavailable, "status 400 and no OAuth error"),
+        (says(401, ""), unavailable, "status 401 and no OAuth error"),
+        (says(403, "<!doctype html>"), unavailable, "status 403 and no OAuth error"),
         (says(400, r#"{"error":"a b\r\nc"}"#), refused, "(status 400)"),
         (says(200, "<html>"), unavailable, "gives no answer that can be used"),
         (says(200, "[]"), unavailable, "not a JSON object"),

@@ -133,12 +133,12 @@ async fn a_credential_that_ends_while_it_is_waited_for_is_not_used() {
 
 #[tokio::test]
 async fn a_renewal_that_comes_to_nothing_is_not_asked_for_with_every_call() {
-    for (status, pause) in [(400, 5_000), (404, 1_000), (503, 1_000)] {
+    for (status, body, pause) in [(400, r#"{"error":"invalid_grant"}"#, 1_500), (404, "", 1_000), (503, "", 1_000)] {
         let world = World::start().await;
         world.endpoint.live_at_most(1_000);
         let alice = caller("alice", 100_000);
         let first = world.authorization(&alice).await.unwrap();
-        world.endpoint.be(Mood::Says(status, String::new(), None));
+        world.endpoint.be(Mood::Says(status, body.to_owned(), None));
         world.clock.shift(600_000);
         world.authorization(&alice).await.unwrap();
         settled(&world, 2).await;
