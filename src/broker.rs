@@ -105,6 +105,10 @@ impl Broker {
     pub fn new(config: Config, client: Client, clock: Clock, previous: Option<&Self>) -> Self {
         let kept = previous.filter(|previous| previous.config.cache_bytes == config.cache_bytes).map(|previous| Arc::clone(&previous.desk));
         let desk = kept.unwrap_or_else(|| Arc::new(Desk::new(client, clock, config.cache_bytes)));
+        for ((_, name), _) in config.modes.iter().filter(|(_, mode)| matches!(mode, Mode::Exchange(_))) {
+            // Each series begins at 0, so that what counts its increase does not miss the first.
+            let _ = desk.metrics.exchanges_of(name);
+        }
         Self { config, desk }
     }
 

@@ -9,6 +9,7 @@ mod listing;
 mod published;
 mod request;
 mod secret;
+mod signing;
 mod watch;
 
 pub use candidate::{beside, candidate};

@@ -30,6 +30,8 @@ pub(super) struct Status {
     candidate: Option<CandidateStatus>,
     issuers: Vec<IssuerStatus>,
     revocations: RevocationStatus,
+    /// `None` where lakegate signs nothing.
+    signing: Option<SigningStatus>,
     /// The token endpoints of targets with minted credentials.
     credentials: Vec<EndpointStatus>,
     audit: AuditStatus,
@@ -40,6 +42,16 @@ pub(super) struct Status {
 struct CatalogStatus {
     version: Arc<str>,
     actions: usize,
+}
+
+/// By which keys lakegate is known as an issuer of tokens, each as the `kid` that it is published under.
+#[derive(Debug, Serialize)]
+struct SigningStatus {
+    issuer: String,
+    /// The one that signs.
+    current: Option<String>,
+    /// Those that verify alone.
+    others: Vec<String>,
 }
 
 /// The policies that are held against those that decide.
@@ -85,9 +97,16 @@ pub(super) fn tell(sources: &Sources) -> Status {
         configuration,
         issuers,
         revocations,
+        signing: signing(&snapshot),
         credentials,
         audit,
     }
+}
+
+fn signing(snapshot: &Snapshot) -> Option<SigningStatus> {
+    let issuer = snapshot.responder.issuer()?;
+    let mut ids = issuer.keys().iter().map(|key| key.id().to_owned());
+    Some(SigningStatus { issuer: issuer.name().to_owned(), current: ids.next(), others: ids.collect() })
 }
 
 fn candidate(snapshot: &Snapshot) -> Option<CandidateStatus> {

@@ -142,6 +142,7 @@ impl Desk {
             landing: Some(landing),
         };
         counter.entered();
+        flight.counters.in_flight.inc();
         flights.insert(*key, arrival.clone());
         // It takes the lock when it ends, which may be at once.
         drop(flights);

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tokio::{
     sync::SemaphorePermit,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -99,7 +99,10 @@ impl Flight {
         let late = || Failed::Endpoint { error: "it took too long".to_owned(), retry_after_s: None };
         // Who has the place next is to find what this has come to.
         let (_place, turn) = self.place().await.map_err(|failed| self.came_to_nothing(failed, self.turn))?;
-        match timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(late())) {
+        let begun = Instant::now();
+        let exchanged = timeout(FLIGHT, self.exchange()).await.unwrap_or_else(|_| Err(late()));
+        self.counters.seconds.observe(begun.elapsed().as_secs_f64());
+        match exchanged {
             Ok(minted) => Ok(self.landed(minted)),
             Err(failed) => Err(self.came_to_nothing(failed, turn)),
         }
@@ -241,6 +244,7 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
+        self.counters.in_flight.dec();
         self.desk.ended(&self.key, &self.counter);
     }
 }

@@ -139,7 +139,9 @@ impl Shelf {
         self.0.insert(key, minted);
     }
 
+    /// How many are held; for metrics, since what waits to be counted is counted first.
     pub(super) fn len(&self) -> u64 {
+        self.0.run_pending_tasks();
         self.0.entry_count()
     }
 }

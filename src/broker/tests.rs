@@ -9,4 +9,5 @@ mod faults;
 mod known;
 mod outage;
 mod renewal;
+mod shown;
 mod unseen;

@@ -13,6 +13,7 @@ use prometheus_client::{
 };
 use serde::Serialize;
 
+use super::signing;
 use crate::{
     clock::Clock,
     model::Fault,
@@ -115,6 +116,7 @@ impl Published {
         warn_of_shadow(&next);
         warn(&warnings);
         let mut news = self.lock();
+        signing::tell(&self.snapshot.load(), &next);
         self.metrics.show(&next);
         self.metrics.published.inc();
         let earlier = self.snapshot.swap(Arc::new(next));

@@ -68,6 +68,12 @@ fn verified(token: &str, jwks: &Value, audience: &str) -> Result<(Header, Value)
     Ok((header, claims))
 }
 
+/// What was logged of keys that took the place of the one that signs.
+fn said(world: &World) -> Vec<String> {
+    let log = fs::read_to_string(world.folder().join("lakegate.log")).unwrap();
+    log.lines().filter(|line| line.contains("signs with another key")).map(str::to_owned).collect()
+}
+
 /// What alice's query of `workspace` brings there; she sends an assertion of her own.
 async fn carried(world: &World, workspace: WorkspaceFacts) -> Vec<String> {
     let token = world.corp.token(&TokenSpec::new()).unwrap();
@@ -92,6 +98,7 @@ async fn keys_are_rotated_under_calls_and_nobody_is_told() {
     let audience = format!("https://{}", STAGE.host);
     let before = published(&world).await;
     assert_eq!(ids(&before), [&first, &second, &third]);
+    status_until(&world, |status| status["signing"] == json!({ "issuer": ISSUER, "current": first, "others": [second, third] })).await;
 
     // what it says
     let token = assertion(&world, STAGE).await;
@@ -131,11 +138,47 @@ async fn keys_are_rotated_under_calls_and_nobody_is_told() {
     assert_eq!(ids(&after), [&second, &new, &first]);
     let later = assertion(&world, STAGE).await;
     let (header, _) = verified(&later, &before, &audience).expect("whoever fetched the keys before knows the one that signs now");
-    assert_eq!(header.kid, Some(second));
+    assert_eq!(header.kid.as_ref(), Some(&second));
     verified(&later, &after, &audience).unwrap();
     verified(&token, &after, &audience).expect("what the key before has signed is still believed");
     let status = status_until(&world, |status| status["degraded"] == false).await;
     assert!(!status.to_string().contains("earlier file") && !status.to_string().contains("PRIVATE"), "{status}");
+
+    // and how people see it
+    assert_eq!(status["signing"], json!({ "issuer": ISSUER, "current": second, "others": [new, first] }), "{status}");
+    let [line] = &said(&world)[..] else { panic!("{:?}", said(&world)) };
+    assert!([&first, &second, "INFO"].iter().all(|part| line.contains(*part)), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_nobody_knows_are_warned_of() {
+    let (folder, [first, second, third]) = ring();
+    let configured = |keys: &[&str]| json!({ "keys": keys, "issuer": ISSUER });
+    let world = world(options().folder(folder.path().to_owned()).configure(move |config| {
+        config["trust"]["assertion"] = configured(&[FILES[0]]);
+    }))
+    .await;
+    let signing = |current: &str, others: &[&str]| json!({ "issuer": ISSUER, "current": current, "others": others });
+    status_until(&world, |status| status["signing"] == signing(&first, &[])).await;
+    for (keys, shown, says) in [
+        (&[FILES[0], FILES[2]][..], signing(&first, &[&third]), None),
+        (&[FILES[1], FILES[2]], signing(&second, &[&third]), Some((&first, &second, "was not among the last"))),
+        (&[FILES[0]], signing(&first, &[]), Some((&second, &first, "none of the last is left"))),
+    ] {
+        let before = said(&world).len();
+        let mut config = world.config().clone();
+        config["trust"]["assertion"] = configured(keys);
+        fs::write(world.config_file(), serde_json::to_string(&config).unwrap()).unwrap();
+        status_until(&world, |status| status["signing"] == shown).await;
+        let lines = said(&world).split_off(before);
+        match (&lines[..], says) {
+            ([], None) => {}
+            ([line], Some((old, new, what))) => {
+                assert!([old, new, what, "WARN"].iter().all(|part| line.contains(*part)), "{line}");
+            }
+            (lines, says) => panic!("{lines:?}, not {says:?}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +226,7 @@ async fn without_keys_nothing_is_signed_or_published() {
         let (code, why) = world.admin(path).await.unwrap();
         assert!(code == 404 && why.contains("`trust.assertion` is not configured"), "{code} {why}");
     }
+    assert_eq!(status_until(&world, |status| status["degraded"] == false).await["signing"], Value::Null);
     assert_eq!(carried(&world, STAGE).await, [""; 0]);
     assert_eq!(outcome(&send(&world, &query(&world, SALES)).await), (200, "OK".to_owned()));
 }
