@@ -10,6 +10,6 @@ mod pem;
 mod set;
 
 pub use issuer::{Statement, TokenIssuer};
-pub use key::{Algorithm, SigningKey};
+pub use key::{Algorithm, SigningKey, is_exposed};
 pub use pem::generate;
 pub use set::KeySet;

@@ -36,6 +36,10 @@ def spec(w, kind, name=None):
     return one(w, kind, name)["spec"]
 
 
+def annotations(w):
+    return spec(w, "Deployment", "egress")["template"]["metadata"]["annotations"]
+
+
 def grpc(w):
     return w.providers()[0]["envoyExtAuthzGrpc"]
 
@@ -106,6 +110,8 @@ WRONG = {
     "gateway passes TLS through": (lambda w: spec(w, "Gateway")["servers"][0]["tls"].update(mode="PASSTHROUGH"), "ISTIO_MUTUAL"),
     "gateway selects nothing": (lambda w: spec(w, "Gateway").update(selector={"istio": "ingress"}), "selector matches no pod"),
     "gateway's service without the port": (lambda w: spec(w, "Service", "egress")["ports"][0].update(port=443), "no service leads to port 8443"),
+    "router's headers leave": (lambda w: annotations(w).pop("proxy.istio.io/config"), "x-envoy-expected-rq-timeout-ms"),
+    "router's headers left on": (lambda w: annotations(w).update({"proxy.istio.io/config": "proxyHeaders: { envoyDebugHeaders: { disabled: false } }"}), "x-envoy-expected-rq-timeout-ms"),
     "mesh route missing": (lambda w: http(w).pop(0), "go past the gateway"),
     "mesh route past the gateway": (lambda w: http(w)[0].update(route=http(w)[1]["route"]), "does not lead to the gateway"),
     "subset unknown": (lambda w: http(w)[0]["route"][0]["destination"].update(subset="databrick"), "has no subset"),
@@ -172,6 +178,12 @@ def test_shadow_mode_that_is_meant_or_overruled_has_no_fault(world):
     world.config["workspaces"][0].pop("mode")
     world.config["policy"]["shadow"] = {"namespaces": ["cluster.local/ml"]}
     world.shadow = True
+    assert faults(world) == []
+
+
+def test_headers_that_the_whole_mesh_keeps_back_have_no_fault(world):
+    annotations(world).pop("proxy.istio.io/config")
+    world.mesh["meshConfig"]["defaultConfig"] = {"proxyHeaders": {"envoyDebugHeaders": {"disabled": True}}}
     assert faults(world) == []
 
 

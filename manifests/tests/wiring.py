@@ -5,6 +5,8 @@ Most of these faults are silent in Istio: no filter, no check, and the call pass
 import posixpath
 import re
 
+import yaml
+
 from render import WORKLOADS
 
 # Envoy's StatusCode enum from 400 on; istiod turns any other value into a deny of everything.
@@ -68,7 +70,7 @@ def labels(deployment):
 
 
 def faults(w):
-    return [f for check in (providers, policies, gateways, routes, rules, hosts, config, state, keys, published, doors, collector) for f in check(w)]
+    return [f for check in (providers, policies, gateways, headers, routes, rules, hosts, config, state, keys, published, doors, collector) for f in check(w)]
 
 
 def providers(w):
@@ -114,6 +116,21 @@ def policies(w):
             yield f"policy `{name}`: its selector matches no pod of its namespace, so every call passes unasked"
         if spec.get("rules") != [{}]:
             yield f"policy `{name}`: only `rules: [{{}}]` asks about every call"
+
+
+def headers(w):
+    """What the router of a guarded gateway adds behind the check leaves the mesh (`ProxyHeaders` of istio.mesh.v1alpha1)."""
+    default = w.mesh.get("meshConfig", w.mesh).get("defaultConfig") or {}
+    for p in w.all("AuthorizationPolicy"):
+        chosen = p["spec"].get("selector", {}).get("matchLabels")
+        if p["spec"].get("action") != "CUSTOM" or not chosen:
+            continue
+        for d in w.pods(p["metadata"]["namespace"], chosen):
+            own = yaml.safe_load(d["spec"]["template"]["metadata"].get("annotations", {}).get("proxy.istio.io/config", "{}")) or {}
+            said = [c.get("proxyHeaders", {}).get("envoyDebugHeaders", {}).get("disabled") for c in (own, default)]
+            if not next((s for s in said if s is not None), False):
+                yield (f"gateway `{d['metadata']['name']}`: its router tells Databricks the route's timeout (`x-envoy-expected-rq-timeout-ms`): "
+                       "set `proxyHeaders.envoyDebugHeaders.disabled: true` in its annotation `proxy.istio.io/config`")
 
 
 def gateways(w):

@@ -104,7 +104,10 @@ impl Outcome {
         match credentials::of_all(&each) {
             Ok(ordered) => Self::Permitted { policies: permits.into_iter().cloned().collect(), ordered: ordered.cloned(), until_ms },
             Err(two) => {
-                let detail = format!("{} permit it with different credentials", listed(two.iter().map(|policy| &*policy.id)));
+                let detail = format!(
+                    "{} permit it with different credentials; ask whoever owns these policies to have them say one",
+                    listed(two.iter().map(|policy| &*policy.id))
+                );
                 Self::refused(Reason::CredentialConflict, detail, permits)
             }
         }

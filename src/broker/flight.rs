@@ -235,10 +235,9 @@ impl Flight {
         };
         let detail = format!("Databricks gives no token for {whom} ({code}); {}", mend(declined.code.as_deref(), &self.scope));
         let refusal = Refusal::new(Reason::CredentialRefused, detail);
-        match &declined.description {
-            Some(description) => refusal.with_aside(format!("the token endpoint says: {description}")),
-            None => refusal,
-        }
+        let says = declined.description.as_ref().map(|description| format!("the token endpoint says: {description}"));
+        let aside: Vec<String> = operators_mend(declined.code.as_deref(), &self.scope).map(str::to_owned).into_iter().chain(says).collect();
+        if aside.is_empty() { refusal } else { refusal.with_aside(aside.join("; ")) }
     }
 }
 
@@ -249,19 +248,26 @@ impl Drop for Flight {
     }
 }
 
-/// What to do about an `error` (RFC 6749, section 5.2; RFC 8693, section 2.2.2), for whoever reads the denial.
+/// What to do about an `error` (RFC 6749, section 5.2; RFC 8693, section 2.2.2), for whoever reads the denial: whom to ask for what.
 fn mend(code: Option<&str>, scope: &str) -> Cow<'static, str> {
     let text = match code {
-        Some("invalid_scope") if scope == Intent::ALL_APIS => {
-            "it was asked for the scope `all-apis`; write the scopes that it may have as `scope` in the workspace's `credentials`"
-        }
-        Some("invalid_scope") => {
-            return format!("it was asked for the scope `{}`; write `scope: all-apis` in the workspace's `credentials`", shown(scope)).into();
-        }
+        Some("invalid_scope") => return format!("the scope `{}` was asked for: ask whoever runs lakegate to look at it", shown(scope)).into(),
         Some("invalid_client" | "unauthorized_client") => "ask whoever runs lakegate to look at the client of the workspace's `credentials`",
-        _ => "ask for a Databricks user or service principal of this name in the workspace, and a federation policy that trusts the issuer",
+        _ => {
+            "ask an administrator of the workspace for a user or service principal of this name in it, and whoever runs lakegate for a federation policy that trusts the issuer"
+        }
     };
     text.into()
+}
+
+/// What whoever runs lakegate can do about it, and nobody who calls.
+fn operators_mend(code: Option<&str>, scope: &str) -> Option<&'static str> {
+    let refused = code == Some("invalid_scope");
+    refused.then_some(if scope == Intent::ALL_APIS {
+        "write the scopes that the principal may have as `scope` in the workspace's `credentials`"
+    } else {
+        "write the scopes that the principal may have as `scope` in the workspace's `credentials`; `scope: all-apis` there would widen the token of every call"
+    })
 }
 
 // === impl Failed ===

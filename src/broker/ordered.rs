@@ -54,7 +54,9 @@ impl Broker {
             Some(ordered) => {
                 let mode = in_place_of(mode, ordered).map_err(|why| {
                     let Target { kind, name, .. } = target;
-                    let detail = format!("its permit says `@credentials(\"{ordered}\")`, and of {} `{name}` {why}", kind.type_name().to_lowercase());
+                    let kind = kind.type_name().to_lowercase();
+                    let detail =
+                        format!("its permit says `@credentials(\"{ordered}\")`, and of {kind} `{name}` {why}; ask whoever runs lakegate to bring the two together");
                     Refusal::new(Reason::CredentialConflict, detail)
                 })?;
                 (mode, if let Ordered::ServicePrincipal(id) = ordered { Some(id) } else { None })

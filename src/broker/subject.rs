@@ -68,10 +68,16 @@ impl<'w> Whom<'w> {
         }
         match &exchange.subject {
             Subject::Assertion { identity, .. } => identity.of(wanted).map(Self::Named),
-            Subject::Caller => wanted.token.map(Self::Bearer).ok_or_else(|| unknown("the call has no token that could be exchanged".to_owned())),
+            Subject::Caller => wanted
+                .token
+                .map(Self::Bearer)
+                .ok_or_else(|| unknown("the call has no token that could be exchanged; send one of your identity provider".to_owned())),
             Subject::ServicePrincipal { rules, .. } => {
                 let rule = rules.iter().find(|rule| rule.holds(wanted.caller));
-                let none = || unknown("no service principal of the target is for this caller's roles and workload".to_owned());
+                let none = || {
+                    let detail = "no service principal of the target is for this caller's roles and workload; ask whoever runs lakegate for one, in `principals` of its `credentials`";
+                    unknown(detail.to_owned())
+                };
                 rule.map(|rule| Self::Principal(&rule.client_id)).ok_or_else(none)
             }
             Subject::Client { .. } => Ok(Self::Client),
@@ -138,7 +144,11 @@ fn from_one_of(exchange: &Exchange, caller: &Caller) -> Result<(), Refusal> {
     if issuers.contains(&token.issuer) {
         return Ok(());
     }
-    Err(unknown(format!("tokens of issuer `{}` are exchanged for no credential of this target", token.issuer)))
+    let detail = format!(
+        "tokens of issuer `{}` are exchanged for no credential of this target; call with a token of another issuer, or ask whoever runs lakegate",
+        token.issuer
+    );
+    Err(unknown(format!("{detail} to name this one in `issuers` of its `credentials`")))
 }
 
 fn unknown(detail: String) -> Refusal {
@@ -153,16 +163,19 @@ impl Identity {
         if let Some(name) = self.told(wanted) {
             return Ok(name);
         }
-        let nobody = || unknown("the call has neither a token nor a mesh identity".to_owned());
+        let nobody = || unknown("the call has neither a token nor a mesh identity; send a token of your identity provider".to_owned());
         let token = match (self, wanted.caller.principal().ok_or_else(nobody)?) {
             // A workload without a token is known by such a name, and no person becomes one by what an issuer lets them be called.
             (Self::Subject, Principal::Token(token)) if token.kind == PrincipalKind::User && token.subject.starts_with(SPIFFE) => {
-                return Err(unknown(format!("`{}` is the name of a workload, and the token is a person's", shown(&token.subject))));
+                return Err(unknown(format!(
+                    "`{}` is the name of a workload, and the token is a person's; ask whoever runs the identity provider for a subject that Databricks knows them by",
+                    shown(&token.subject)
+                )));
             }
             (Self::Subject, Principal::Token(token)) => return Ok(&token.subject),
             (Self::Subject, Principal::Workload(peer)) => return Ok(peer.as_str()),
             (_, Principal::Workload(_)) => {
-                let detail = "Databricks knows no workload by its mesh identity alone; send a token, or ask for its `databricks_application_id` in the inventory";
+                let detail = "Databricks knows no workload by its mesh identity alone; send a token, or ask whoever runs lakegate for its `databricks_application_id` in the inventory";
                 return Err(unknown(detail.to_owned()));
             }
             (_, Principal::Token(token)) => token,
@@ -171,13 +184,20 @@ impl Identity {
         match self {
             Self::Email if token.kind == PrincipalKind::User => {
                 let missing = || {
-                    let detail = "the token has no `email` that its issuer has verified, by which Databricks would know its subject, and the inventory no `databricks_user`";
+                    let detail = "the token has no `email` that its issuer has verified, by which Databricks would know its subject, and the inventory no `databricks_user`; \
+                                  ask whoever runs the identity provider to verify the address, or whoever runs lakegate for that tag";
                     unknown(detail.to_owned())
                 };
                 token.email.as_deref().ok_or_else(missing)
             }
-            _ => application()
-                .ok_or_else(|| unknown(format!("`{}` is no program with a client id, by which Databricks would know it", shown(&token.subject)))),
+            _ => application().ok_or_else(|| {
+                let mend = if token.kind == PrincipalKind::User {
+                    "no person has a credential here: call with the token of a program"
+                } else {
+                    "ask whoever runs lakegate for its `databricks_application_id` in the inventory"
+                };
+                unknown(format!("`{}` is no program with a client id, by which Databricks would know it; {mend}", shown(&token.subject)))
+            }),
         }
     }
 

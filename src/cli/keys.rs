@@ -17,7 +17,7 @@ use crate::{
     admin::KEYS_MAX_AGE,
     config::{Config, Credentials, MintedFor},
     model::Fault,
-    signer::Algorithm,
+    signer::{self, Algorithm},
 };
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +72,8 @@ struct Row {
     id: String,
     algorithm: &'static str,
     role: &'static str,
+    /// Whether others than its owner and their group may read the file, or write it.
+    exposed: bool,
     /// When it was made, or else its file written, in RFC 3339.
     made_at: String,
     age_s: i64,
@@ -133,22 +135,35 @@ impl Row {
             id: key.key.id().to_owned(),
             algorithm: key.key.algorithm().as_str(),
             role: if place == 0 { "signs" } else { "verifies" },
+            exposed: signer::is_exposed(file),
             made_at: jiff::Timestamp::from_second(key.made_at).map(|time| time.to_string()).unwrap_or_default(),
             age_s: now.saturating_sub(key.made_at).max(0),
         }
     }
 
     fn line(&self) -> String {
-        let Self { file, id, algorithm, role, age_s, .. } = self;
-        format!("{role:<8} {id}  {algorithm}  {:>8}  {}", age(*age_s), file.display())
+        let Self { file, id, algorithm, role, exposed, age_s, .. } = self;
+        let exposed = if *exposed { " (everybody may read or write it: chmod o=)" } else { "" };
+        format!("{role:<8} {id}  {algorithm}  {:>8}  {}{exposed}", age(*age_s), file.display())
     }
 }
 
-/// In the largest unit of which there are two.
+/// How long ago something was: no longer than it was.
 fn age(seconds: i64) -> String {
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= 2 * size).unwrap_or((1, "s"));
+    let (size, unit) = unit(seconds);
     format!("{}{unit}", seconds / size)
+}
+
+/// How long something takes: no shorter than it does.
+fn wait(seconds: i64) -> String {
+    let (size, unit) = unit(seconds);
+    format!("{}{unit}", seconds.saturating_add(size - 1) / size)
+}
+
+/// The largest unit of which there are two, in seconds.
+fn unit(seconds: i64) -> (i64, &'static str) {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    units.into_iter().find(|(size, _)| seconds >= 2 * size).unwrap_or((1, "s"))
 }
 
 /// The faults of key files, each with what mends it.

@@ -3,13 +3,29 @@
 use crate::{
     config::{Config, Credentials, Identity, Minted, MintedFor, PersonalTokens, TargetEntry},
     model::Fault,
-    signer::{Algorithm, TokenIssuer},
+    signer::{self, Algorithm, TokenIssuer},
 };
 
 /// Every such warning, in the order of the targets.
 pub(super) fn of_credentials(config: &Config, issuer: Option<&TokenIssuer>) -> Vec<Fault> {
     let targets = config.targets.iter().flat_map(|entry| [personal(entry), ambiguous(config, entry)]);
-    [unsuited(config, issuer), unreachable(config)].into_iter().chain(targets).flatten().map(|doubt| doubt.told(config)).collect()
+    let of_all = [unsuited(config, issuer), unreachable(config)].into_iter().chain(targets).flatten().map(|doubt| doubt.told(config));
+    exposed(config).chain(of_all).collect()
+}
+
+/// Key files that others may read. What their owner's group may is meant: Kubernetes mounts a Secret for the pod's.
+fn exposed(config: &Config) -> impl Iterator<Item = Fault> {
+    let files = config.assertion.iter().flat_map(|assertion| &assertion.keys);
+    files.filter(|file| signer::is_exposed(file)).map(|file| Fault {
+        file: file.clone(),
+        line: None,
+        column: None,
+        message: "everybody on this machine may read this private key, or write it: whoever has it can be any user of Databricks".to_owned(),
+        help: Some(
+            "take the right from others (`chmod o= FILE`), and put a new key in its place (`lakegate keys rotate`) where somebody may have read it"
+                .to_owned(),
+        ),
+    })
 }
 
 struct Doubt {

@@ -17,8 +17,7 @@ use crate::{
 
 /// The deny that `refusal` is answered with.
 pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_, '_>, refusal: &Refusal) -> Verdict {
-    let age = refusal.since.map_or(0, |since| scene.now_ms.saturating_sub(since));
-    let status = status(refusal.reason, age > config.faults_visible_after_ms);
+    let status = status(refusal.reason, visible_since(config, scene, refusal).is_some());
     let told = message::tell(config, scene, refusal);
     let decision = scene.decision.to_string();
     let request_id = redacted(scene.call.and_then(|call| call.headers.request_id).unwrap_or(&decision));
@@ -42,6 +41,11 @@ pub(super) fn deny(config: &Config, names: &Names, scene: &Scene<'_, '_>, refusa
         _ => headers.push(header("x-should-retry", "false")),
     }
     Verdict::Deny(Deny { decision: scene.decision, status, headers, body: body.to_string().into() })
+}
+
+/// When the fault behind `refusal` began, in milliseconds since the epoch, where that is long enough ago for it to be shown instead of retried.
+pub(super) fn visible_since(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) -> Option<i64> {
+    refusal.since.filter(|since| scene.now_ms.saturating_sub(*since) > config.faults_visible_after_ms)
 }
 
 /// The status of a refusal; `visible` where its fault is old enough to be shown instead of retried.

@@ -26,8 +26,9 @@ pub(super) fn tell(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) ->
     } else if config.explain == Explain::None {
         message.push_str(deny::title(refusal.reason));
     } else {
-        describe(scene, &mut message, &mut metadata);
+        describe(scene, refusal.reason, &mut message, &mut metadata);
         message.push_str(&if config.explain == Explain::Full { refusal.whole() } else { Cow::Borrowed(&*refusal.detail) });
+        message.push_str(&lasting(config, scene, refusal).unwrap_or_default());
         if scene.remembered {
             metadata.push(("why", format!("/.well-known/lakegate/decisions/{decision}")));
         }
@@ -50,8 +51,21 @@ pub(super) fn help(config: &Config, decision: &str) -> Option<String> {
     config.help_url.as_ref().map(|url| url.replace("{decision}", decision))
 }
 
-/// `User::"corp/alice" from spiffe://… may not call jobs.run_now on Job::"stage/43": `
-fn describe(scene: &Scene<'_, '_>, message: &mut String, metadata: &mut Vec<(&'static str, String)>) {
+/// That a fault is no decision about the caller, where it is shown as one: whoever reads it would look for what they did wrong.
+fn lasting(config: &Config, scene: &Scene<'_, '_>, refusal: &Refusal) -> Option<String> {
+    let since = deny::visible_since(config, scene, refusal).filter(|_| refusal.reason.is_fault())?;
+    let time = jiff::Timestamp::from_millisecond(since).ok()?;
+    let whose = if refusal.reason == Reason::CredentialUnavailable { " of the token endpoint" } else { "" };
+    Some(format!("; this is a fault{whose}, since {time:.0}, and nothing of the caller's is wrong: ask whoever runs lakegate"))
+}
+
+/// Whether policies permit the call, and it fails behind them.
+fn is_permitted(reason: Reason) -> bool {
+    matches!(reason, Reason::IdentityUnknown | Reason::CredentialRefused | Reason::CredentialConflict | Reason::CredentialUnavailable)
+}
+
+/// `User::"corp/alice" from spiffe://… may not call jobs.run_now on Job::"stage/43": `, or that it is permitted, but
+fn describe(scene: &Scene<'_, '_>, reason: Reason, message: &mut String, metadata: &mut Vec<(&'static str, String)>) {
     if let Some(peer) = scene.peer {
         metadata.push(("peer", peer.to_string()));
     }
@@ -69,12 +83,13 @@ fn describe(scene: &Scene<'_, '_>, message: &mut String, metadata: &mut Vec<(&'s
     }
     if let Some(intent) = scene.intent {
         let resources = resources(intent);
-        let _ = write!(message, " may not call {} on {resources}", intent.action.name);
+        let may = if is_permitted(reason) { "is permitted to" } else { "may not" };
+        let _ = write!(message, " {may} call {} on {resources}", intent.action.name);
         metadata.push(("action", intent.action.name.to_string()));
         metadata.push(("resources", resources));
         metadata.push(("workspace", intent.target.name.to_string()));
     }
-    message.push_str(": ");
+    message.push_str(if scene.intent.is_some() && is_permitted(reason) { ", but " } else { ": " });
 }
 
 fn resources(intent: &Intent) -> String {

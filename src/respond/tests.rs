@@ -188,6 +188,21 @@ fn a_deny_says_who_what_why_and_where_to_ask() {
     assert!(!text.contains("alice") && !text.contains("audit") && !text.contains("sales"), "{text}");
 }
 
+/// Whoever is permitted would ask for a policy that is there.
+#[test]
+fn what_is_permitted_and_has_no_credential_is_not_said_to_be_denied() {
+    for reason in Reason::ALL {
+        let (_, body) = denied(config(), "/x", &Refusal::new(reason, "because"), 0);
+        let message = body["message"].as_str().unwrap();
+        let permitted = "User::\"corp/alice\" from spiffe://cluster.local/ns/ml/sa/t is permitted to call serving_endpoints.query on \
+                         ServingEndpoint::\"stage/sales\", but because [";
+        let behind =
+            matches!(reason, Reason::IdentityUnknown | Reason::CredentialRefused | Reason::CredentialConflict | Reason::CredentialUnavailable);
+        assert_eq!(message.starts_with(permitted), behind, "{message}");
+        assert_eq!(message.contains("may not call"), !behind && reason != Reason::PolicyHides, "{message}");
+    }
+}
+
 #[test]
 fn policies_are_named_only_where_everything_may_be_told() {
     let mut refusal = Refusal::new(Reason::PolicyForbids, "because");
@@ -243,6 +258,21 @@ fn an_old_fault_is_shown_and_a_young_one_retried() {
     let (old, body) = denied(config(), "/x", &refusal, 20_001);
     assert_eq!((old.status, body["error_code"].as_str()), (DenyStatus::Forbidden, Some("PERMISSION_DENIED")));
     assert_eq!(header(&old, "x-should-retry"), Some("false"));
+}
+
+/// A 403 looks like a decision about the caller.
+#[test]
+fn an_old_fault_is_said_to_be_one_and_since_when() {
+    for (reason, whose) in [(Reason::CredentialUnavailable, "a fault of the token endpoint"), (Reason::KeysUnavailable, "a fault")] {
+        let refusal = Refusal { since: Some(0), ..Refusal::new(reason, "it cannot be asked") };
+        let said = format!(
+            "it cannot be asked; this is {whose}, since 1970-01-01T00:00:00Z, and nothing of the caller's is wrong: ask whoever runs lakegate ["
+        );
+        for (now_ms, told) in [(20_000, false), (20_001, true)] {
+            let (_, body) = denied(config(), "/x", &refusal, now_ms);
+            assert_eq!(body["message"].as_str().unwrap().contains(&said), told, "{body}");
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::{fmt, fs, path::Path};
+use std::{fmt, fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
@@ -23,6 +23,12 @@ pub enum Algorithm {
     Es256,
     Es384,
     EdDsa,
+}
+
+/// Whether others than the owner of `file` and its group may read or write it; not so where it cannot be looked at. Links are followed.
+#[must_use]
+pub fn is_exposed(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.mode() & 0o006 != 0)
 }
 
 // === impl SigningKey ===

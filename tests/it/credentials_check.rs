@@ -1,6 +1,6 @@
 //! What `lakegate check` warns of where tokens are minted, or let pass.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use lakegate::signer::{Algorithm, generate};
 
@@ -18,12 +18,42 @@ fn warnings(folder: &Path, config: &str) -> Vec<String> {
     told.lines().filter_map(|line| line.strip_prefix("warning: ")).map(str::to_owned).collect()
 }
 
+fn key(folder: &Path, mode: u32) {
+    let file = folder.join("key.pem");
+    fs::write(&file, generate(Algorithm::Es256).unwrap()).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Of a mounted Secret the group may read them (`fsGroup`).
+#[test]
+fn a_key_that_everybody_may_read_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    fs::write(folder.path().join("policies/all.cedar"), r#"@id("reading") permit (principal, action in Action::"read", resource);"#).unwrap();
+    let config = format!(
+        "{REST}issuers: [{CORP}]\ntrust: {{ assertion: {{ keys: [key.pem]{URL} }} }}\nworkspaces: [{{ name: stage, hosts: [stage.cloud.databricks.com], environment: staging, trust: none }}]\n"
+    );
+    for (mode, exposed) in [(0o600, false), (0o440, false), (0o660, false), (0o644, true), (0o604, true), (0o602, true), (0o666, true)] {
+        key(folder.path(), mode);
+        let told = warnings(folder.path(), &config);
+        let of_key = |said: &String| said.contains("key.pem") && said.contains("may read this private key") && said.contains("chmod o=");
+        assert_eq!(
+            (told.iter().filter(|said| of_key(said)).count(), told.len()),
+            (usize::from(exposed), usize::from(exposed)),
+            "{mode:o}: {told:#?}"
+        );
+        let output = Command::new(env!("CARGO_BIN_EXE_lakegate")).args(["keys", "list", "key.pem"]).current_dir(folder.path()).output().unwrap();
+        let listed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && listed.contains("everybody may read") == exposed, "{mode:o}: {listed}");
+    }
+}
+
 #[test]
 fn what_credentials_leave_open_is_told() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("policies")).unwrap();
     fs::write(folder.path().join("policies/all.cedar"), r#"@id("reading") permit (principal, action in Action::"read", resource);"#).unwrap();
-    fs::write(folder.path().join("key.pem"), generate(Algorithm::Es256).unwrap()).unwrap();
+    key(folder.path(), 0o600);
     let two = format!("{CORP}, {OTHER}");
     let principals = format!("mode: service-principal, principals: [{{ client_id: {ID} }}]");
     let (no_url, alike) = ("which is no https URL", "has tokens for callers of all 2 issuers");

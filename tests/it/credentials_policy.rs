@@ -38,6 +38,7 @@ async fn a_permit_changes_the_mode_as_far_as_the_target_lets_it() {
                 (Err(refusal), None) => {
                     assert_eq!(refusal.reason, Reason::CredentialConflict, "{ordered} on {how:?}");
                     assert!(refusal.detail.contains(ordered) && refusal.detail.contains("workspace `stage`"), "{}", refusal.detail);
+                    assert!(refusal.detail.ends_with("; ask whoever runs lakegate to bring the two together"), "{}", refusal.detail);
                     assert_eq!(refusal.policies, ["all"]);
                 }
                 (sent, want) => panic!("{ordered} on {how:?}: {sent:?}, not {want:?}"),

@@ -49,15 +49,17 @@ async fn a_token_without_the_scope_that_was_asked_for_is_not_sent() {
     }
 }
 
-/// Whoever reads the denial learns which scope it was and what to write.
+/// Whoever reads the denial learns which scope it was and whom to ask; what to write is for whoever runs lakegate.
 #[tokio::test]
 async fn a_scope_that_is_refused_is_named_with_the_mend() {
-    let cases = [("jobs", ["`jobs`", "write `scope: all-apis`"]), ("all-apis", ["`all-apis`", "write the scopes that it may have"])];
-    for (scope, says) in cases {
+    for (scope, widens) in [("jobs", true), ("all-apis", false)] {
         let world = Brokered::new(How::Caller, None, ALL).await;
         world.endpoint.answers(StatusCode::BAD_REQUEST, r#"{"error": "invalid_scope"}"#);
         let refusal = world.sent(Some(scope)).await.unwrap_err();
         assert_eq!(refusal.reason, Reason::CredentialRefused);
-        assert!(says.iter().all(|says| refusal.detail.contains(says)), "{}", refusal.detail);
+        assert!(refusal.detail.contains(&format!("`{scope}`")) && refusal.detail.contains("ask whoever runs lakegate"), "{}", refusal.detail);
+        assert!(!refusal.detail.contains("`credentials`"), "what callers cannot do is not asked of them: {}", refusal.detail);
+        let aside = refusal.aside.unwrap_or_default();
+        assert!(aside.contains("as `scope` in the workspace's `credentials`") && aside.contains("widen") == widens, "{aside}");
     }
 }

@@ -377,12 +377,14 @@ async fn what_is_published_of_the_keys_is_held_against_the_keys() {
         (None, "well", "not-well", "lacks the key", "other key files"),
         (Some(Fault::NoKeys), "well", "not-well", "lacks the key", "other key files"),
         (Some(Fault::WrongIssuer), "not-well", "not-well", "lacks the key", ""),
-        (Some(Fault::Garbage), "not-well", "not-well", "404", "unless the keys were uploaded"),
-        (Some(Fault::Unavailable), "not-well", "not-well", "404", "unless the keys were uploaded"),
+        // keys that were uploaded are nowhere else, and without a caller nothing shows that
+        (Some(Fault::Garbage), "not-known", "not-known", "404", "unless the keys were uploaded"),
+        (Some(Fault::Unavailable), "not-known", "not-known", "404", "unless the keys were uploaded"),
     ] {
         bench.corp.set_fault(fault);
         let (exit, report) = bench.doctor(&[]).await;
-        assert_eq!((exit, &step(&report, "issuer")["state"]), (Some(1), &json!(issuer)), "{fault:?}: {report}");
+        let code = i32::from(keys == "not-well");
+        assert_eq!((exit, &step(&report, "issuer")["state"]), (Some(code), &json!(issuer)), "{fault:?}: {report}");
         holds(&report, "issuer-keys", keys, says, mend);
     }
     bench.corp.set_fault(None);
@@ -406,9 +408,22 @@ async fn what_is_published_of_the_keys_is_held_against_the_keys() {
         assert_eq!(step(&report, name)["state"], "well", "{report}");
     }
     running.stop().await.unwrap();
-    let (exit, report) = bench.doctor(&[]).await;
+    let (exit, report) = bench.as_alice().await;
     assert_eq!(exit, Some(1));
     holds(&report, "issuer", "not-well", "cannot be reached", "Databricks could not fetch it either");
+
+    // a target that exchanges nothing of lakegate's is well without
+    bench.workspace.register_client(PRINCIPAL, "secret of the client");
+    config["workspaces"][1]["credentials"] = json!({
+        "mode": "client-credentials", "client_id": PRINCIPAL, "secret_file": "client.secret", "token_endpoint": bench.workspace.token_endpoint(),
+    });
+    config["workspaces"][1]["credentials"]["token_audiences"] = json!([WORKSPACE_ID]);
+    bench.write("lakegate.yaml", &lakegate_testkit::yaml::write(&config));
+    for arguments in [vec!["--target", "plain"], vec!["--target", "plain", "--token-file", "alice.jwt"]] {
+        let (exit, report) = bench.doctor(&arguments).await;
+        assert_eq!((exit, &step(&report, "exchange")["state"]), (Some(0), &json!("well")), "{arguments:?}: {report}");
+        assert!(steps(&report, "issuer").is_empty() && steps(&report, "issuer-keys").is_empty(), "{arguments:?}: {report}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,24 @@ fn the_example_of_an_exchange_is_good_once_it_has_keys() {
     assert!(!told.contains("warning"), "{told}");
 }
 
+/// The page's own commands, in an empty folder.
+#[test]
+fn the_commands_that_make_keys_are_good_as_they_stand() {
+    let page = fs::read_to_string(checkout().join("docs/credentials.md")).unwrap();
+    let (_, section) = page.split_once("\n## Keys\n").unwrap();
+    let (commands, _) = section.split_once("\n```sh\n").unwrap().1.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(checkout().join("policies"), folder.path().join("policies")).unwrap();
+    let own = folder.path().join("own");
+    fs::create_dir(&own).unwrap();
+    fs::copy(checkout().join("examples/exchange.yaml"), own.join("lakegate.yaml")).unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_lakegate")).parent().unwrap();
+    let script = format!("PATH=\"$0:$PATH\"\n{commands}");
+    let output = Command::new("sh").args(["-eu", "-c", &script]).arg(programs).current_dir(own).output().unwrap();
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && told.contains("3 keys"), "{commands}\n{told}");
+}
+
 /// Each shipped policy has a case that it decides and one that just misses it, and all cases pass.
 #[test]
 fn the_starter_policies_are_covered_by_their_cases() {

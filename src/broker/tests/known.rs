@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     broker::{Exchange, Identity, Subject},
-    model::{Caller, Reason},
+    model::{Caller, Name, Reason, Refusal},
 };
 
 const ROBOT: &str = "cccccccc-2222-4333-8444-555555555555";
@@ -25,6 +25,32 @@ fn identified(by: Identity) -> impl FnOnce(&mut Exchange) {
     move |exchange| {
         let Subject::Assertion { identity, .. } = &mut exchange.subject else { panic!("no assertion") };
         *identity = by;
+    }
+}
+
+/// Whether it says whom to ask, or how to call instead.
+fn has_mend(refusal: &Refusal) -> bool {
+    let mend = refusal.detail.split_once("; ").map(|(_, mend)| mend);
+    mend.is_some_and(|mend| ["ask whoever runs ", "send ", "call with "].iter().any(|begins| mend.contains(begins)))
+}
+
+#[tokio::test]
+async fn every_caller_whom_nobody_can_name_is_told_whom_to_ask() {
+    let signing = Exchange::clone(&World::start().await.exchange);
+    let Subject::Assertion { issuer, audience, .. } = signing.subject.clone() else { panic!("no assertion") };
+    let no_rules = Exchange { subject: Subject::ServicePrincipal { issuer, audience, rules: Vec::new() }, ..signing.clone() };
+    let of_others = Exchange { issuers: Some(vec![Name::parse("other").unwrap()]), ..signing.clone() };
+    let callers = Exchange { subject: Subject::Caller, ..signing.clone() };
+    let cases = [
+        (no_rules, with_email()),
+        (of_others, with_email()),
+        (callers, with_email()),
+        (signing.clone(), Caller { token: None, peer: None }),
+        (signing, caller("spiffe://cluster.local/ns/ml/sa/x", 60)),
+    ];
+    for (exchange, who) in cases {
+        let Err(refusal) = caller::key(&exchange, &wanted(&who, None)) else { panic!("{who:?} has a credential") };
+        assert!(refusal.reason == Reason::IdentityUnknown && has_mend(&refusal), "{}", refusal.detail);
     }
 }
 
@@ -63,6 +89,7 @@ async fn the_operators_word_goes_before_the_claims() {
             (Err(refusal), Err(want)) => {
                 assert_eq!((refusal.reason, world.endpoint.count()), (Reason::IdentityUnknown, 0), "{identity:?} {known:?}");
                 assert!(refusal.detail.contains(want), "{identity:?} {known:?}: {}", refusal.detail);
+                assert!(has_mend(&refusal), "{identity:?} {known:?}: {}", refusal.detail);
             }
             (got, want) => panic!("{identity:?} {known:?}: {got:?}, not {want:?}"),
         }

@@ -73,8 +73,12 @@ fn examine(args: &Args) -> Result<Report, Failed> {
     let mut more = Vec::new();
     explain::runtime()?.block_on(async {
         let mut published = match compiled.snapshot.responder.issuer() {
-            Some(issuer) if !targets.is_empty() => {
-                let known = published::Known { issuer: issuer.name(), keys: issuer.keys().iter().filter_map(SigningKey::jwk).collect() };
+            // Where nothing that is signed is exchanged, nobody fetches the keys.
+            Some(issuer) if targets.iter().any(|(_, minted)| minted.audience().is_some()) => {
+                let keys = issuer.keys().iter().filter_map(SigningKey::jwk).collect();
+                // Without a caller nothing shows whether the keys were uploaded, which they may have been.
+                let unreached = if caller.is_some() { State::NotWell } else { State::NotKnown };
+                let known = published::Known { issuer: issuer.name(), keys, unreached };
                 published::examine(&client, &known).await
             }
             _ => Vec::new(),

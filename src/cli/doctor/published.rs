@@ -15,6 +15,8 @@ use crate::{
 pub(super) struct Known<'k> {
     pub(super) issuer: &'k str,
     pub(super) keys: Vec<Value>,
+    /// What it is where they cannot be fetched.
+    pub(super) unreached: State,
 }
 
 /// The step that is there where a private key is published: nothing makes up for that.
@@ -32,29 +34,30 @@ pub(super) async fn examine(client: &Client, known: &Known<'_>) -> Vec<Step> {
         return vec![Step::new("issuer", State::NotKnown, says).mend(mend)];
     }
     let base = known.issuer.trim_end_matches('/');
-    let (issuer, keys_at) = match fetch(client, &format!("{base}/.well-known/openid-configuration")).await {
+    let (issuer, keys_at) = match fetch(client, known, &format!("{base}/.well-known/openid-configuration")).await {
         Ok(document) => named(known, &document),
         Err(step) => (step, None),
     };
     let keys_at = keys_at.unwrap_or_else(|| format!("{base}/.well-known/jwks.json"));
-    let keys = match fetch(client, &keys_at).await {
+    let keys = match fetch(client, known, &keys_at).await {
         Ok(document) => held(known, &keys_at, &document),
         Err(step) => vec![Step { name: "issuer-keys", ..step }],
     };
     std::iter::once(issuer).chain(keys).collect()
 }
 
-async fn fetch(client: &Client, url: &str) -> Result<Value, Step> {
-    let failed = |says: String| Step::new("issuer", State::NotWell, says);
-    let endpoint = Endpoint::parse(url).map_err(|error| failed(format!("{}: {error}", quoted(url))))?;
+async fn fetch(client: &Client, known: &Known<'_>, url: &str) -> Result<Value, Step> {
+    let endpoint = Endpoint::parse(url).map_err(|error| Step::new("issuer", State::NotWell, format!("{}: {error}", quoted(url))))?;
+    let nothing = |says: String| Step::new("issuer", known.unreached, says);
     let body = client.get(&endpoint).await.map_err(|error| {
         let mend = format!(
             "Databricks could not fetch it either, unless the keys were uploaded (`jwks_json`): publish the admin port's `/.well-known/` under the issuer; {}",
             mend::unanswered(&error)
         );
-        failed(format!("{url}: {error}")).mend(mend)
+        nothing(format!("{url}: {error}")).mend(mend)
     })?;
-    serde_json::from_slice(&body).map_err(|_| failed(format!("{url}: it is not JSON")).mend("publish there what the admin port has at the same path"))
+    let mend = "publish there what the admin port has at the same path, unless the keys were uploaded (`jwks_json`)";
+    serde_json::from_slice(&body).map_err(|_| nothing(format!("{url}: it is not JSON")).mend(mend))
 }
 
 /// Whether the document is of this issuer, and where it says that the keys are.
@@ -132,7 +135,7 @@ mod tests {
     fn a_key_set_is_well_that_has_the_public_keys_and_no_others() {
         let key = |algorithm| SigningKey::parse(generate(algorithm).unwrap().as_bytes()).unwrap().jwk().unwrap();
         let [first, second, stranger] = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Es256].map(key);
-        let known = Known { issuer: "https://lakegate.example.com", keys: vec![first.clone(), second.clone()] };
+        let known = Known { issuer: "https://lakegate.example.com", keys: vec![first.clone(), second.clone()], unreached: State::NotWell };
         let with = |key: &Value, member: &str, value: &Value| {
             let mut key = key.clone();
             key[member] = value.clone();

@@ -131,8 +131,8 @@ fn known_long_enough(next: &Stored, wait: Duration, now: i64) -> Result<(), Stop
     Err(Stopped::Refused(format!(
         "the next key, {id}, was made {} ago, and for {} some may not know it, or still need the one that goes: wait {}, or say `--force`",
         age(have),
-        age(wait),
-        age(wait.saturating_sub(have)),
+        super::wait(wait),
+        super::wait(wait.saturating_sub(have)),
     )))
 }
 

@@ -167,7 +167,9 @@ fn routes(routes: &[Value]) -> Value {
 }
 
 fn connection_manager(name: &str, settings: &Value, filters: &[Value]) -> Value {
-    let router = json!({ "name": "envoy.filters.http.router", "typed_config": { "@type": format!("{TYPES}.filters.http.router.v3.Router") } });
+    // As istiod writes it for `proxyHeaders.envoyDebugHeaders.disabled`: behind the check nothing takes back what the router adds.
+    let router = json!({ "@type": format!("{TYPES}.filters.http.router.v3.Router"), "suppress_envoy_headers": true });
+    let router = json!({ "name": "envoy.filters.http.router", "typed_config": router });
     let filters: Vec<&Value> = filters.iter().chain([&router]).collect();
     let mut config = json!({
         "@type": format!("{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"),

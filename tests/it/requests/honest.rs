@@ -5,7 +5,7 @@ use lakegate_testkit::{raw::Response, workspace::Reached};
 use super::case::{Case, Sent};
 
 /// What Envoy's router and its codec write for the next hop, after lakegate was asked.
-pub(super) const HOP: [&str; 4] = ["transfer-encoding", "content-length", "x-request-id", "x-envoy-expected-rq-timeout-ms"];
+pub(super) const HOP: [&str; 3] = ["transfer-encoding", "content-length", "x-request-id"];
 
 const PREFIX: &str = "x-lakegate-";
 

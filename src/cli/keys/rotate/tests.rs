@@ -104,6 +104,11 @@ fn a_key_signs_only_once_everybody_can_know_it() {
     let why = told(keys.rotate(NOW + 299));
     assert!(why.contains("--force") && why.contains(&before[1]), "{why}");
     assert_eq!(keys.ids(), before, "nothing was changed");
+    // rounded, so that whoever waits as long has waited long enough
+    for (made_ago, says) in [(1, "made 1s ago, and for 5m some"), (1, ": wait 5m,"), (170, "made 2m ago"), (170, ": wait 3m,"), (299, ": wait 1s,")] {
+        let why = told(keys.rotate(NOW + made_ago));
+        assert!(why.contains(says), "{says}: {why}");
+    }
     // a clock that was set back
     assert!(keys.rotate(NOW - 10_000).is_err());
     keys.rotate(NOW + 300).unwrap();
