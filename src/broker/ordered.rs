@@ -77,7 +77,7 @@ fn in_place_of<'m>(mode: &'m Mode, ordered: &Ordered) -> Result<&'m Mode, &'stat
         (Ordered::ServicePrincipal(_), mode) if vouches(mode) => Ok(mode),
         (Ordered::Passthrough, _) => Err("the caller's token is never sent, since its `credentials` have another mode than `passthrough`"),
         (Ordered::ServicePrincipal(_), _) => {
-            Err("no token is had by lakegate's word: that takes `mode: service-principal`, or `mode: exchange` with `subject: assertion`")
+            Err("no token is issued for lakegate's word: that takes `mode: service-principal`, or `mode: exchange` with `subject: assertion`")
         }
     }
 }

@@ -144,7 +144,7 @@ async fn a_credential_that_no_target_has_is_a_fault_of_the_policy() {
         ("passthrough", "resource in Environment::\"dev\"", Some("on `Environment::\"dev\"`: the caller's token is never sent")),
         ("passthrough", "resource == Job::\"prod/1\"", Some("on `Job::\"prod/1\"`: the caller's token is never sent")),
         ("strip", "resource in Workspace::\"prod\"", None),
-        ("service-principal:00000000-0000-4000-8000-000000000002", "resource", Some("had nowhere: no token is had by lakegate's word")),
+        ("service-principal:00000000-0000-4000-8000-000000000002", "resource", Some("had nowhere: no token is issued for lakegate's word")),
     ];
     for (ordered, on, want) in cases {
         fs::write(&file, format!("\n@id(\"own\") @credentials(\"{ordered}\")\npermit (principal, action, {on});\n")).unwrap();
