@@ -304,3 +304,41 @@ async fn an_account_has_tokens_of_its_own() {
     assert_eq!((exchange.status, exchange.principal.as_deref()), (200, Some("alice")));
     assert_eq!(all.arrived(), BTreeSet::from([format!("Bearer {}", exchange.token.unwrap())]));
 }
+
+/// What the endpoint does for a moment the SDK never notices, since it tries again as it is told; a refusal it shows at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_waits_for_a_token_endpoint_and_shows_who_is_refused() {
+    let all = Exchanging::start(json!({ "mode": "exchange" }), options()).await;
+    let workspace = &all.world.workspace;
+    workspace.admit(&["alice", "carol"]);
+    let sidecar = all.world.sidecar(&all.world.workloads.trainer, STAGE.host).await.unwrap();
+    let host = format!("http://127.0.0.1:{}", sidecar.outbound().unwrap());
+    for (caller, fault) in [("alice", TokenFault::Slow(Duration::from_secs(2))), ("carol", TokenFault::Status(503, None))] {
+        workspace.set_token_fault(Some(fault.clone()));
+        let token = all.token(caller);
+        let work = sdk::calls("work.py", &host, &token);
+        // It is down until somebody has met that, and slow as long as anybody asks.
+        let mended = async {
+            until(&all.world, (503, "CREDENTIAL_UNAVAILABLE"), || query_as(SALES, &token)).await;
+            if fault == TokenFault::Status(503, None) {
+                workspace.set_token_fault(None);
+            }
+        };
+        let (told, ()) = tokio::join!(work, mended);
+        assert!(told.len() == 3 && told.iter().all(|call| call["error"].is_null()), "{fault:?}: {told:?}");
+    }
+    workspace.set_token_fault(None);
+    let given = workspace.exchanges().iter().filter(|exchange| exchange.status == 200).count();
+    assert_eq!(given, 6, "each token was given once, however often its caller tried");
+    let told = sdk::calls("work.py", &host, &all.token("bob")).await;
+    assert_eq!(told.len(), 3);
+    for call in &told {
+        let error = &call["error"];
+        assert_eq!((&error["kind"], &error["reason"]), (&json!("PermissionDenied"), &json!("CREDENTIAL_REFUSED")), "{call}");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.contains("is permitted to call") && message.contains("`bob`") && message.contains("ask an administrator of the workspace"),
+            "{message}"
+        );
+    }
+}
