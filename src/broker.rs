@@ -34,7 +34,10 @@ pub use self::{
     manner::Manner,
     trial::{Answered, NOBODY, Probe, Said, Sent, TokenFacts, Trial, TrialEnd},
 };
-use self::{desk::Desk, subject::Whom};
+use self::{
+    desk::{Desk, Sought},
+    subject::Whom,
+};
 use crate::{
     authz::{Ordered, Permit},
     clock::Clock,
@@ -132,11 +135,12 @@ impl Broker {
                 // Whoever cannot be told has no use of what is at hand.
                 let whom = Whom::of(exchange, &wanted)?;
                 let key = subject::key(exchange, &wanted, whom);
-                let minted = if let Some(minted) = self.desk.at_hand(exchange, permit.target(), &wanted, whom, &key) {
+                let sought = Sought { exchange, target: permit.target(), wanted: &wanted, whom, key };
+                let minted = if let Some(minted) = self.desk.at_hand(&sought) {
                     minted
                 } else {
                     *manner = Some(Manner::minting(exchange, whom, &wanted));
-                    self.desk.fetch(exchange, permit.target(), &wanted, whom, &key).await?
+                    self.desk.fetch(&sought).await?
                 };
                 *manner = Some(minted.manner().clone());
                 Credential::Replace(minted.value())

@@ -34,6 +34,17 @@ pub(super) struct Desk {
     counters: Mutex<HashMap<Endpoint, Arc<Counter>>>,
 }
 
+/// A credential that a call needs.
+#[derive(Clone, Copy)]
+pub(super) struct Sought<'w> {
+    pub exchange: &'w Arc<Exchange>,
+    pub target: &'w Arc<Target>,
+    pub wanted: &'w Wanted<'w>,
+    pub whom: Whom<'w>,
+    /// What it is kept under.
+    pub key: [u8; 32],
+}
+
 /// Exchanges under way or waiting for a place, at all endpoints together.
 const MAX_FLIGHTS: usize = 4096;
 
@@ -53,19 +64,12 @@ impl Desk {
     }
 
     /// The credential that is kept for this caller, where there is one that counts; another is fetched where it is due.
-    pub(super) fn at_hand(
-        self: &Arc<Self>,
-        exchange: &Arc<Exchange>,
-        target: &Arc<Target>,
-        wanted: &Wanted<'_>,
-        whom: Whom<'_>,
-        key: &[u8; 32],
-    ) -> Option<Arc<Minted>> {
+    pub(super) fn at_hand(self: &Arc<Self>, sought: &Sought<'_>) -> Option<Arc<Minted>> {
         let now = self.clock.now_ms();
-        let minted = self.shelf.get(key, now)?;
-        if minted.is_due(now, exchange.bound(wanted)) {
+        let minted = self.shelf.get(&sought.key, now)?;
+        if minted.is_due(now, sought.exchange.bound(sought.wanted)) {
             // What comes of it is for the requests that follow.
-            let _ = self.flight(exchange, target, wanted, whom, key, now);
+            let _ = self.flight(sought, now);
         }
         Some(minted)
     }
@@ -74,15 +78,8 @@ impl Desk {
     ///
     /// # Errors
     /// `IdentityUnknown`, `CredentialRefused` or `CredentialUnavailable`.
-    pub(super) async fn fetch(
-        self: &Arc<Self>,
-        exchange: &Arc<Exchange>,
-        target: &Arc<Target>,
-        wanted: &Wanted<'_>,
-        whom: Whom<'_>,
-        key: &[u8; 32],
-    ) -> Result<Arc<Minted>, Refusal> {
-        let arrival = self.flight(exchange, target, wanted, whom, key, self.clock.now_ms())?;
+    pub(super) async fn fetch(self: &Arc<Self>, sought: &Sought<'_>) -> Result<Arc<Minted>, Refusal> {
+        let arrival = self.flight(sought, self.clock.now_ms())?;
         let died = || Err(Refusal::new(Reason::CredentialUnavailable, "the exchange of the caller's token ended early"));
         let minted = arrival.wait().await.map_or_else(died, |Exchanged(result)| result)?;
         // One that was long under way when this request came may have been for a token that ends now.
@@ -94,15 +91,8 @@ impl Desk {
     }
 
     /// The exchange for this caller that is under way, what has just come of one, or a new one.
-    fn flight(
-        self: &Arc<Self>,
-        exchange: &Arc<Exchange>,
-        target: &Arc<Target>,
-        wanted: &Wanted<'_>,
-        whom: Whom<'_>,
-        key: &[u8; 32],
-        now: i64,
-    ) -> Result<Arrival<Exchanged>, Refusal> {
+    fn flight(self: &Arc<Self>, sought: &Sought<'_>, now: i64) -> Result<Arrival<Exchanged>, Refusal> {
+        let Sought { exchange, target, wanted, whom, ref key } = *sought;
         let counter = self.counter(&exchange.endpoint);
         let counters = self.metrics.exchanges_of(&target.name);
         let caller_until = exchange.bound(wanted);

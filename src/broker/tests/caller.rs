@@ -7,7 +7,7 @@ use crate::{
     authn,
     broker::{
         EndpointStatus, Exchange, Identity, PrincipalRule, Subject, Wanted,
-        desk::Desk,
+        desk::{Desk, Sought},
         subject::{self, Whom},
     },
     clock::Clock,
@@ -81,10 +81,10 @@ impl World {
     }
 
     async fn wanted(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, Refusal> {
-        let (whom, key) = (Whom::of(&self.exchange, wanted)?, key(&self.exchange, wanted)?);
-        let minted = match self.desk.at_hand(&self.exchange, &self.target, wanted, whom, &key) {
+        let sought = sought(&self.exchange, &self.target, wanted)?;
+        let minted = match self.desk.at_hand(&sought) {
             Some(minted) => minted,
-            None => self.desk.fetch(&self.exchange, &self.target, wanted, whom, &key).await?,
+            None => self.desk.fetch(&sought).await?,
         };
         Ok(minted.value().to_vec())
     }
@@ -92,6 +92,11 @@ impl World {
 
 pub(super) fn wanted<'w>(caller: &'w Caller, token: Option<&'w str>) -> Wanted<'w> {
     Wanted::new(caller, token, None)
+}
+
+/// What the stage asks the desk for.
+pub(super) fn sought<'w>(exchange: &'w Arc<Exchange>, target: &'w Arc<Target>, wanted: &'w Wanted<'w>) -> Result<Sought<'w>, Refusal> {
+    Ok(Sought { exchange, target, wanted, whom: Whom::of(exchange, wanted)?, key: key(exchange, wanted)? })
 }
 
 /// What the credential is kept under.

@@ -12,11 +12,11 @@ use futures::{FutureExt, future::join_all};
 use tokio::{net::TcpListener, runtime::Builder};
 
 use super::{
-    caller::{World, caller, key, wanted},
+    caller::{World, caller, sought, wanted},
     endpoint::Mood,
 };
 use crate::{
-    broker::{Exchange, subject::Whom},
+    broker::Exchange,
     model::{Caller, Reason},
     net::Endpoint,
 };
@@ -33,8 +33,7 @@ fn crowd(count: usize) -> Vec<Caller> {
 /// Whether an exchange sets out for this caller; what it says where none does.
 fn sets_out(world: &World, exchange: &Arc<Exchange>, who: &Caller) -> Result<(), String> {
     let wanted = wanted(who, Some("t"));
-    let (whom, key) = (Whom::of(exchange, &wanted).unwrap(), key(exchange, &wanted).unwrap());
-    match world.desk.fetch(exchange, &world.target, &wanted, whom, &key).now_or_never() {
+    match world.desk.fetch(&sought(exchange, &world.target, &wanted).unwrap()).now_or_never() {
         None => Ok(()),
         Some(ended) => Err(ended.unwrap_err().detail.into_owned()),
     }
@@ -45,11 +44,11 @@ async fn an_exchange_that_ends_between_two_looks_is_not_made_again() {
     let world = World::start().await;
     let alice = caller("alice", 3600);
     let wanted = wanted(&alice, Some("t"));
-    let (whom, key) = (Whom::of(&world.exchange, &wanted).unwrap(), key(&world.exchange, &wanted).unwrap());
-    assert!(world.desk.at_hand(&world.exchange, &world.target, &wanted, whom, &key).is_none());
+    let sought = sought(&world.exchange, &world.target, &wanted).unwrap();
+    assert!(world.desk.at_hand(&sought).is_none());
     // Before this one looks for an exchange under way, another's comes back.
     let had = world.authorization(&alice).await.unwrap();
-    let minted = world.desk.fetch(&world.exchange, &world.target, &wanted, whom, &key).await.unwrap();
+    let minted = world.desk.fetch(&sought).await.unwrap();
     assert_eq!((minted.value().to_vec(), world.endpoint.count()), (had, 1));
 }
 

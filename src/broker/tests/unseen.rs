@@ -4,9 +4,9 @@ use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
 use bytes::Bytes;
 
-use super::caller::{World, caller, key, wanted};
+use super::caller::{World, caller, sought, wanted};
 use crate::{
-    broker::{Broker, Config, Credential, Mode, Subject, answer::Issued, subject::Whom},
+    broker::{Broker, Config, Credential, Mode, Subject, answer::Issued},
     model::{Allow, DecisionId, HeaderEdit, Secret, Verdict},
     net,
 };
@@ -22,14 +22,14 @@ async fn nothing_prints_a_credential_that_holds_one() {
     let world = World::unverified(|exchange| exchange.subject = Subject::Caller).await;
     let alice = caller("alice", 3600);
     let wanted = wanted(&alice, Some(OWN));
-    let (whom, key) = (Whom::of(&world.exchange, &wanted).unwrap(), key(&world.exchange, &wanted).unwrap());
-    let minted = world.desk.fetch(&world.exchange, &world.target, &wanted, whom, &key).await.unwrap();
+    let sought = sought(&world.exchange, &world.target, &wanted).unwrap();
+    let minted = world.desk.fetch(&sought).await.unwrap();
     let value = minted.value();
     assert!(value.starts_with(b"Bearer dbx-"));
 
     let body = Bytes::from_static(br#"{"access_token":"dbx-1"}"#);
     let answer = net::Answer { status: 200, retry_after_s: None, date_s: None, body: body.clone() };
-    let holder = whom.holder();
+    let holder = sought.whom.holder();
     let edits = [
         ("authorization", value.clone()),
         ("Authorization", value.clone()),
